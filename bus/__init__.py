@@ -1,0 +1,1 @@
+"""How processes talk: queues of RabbitMQ, or of memory in standalone. The only user of pika."""

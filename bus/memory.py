@@ -1,0 +1,171 @@
+"""The bus of standalone: queues in this process, with the promises of RabbitMQ.
+
+The gateway's end lives on its event loop, each worker's end in its thread; one lock guards all queues and is never held
+while anything of another package is called. There is no connection, so nothing is ever lost but by closing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from bus import queues
+from bus.interface import BusLost, Delivery, Put
+from bus.memory_gateway import MemoryGatewayBus
+from bus.memory_queue import Consumer, MemoryQueue, Message
+
+COMMANDS_BYTES = 256 * 1024 * 1024
+DEAD_BYTES = 16 * 1024 * 1024
+
+log = structlog.get_logger()
+
+
+class MemoryBus:
+    """All queues of one process. Makes both ends."""
+
+    def __init__(self, partitions: int) -> None:
+        self.lock = threading.Lock()
+        self.arrival = threading.Condition(self.lock)
+        names = [*(queues.ordered(partition) for partition in range(partitions)), queues.PARALLEL]
+        self._queues = {name: MemoryQueue(name, COMMANDS_BYTES, name != queues.PARALLEL) for name in names}
+        self._queues[queues.DEAD] = MemoryQueue(queues.DEAD, DEAD_BYTES, False)
+        self._gateways: dict[str, Callable[[bytes], None]] = {}
+
+    def __repr__(self) -> str:
+        return f"MemoryBus({len(self._queues)} queues, {len(self._gateways)} gateways)"
+
+    def gateway_end(self) -> MemoryGatewayBus:
+        return MemoryGatewayBus(self)
+
+    def worker_end(self, queues: list[str], prefetch: int, stopping: threading.Event | None = None) -> MemoryWorkerBus:
+        return MemoryWorkerBus(self, queues, prefetch, stopping)
+
+    def queue(self, name: str) -> MemoryQueue:
+        return self._queues[name]
+
+    def add_gateway(self, name: str, receive: Callable[[bytes], None]) -> None:
+        """Send what is published to the queue `name` to `receive`, which must not wait."""
+        with self.lock:
+            self._gateways[name] = receive
+
+    def remove_gateway(self, name: str) -> None:
+        with self.lock:
+            self._gateways.pop(name, None)
+
+    def publish(self, name: str, body: bytes) -> Put:
+        """Put `body` where it belongs, from any thread. To a queue that does not exist it is dropped."""
+        with self.lock:
+            queue = self._queues.get(name)
+            if queue is None:
+                receive = self._gateways.get(name)
+                if receive is not None:
+                    receive(body)
+                return Put.ACCEPTED
+            if not queue.put(body):
+                return Put.BLOCKED
+            self.arrival.notify_all()
+            return Put.ACCEPTED
+
+
+class MemoryWorkerBus:
+    """The WorkerBus of memory."""
+
+    def __init__(self, bus: MemoryBus, queues: list[str], prefetch: int, stopping: threading.Event | None) -> None:
+        self._bus = bus
+        self._queues = list(queues)
+        self._prefetch = prefetch
+        self._stopping = stopping
+        self._consumers: dict[str, Consumer] = {}
+        self._is_woken = self._is_closed = False
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else f"{len(self._consumers)} subscriptions"
+        return f"MemoryWorkerBus({state}, {sum(len(c.unacked) for c in self._consumers.values())} unacked)"
+
+    def connect(self) -> None:
+        if self._is_closed or (self._stopping is not None and self._stopping.is_set()):
+            raise BusLost("closed")
+        with self._bus.lock:
+            self._leave()
+            for queue in self._queues:
+                self._subscribe(queue)
+
+    def take(self, wait_s: float) -> list[Delivery]:
+        with self._bus.lock:
+            self._check_open()
+            taken = self._take_waiting()
+            if not (taken or self._is_woken):
+                self._bus.arrival.wait_for(lambda: self._is_closed or self._is_woken or self._can_take(taken), wait_s)
+                self._check_open()
+            self._is_woken = False
+            return taken
+
+    def publish(self, queue: str, body: bytes) -> None:
+        self._check_open()
+        if self._bus.publish(queue, body) is Put.BLOCKED:
+            log.error("bus_queue_full", queue=queue)
+
+    def ack(self, deliveries: list[Delivery]) -> None:
+        with self._bus.lock:
+            self._check_open()
+            for delivery in deliveries:
+                consumer, position = delivery.tag
+                consumer.unacked.pop(position, None)
+
+    def dead_letter(self, body: bytes, reason: str) -> None:
+        log.error("dead_letter", reason=reason)
+        self.publish(queues.DEAD, body)
+
+    def slow_down(self, queue: str) -> None:
+        with self._bus.lock:
+            self._check_open()
+            self._consumers[queue].limit = 1
+
+    def give_up(self, queue: str) -> None:
+        with self._bus.lock:
+            self._check_open()
+            self._bus.queue(queue).leave(self._consumers.pop(queue))
+            self._subscribe(queue)
+            self._bus.arrival.notify_all()
+
+    def wake(self) -> None:
+        with self._bus.lock:
+            self._is_woken = True
+            self._bus.arrival.notify_all()
+
+    def close(self) -> None:
+        with self._bus.lock:
+            self._is_closed = True
+            self._leave()
+            self._bus.arrival.notify_all()
+
+    def _check_open(self) -> None:
+        if self._is_closed or not self._consumers:
+            raise BusLost("closed" if self._is_closed else "there is no connection")
+
+    def _subscribe(self, queue: str) -> None:
+        self._consumers[queue] = Consumer(self._prefetch)
+        self._bus.queue(queue).subscribe(self._consumers[queue])
+
+    def _leave(self) -> None:
+        for queue, consumer in self._consumers.items():
+            self._bus.queue(queue).leave(consumer)
+        self._consumers = {}
+
+    def _can_take(self, taken: list[Delivery]) -> bool:
+        """Add what has arrived to `taken`; whether there is anything."""
+        taken.extend(self._take_waiting())
+        return bool(taken)
+
+    def _take_waiting(self) -> list[Delivery]:
+        return [
+            self._delivery(queue, consumer, message)
+            for queue, consumer in self._consumers.items()
+            for message in self._bus.queue(queue).take(consumer)
+        ]
+
+    @staticmethod
+    def _delivery(queue: str, consumer: Consumer, message: Message) -> Delivery:
+        return Delivery(queue, message.body, message.redelivered, (consumer, message.position))

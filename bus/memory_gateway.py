@@ -1,0 +1,102 @@
+"""A gateway's end of the bus in memory. Bodies arrive from worker threads and are handed over on the gateway's loop.
+
+Bounded like its counterpart: 20,000 bodies wait at most and then the oldest is dropped, which its link's numbers show.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+import structlog
+
+from bus import queues
+from bus.interface import OnMessage, OnState, Put
+
+if TYPE_CHECKING:
+    from bus.memory import MemoryBus
+
+PREFETCH = 64
+MAX_WAITING = 20_000
+
+log = structlog.get_logger()
+
+
+class MemoryGatewayBus:
+    """The GatewayBus of memory."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        self._bus = bus
+        self._name = ""
+        self._lock = threading.Lock()
+        self._waiting: deque[bytes] = deque(maxlen=MAX_WAITING)
+        self._is_drain_due = False
+        self._unacked: set[int] = set()
+        self._tag = 0
+        self._is_connected = False
+
+    def __repr__(self) -> str:
+        state = "connected" if self._is_connected else "not connected"
+        return f"MemoryGatewayBus({self._name}, {state}, {len(self._waiting)} waiting, {len(self._unacked)} unacked)"
+
+    @property
+    def connected(self) -> bool:
+        return self._is_connected
+
+    async def start(self, address: str, on_message: OnMessage, on_state: OnState) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._name = queues.gateway(address)
+        self._on_message = on_message
+        self._is_connected = True
+        self._bus.add_gateway(self._name, self._receive)
+        on_state(True)
+
+    def publish(self, queue: str, body: bytes) -> Put:
+        return self._bus.publish(queue, body) if self._is_connected else Put.DOWN
+
+    async def stop_consuming(self) -> None:
+        self._bus.remove_gateway(self._name)
+        with self._lock:
+            self._waiting.clear()
+
+    async def close(self) -> None:
+        await self.stop_consuming()
+        self._is_connected = False
+
+    def _receive(self, body: bytes) -> None:
+        """From any thread: keep `body` and have the loop drain."""
+        with self._lock:
+            self._waiting.append(body)
+            if not self._is_drain_due:
+                self._is_drain_due = True
+                try:
+                    self._loop.call_soon_threadsafe(self._drain)
+                except RuntimeError:  # the loop was closed: this gateway is no more
+                    self._waiting.clear()
+
+    def _drain(self) -> None:
+        """Hand over what waits, as far as the unacked allow."""
+        with self._lock:
+            self._is_drain_due = False
+            count = min(PREFETCH - len(self._unacked), len(self._waiting))
+            bodies = [self._waiting.popleft() for _ in range(count)]
+        for body in bodies:
+            self._tag += 1
+            self._unacked.add(self._tag)
+            self._deliver(body, self._tag)
+
+    def _deliver(self, body: bytes, tag: int) -> None:
+        try:
+            self._on_message(body, lambda: self._ack(tag))
+        except Exception:
+            log.exception("on_message_failed", queue=self._name)
+            self._ack(tag)
+
+    def _ack(self, tag: int) -> None:
+        self._unacked.discard(tag)
+        with self._lock:
+            if self._waiting and not self._is_drain_due:
+                self._is_drain_due = True
+                self._loop.call_soon(self._drain)

@@ -1,0 +1,176 @@
+"""A worker's end of RabbitMQ: one blocking connection, owned by one thread.
+
+A channel of its own for each queue, and one to publish on. Only `wake` may be called from another thread. After BusLost
+everything taken and not acked belongs to somebody else; `connect` begins anew.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+
+import structlog
+from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
+from pika.exceptions import AMQPError
+
+from bus import queues
+from bus.backoff import Backoff
+from bus.interface import BusLost, Delivery
+from bus.rabbit_subscription import RabbitSubscription
+from bus.rabbit_topology import (
+    TRANSIENT,
+    RabbitAddress,
+    bus_lost,
+    dead_letter_properties,
+    durable_queues,
+    parameters,
+)
+
+# A broker under its memory or disk alarm does not read from publishers: pika would wait for ever.
+BLOCKED_TIMEOUT_S = 8.0
+
+log = structlog.get_logger()
+
+
+class RabbitWorkerBus:
+    """The WorkerBus of RabbitMQ. To end a waiting `connect`, set `stopping`, also from a signal handler."""
+
+    def __init__(
+        self,
+        address: RabbitAddress,
+        queues: list[str],
+        partitions: int,
+        prefetch: int,
+        stopping: threading.Event | None = None,
+    ) -> None:
+        self._parameters = parameters(address, f"worker {','.join(queues)}", BLOCKED_TIMEOUT_S)
+        self._queues = list(queues)
+        self._partitions = partitions
+        self._prefetch = prefetch
+        self._stopping = stopping or threading.Event()
+        self._is_closed = False
+        self._connection: BlockingConnection | None = None
+        self._publisher: BlockingChannel | None = None
+        self._subscriptions: dict[str, RabbitSubscription] = {}
+        self._arrived: list[Delivery] = []
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else "connected" if self._connection is not None else "not connected"
+        return f"RabbitWorkerBus({state}, {len(self._subscriptions)} subscriptions, {len(self._arrived)} arrived)"
+
+    def connect(self) -> None:
+        self._leave()
+        backoff = Backoff()
+        while not (self._is_closed or self._stopping.is_set()):
+            try:
+                with bus_lost():
+                    self._enter()
+            except BusLost as error:
+                log.warning("bus_connect_failed", error=str(error))
+                self._leave()
+                self._stopping.wait(backoff.next_s())
+            else:
+                log.info("bus_connected", queues=self._queues)
+                return
+        raise BusLost("closed before a connection stood")
+
+    def take(self, wait_s: float) -> list[Delivery]:
+        connection = self._open_connection()
+        with bus_lost():
+            connection.process_data_events(0 if self._arrived else wait_s)
+        for subscription in self._subscriptions.values():
+            if not subscription.is_open:
+                raise BusLost(f"the broker ended {subscription}")
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+    def publish(self, queue: str, body: bytes) -> None:
+        publisher = self._open_publisher()
+        with bus_lost():
+            publisher.basic_publish("", queue, body, TRANSIENT)
+
+    def ack(self, deliveries: list[Delivery]) -> None:
+        tags: dict[RabbitSubscription, list[int]] = {}
+        for delivery in deliveries:
+            subscription, tag = delivery.tag
+            current = self._subscriptions.get(delivery.queue)
+            if current is not None and current is subscription:
+                tags.setdefault(current, []).append(tag)
+        with bus_lost():
+            for subscription, done in tags.items():
+                subscription.ack(done)
+
+    def dead_letter(self, body: bytes, reason: str) -> None:
+        publisher = self._open_publisher()
+        with bus_lost():
+            publisher.basic_publish("", queues.DEAD, body, dead_letter_properties(reason))
+
+    def slow_down(self, queue: str) -> None:
+        self._open_connection()
+        with bus_lost():
+            self._subscriptions[queue].slow_down()
+
+    def give_up(self, queue: str) -> None:
+        connection = self._open_connection()
+        with bus_lost():
+            self._await_routing()
+            self._subscriptions.pop(queue).close()
+            self._arrived = [delivery for delivery in self._arrived if delivery.queue != queue]
+            self._subscriptions[queue] = self._subscribe(connection, queue)
+
+    def wake(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            with suppress(AMQPError):
+                connection.add_callback_threadsafe(_nothing)
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._leave()
+
+    def _enter(self) -> None:
+        self._connection = connection = BlockingConnection(self._parameters)
+        self._publisher = connection.channel()
+        for queue, arguments in durable_queues(self._partitions).items():
+            self._publisher.queue_declare(queue, durable=True, arguments=arguments)
+        for queue in self._queues:
+            self._subscriptions[queue] = self._subscribe(connection, queue)
+
+    def _leave(self) -> None:
+        """Close what is left of a connection. Forgets it first, so that this never tries twice."""
+        connection, self._connection = self._connection, None
+        subscriptions, self._subscriptions = self._subscriptions, {}
+        self._arrived = []
+        if connection is not None and connection.is_open:
+            with suppress(BusLost), bus_lost():
+                self._await_routing()
+                for subscription in subscriptions.values():
+                    subscription.close()
+            with suppress(BusLost), bus_lost():
+                connection.close()
+        self._publisher = None
+
+    def _subscribe(self, connection: BlockingConnection, queue: str) -> RabbitSubscription:
+        return RabbitSubscription(connection, queue, self._prefetch, self._arrive)
+
+    def _arrive(self, delivery: Delivery) -> None:
+        self._arrived.append(delivery)
+
+    def _await_routing(self) -> None:
+        """Return once all that was published is with its queue: a channel's methods are carried out in order, and
+        this one is answered, while the channels of one connection overtake each other."""
+        self._open_publisher().queue_declare(queues.DEAD, passive=True)
+
+    def _open_connection(self) -> BlockingConnection:
+        if self._connection is None:
+            raise BusLost("there is no connection")
+        return self._connection
+
+    def _open_publisher(self) -> BlockingChannel:
+        if self._publisher is None:
+            raise BusLost("there is no connection")
+        return self._publisher
+
+
+def _nothing() -> None:
+    """What `wake` has the connection call: that it was called is what ends the waiting."""

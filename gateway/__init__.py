@@ -1,0 +1,1 @@
+"""Sockets in, sockets out: holds connections, checks frames, forwards commands. The only user of tornado."""

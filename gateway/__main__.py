@@ -1,0 +1,83 @@
+"""`python -m gateway --config FILE --name g1 --port 9001`"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from bus.rabbit_gateway import RabbitGatewayBus
+from bus.rabbit_topology import RabbitAddress
+from conf.logs import configure_logs
+from conf.settings import BadSettings, Settings, load
+from gateway.app import Gateway
+from router.address import RedisAddress
+from router.redis_registrar import RedisRegistrar
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m gateway", description="A gateway of Hongyan.")
+    parser.add_argument("--config", type=Path, default=Path("conf/cluster.toml"), help="a file of conf/")
+    parser.add_argument("--name", default="g1", help="unique among the gateways")
+    parser.add_argument("--port", type=int, help="where it listens; gateway.port of the configuration otherwise")
+    return parser.parse_args()
+
+
+def _gateway(settings: Settings, name: str, port: int) -> Gateway:
+    bus, router = settings.bus, settings.router
+    return Gateway(
+        settings,
+        name,
+        port,
+        RabbitGatewayBus(RabbitAddress(bus.host, bus.port, bus.user, bus.password, bus.virtual_host, bus.heartbeat_s)),
+        RedisRegistrar(RedisAddress(router.host, router.port, router.password)),
+    )
+
+
+def stop_on_signals() -> asyncio.Event:
+    """The first SIGTERM or SIGINT asks for an orderly stop, the second ends the process."""
+    stopping = asyncio.Event()
+
+    def stop() -> None:
+        if stopping.is_set():
+            os._exit(1)
+        stopping.set()
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop)
+    return stopping
+
+
+async def _serve(settings: Settings, name: str, port: int) -> None:
+    stopping = stop_on_signals()
+    gateway = _gateway(settings, name, port)
+    starting = asyncio.create_task(gateway.start())
+    asked = asyncio.create_task(stopping.wait())
+    await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        await starting
+        await asked
+    await gateway.stop()
+
+
+def main() -> int:
+    arguments = _arguments()
+    try:
+        settings = load(arguments.config)
+    except BadSettings as bad:
+        print(f"gateway: {bad}", file=sys.stderr)
+        return 2
+    configure_logs(arguments.name)
+    try:
+        asyncio.run(_serve(settings, arguments.name, arguments.port or settings.gateway.port))
+    except OSError as error:
+        print(f"gateway: cannot listen on port {arguments.port or settings.gateway.port}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Which sessions `/api` found standing a moment ago, so that not every call asks the store.
+
+Law: a revocation or a hole empties it at once; an answer that was on its way meanwhile is used but not remembered.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from cachetools import LRUCache
+
+from gateway.opening import Opener
+from protocol.models import SessionInfo
+
+RENEW_S = 60.0
+SESSIONS = 50_000
+
+
+class ApiSessions:
+    """Sessions by id, each good for 60 s."""
+
+    def __init__(self, opener: Opener) -> None:
+        self._opener = opener
+        self._good_until: LRUCache[str, float] = LRUCache(SESSIONS)
+        self._revocations = 0
+
+    def __repr__(self) -> str:
+        return f"ApiSessions({len(self._good_until)} remembered)"
+
+    async def check(self, token: str) -> SessionInfo:
+        """Who calls. Raises ImError unauthenticated or busy, Refused."""
+        who = self._opener.verify(token)
+        if self._good_until.get(who.session, 0.0) > time.monotonic():
+            return who
+        revocations = self._revocations
+        await self._opener.ask(who)
+        if revocations == self._revocations:
+            self._good_until[who.session] = time.monotonic() + RENEW_S
+        return who
+
+    def revoke(self, sessions: Iterable[str]) -> None:
+        """These have ended."""
+        self._revocations += 1
+        for session in sessions:
+            self._good_until.pop(session, None)
+
+    def clear(self) -> None:
+        """A revocation may have been missed."""
+        self._revocations += 1
+        self._good_until.clear()

@@ -1,0 +1,207 @@
+"""The composition root of a gateway: what it is made of, how it starts, and the order in which it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application
+
+from bus.interface import GatewayBus
+from conf.settings import Settings
+from gateway.api_sessions import ApiSessions
+from gateway.attendant import Attendant
+from gateway.closing import Closer
+from gateway.commands import CommandMaker
+from gateway.connection import Connection
+from gateway.downlink import Downlink
+from gateway.http_api import HttpApi, UnknownAddress
+from gateway.hub import RESYNC, Hub
+from gateway.opening import Opener
+from gateway.operations import Healthz, Metrics, Readyz
+from gateway.refresher import Refresher
+from gateway.session import State
+from gateway.uplink import Uplink
+from gateway.websocket import WebSocketDoor
+from protocol.errors import Close
+from protocol.frames import MAX_CLIENT_FRAME_BYTES
+from protocol.tokens import TokenSigner
+from router.interface import GatewayLease, Registrar
+
+SILENCE_CHECK_S = 1.0
+MAX_BODY_BYTES = 1024 * 1024
+MAX_HEADER_BYTES = 8 * 1024
+SLOW_REQUEST_S = 10.0
+
+log = structlog.get_logger()
+
+
+class Gateway:
+    """One gateway. `start` returns when its door is open; `stop` when everything is closed."""
+
+    def __init__(self, settings: Settings, name: str, port: int, bus: GatewayBus, registrar: Registrar) -> None:
+        limits = settings.gateway
+        self._name = name
+        self._host = limits.host
+        self._port = port
+        self._limits = limits
+        self._bus = bus
+        self._registrar = registrar
+        self._state = "up"
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: HTTPServer | None = None
+        self._commands = CommandMaker(name, secrets.token_hex(8), settings.partitions, limits.request_timeout_s)
+        address = self._commands.address
+        self._hub = Hub(address, limits.max_queued_bytes, self._close_slow)
+        self._uplink = Uplink(address, bus, limits.request_timeout_s, limits.max_pending)
+        self._closer = Closer(self._forget)
+        signer = TokenSigner(settings.token.secret, settings.token.access_s)
+        self._opener = Opener(self._hub, self._uplink, self._commands, registrar, signer, limits.heartbeat_s)
+        self._api_sessions = ApiSessions(self._opener)
+        self._refresher = Refresher(
+            self._hub,
+            self._uplink,
+            self._commands,
+            self._closer,
+            limits.resync_per_s,
+            self._groups_changed,
+            self._api_sessions.clear,
+        )
+        self._downlink = Downlink(
+            self._hub,
+            self._uplink,
+            self._closer,
+            self._refresher.request,
+            self._joined,
+            registrar.leave_groups,
+            self._api_sessions.revoke,
+        )
+        self._attendant = Attendant(
+            self._hub,
+            self._uplink,
+            self._commands,
+            self._opener,
+            registrar,
+            self._closer,
+            limits.login_timeout_s,
+            limits.heartbeat_s,
+            limits.max_connections,
+            limits.max_pending_per_connection,
+        )
+
+    def __repr__(self) -> str:
+        return f"Gateway({self._commands.address}, {self._state}, {self._hub}, {self._uplink}, {self._downlink})"
+
+    async def start(self) -> None:
+        """Bus first, then the router that makes us known, then the door."""
+        sockets = bind_sockets(self._port, self._host, family=socket.AF_INET)
+        await self._bus.start(self._commands.address, self._downlink.receive, self._bus_changed)
+        await self._registrar.start(self._lease, self._hub.snapshot, self._reregistered)
+        self._uplink.start()
+        self._attendant.start()
+        self._run(self._watch_silence())
+        self._server = HTTPServer(
+            self._application(),
+            max_body_size=MAX_BODY_BYTES,
+            max_header_size=MAX_HEADER_BYTES,
+            body_timeout=SLOW_REQUEST_S,
+            idle_connection_timeout=2 * SLOW_REQUEST_S,
+        )
+        self._server.add_sockets(sockets)
+        log.info("gateway_started", address=self._commands.address, port=self._port)
+
+    async def stop(self) -> None:
+        """Doors, work in flight, clients, then what all of these needed."""
+        self._state = "draining"
+        if self._server is not None:
+            self._server.stop()
+        await self._attendant.stop(self._limits.request_timeout_s)
+        await self._refresher.close()
+        for task in self._tasks:
+            task.cancel()
+        self._uplink.stop()
+        await self._registrar.close()
+        await self._bus.close()
+        log.info("gateway_stopped", address=self._commands.address)
+
+    def _application(self) -> Application:
+        return Application(
+            [
+                (r"/ws", WebSocketDoor, {"attendant": self._attendant, "origins": self._limits.origins}),
+                (
+                    r"/api/([a-z_.]{1,64})",
+                    HttpApi,
+                    {"commands": self._commands, "uplink": self._uplink, "sessions": self._api_sessions},
+                ),
+                (r"/healthz", Healthz, {"name": self._name}),
+                (r"/readyz", Readyz, {"checks": self._checks}),
+                (r"/metrics", Metrics),
+            ],
+            default_handler_class=UnknownAddress,
+            websocket_max_message_size=MAX_CLIENT_FRAME_BYTES,
+            log_function=lambda handler: None,
+        )
+
+    def _checks(self) -> dict[str, bool]:
+        return {
+            "bus": self._bus.connected,
+            "router": self._registrar.connected,
+            "store": self._downlink.links.has_ready_source,
+            "accepting": self._state == "up",
+        }
+
+    def _lease(self) -> GatewayLease:
+        connections = len(self._hub.connections)
+        return GatewayLease(self._name, self._commands.epoch, self._host, self._port, self._state, connections)
+
+    def _bus_changed(self, is_connected: bool) -> None:
+        if is_connected:
+            self._downlink.forget()
+            if self._hub.connections:
+                self._refresher.request("broker connection is new")
+        else:
+            self._uplink.abandon()
+
+    def _reregistered(self) -> None:
+        self._refresher.request("routes were registered again")
+
+    async def _watch_silence(self) -> None:
+        while True:
+            await asyncio.sleep(SILENCE_CHECK_S)
+            if self._bus.connected:
+                for source in self._downlink.links.silent(asyncio.get_running_loop().time()):
+                    self._refresher.request(f"silence of {source}")
+
+    def _joined(self, users: list[str], group: str) -> None:
+        """A join is a small login: register for the group, then have the user's clients sync."""
+        self._run(self._enter(users, [group]))
+
+    async def _enter(self, users: list[str], groups: list[str]) -> None:
+        await self._opener.enter_groups(groups)
+        for user in users:
+            for connection in self._hub.of_user(user):
+                if connection.session.state is State.OPEN:
+                    connection.send(RESYNC)
+
+    def _groups_changed(self, entered: list[str], left: list[str]) -> None:
+        if left:
+            self._registrar.leave_groups(left)
+        if entered:
+            self._run(self._enter([], entered))
+
+    def _close_slow(self, connection: Connection) -> None:
+        self._closer.close(connection, Close.SLOW_CONSUMER)
+
+    def _forget(self, connection: Connection) -> None:
+        self._attendant.closed(connection)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,59 @@
+"""From a client's op and data to a command of the road, and the queue that it goes to."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from bus import queues
+from protocol import ids
+from protocol.errors import bad_field
+from protocol.models import ReceiveInfo, UserInfo
+from protocol.ops import Op, read_args
+
+
+class CommandMaker:
+    """Numbers the commands of one gateway's life and gives each its deadline and, where it lacks one, its cid."""
+
+    def __init__(self, gateway: str, epoch: str, partitions: int, timeout_s: float) -> None:
+        self.gateway = gateway
+        self.epoch = epoch
+        self._partitions = partitions
+        self._timeout_ms = int(timeout_s * 1000)
+        self._number = 0
+
+    def __repr__(self) -> str:
+        return f"CommandMaker({self.address}, {self._number} commands)"
+
+    @property
+    def address(self) -> str:
+        """`{gateway}.{epoch}`, where the answers go."""
+        return f"{self.gateway}.{self.epoch}"
+
+    def make(
+        self, op: Op, data: dict[str, Any], sender: UserInfo, session: str = "", connection: int = 0, door: str = "ws"
+    ) -> tuple[str, ReceiveInfo]:
+        """(queue, command). Raises ImError bad_field, too_large."""
+        args = read_args(op, data)
+        self._number += 1
+        if op.writes:
+            if not args.cid:
+                args.cid = f"~{self.epoch}.{self._number}"
+                data = {**data, "cid": args.cid}
+            elif args.cid[0] == "~":
+                raise bad_field("cid", "one that begins with ~ is the gateways' own")
+        command = ReceiveInfo(
+            op.name,
+            self._number,
+            self.gateway,
+            self.epoch,
+            time.time_ns() // 1_000_000 + self._timeout_ms,
+            data,
+            door,
+            sender,
+            session,
+            connection,
+        )
+        if op.key is None:
+            return queues.PARALLEL, command
+        return queues.ordered(ids.partition_of(op.key(sender, args), self._partitions)), command

@@ -1,0 +1,121 @@
+"""The connections of a gateway, by number, user and session; and how a push finds them.
+
+Law: a frame is framed once a door, collected for each connection, and written once a batch. Pushes are dropped while
+`is_trusted` is False: what the gateway knows of its users may be stale, and the resync that follows brings them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+
+from gateway.connection import Connection
+from gateway.membership import Membership
+from gateway.metrics import FRAMES_OUT
+from gateway.session import State
+from protocol.frames import write_frame
+from protocol.models import Push
+from router.interface import Route, Snapshot
+
+
+class Hub:
+    """`address` is the gateway's, as pushes name the connection that they exclude. `on_slow` is told of a connection
+    with more than `max_queued_bytes` behind it."""
+
+    def __init__(self, address: str, max_queued_bytes: int, on_slow: Callable[[Connection], None]) -> None:
+        self._on_slow = on_slow
+        self._prefix = f"{address}."
+        self._max_queued_bytes = max_queued_bytes
+        self._users: dict[str, dict[int, Connection]] = {}
+        self._dirty: list[Connection] = []
+        self.connections: dict[int, Connection] = {}
+        self.membership = Membership()
+        self.is_trusted = True
+
+    def __repr__(self) -> str:
+        trust = "trusted" if self.is_trusted else "refreshing"
+        return f"Hub({len(self.connections)} connections, {len(self._users)} users, {self.membership}, {trust})"
+
+    def add(self, connection: Connection) -> None:
+        self.connections[connection.number] = connection
+
+    def remove(self, connection: Connection) -> None:
+        self.connections.pop(connection.number, None)
+
+    def enter(self, connection: Connection) -> None:
+        """The connection belongs to its user from now on: pushes reach it once its session is open."""
+        self._users.setdefault(connection.user, {})[connection.number] = connection
+        self.membership.track(connection.user)
+
+    def leave(self, connection: Connection) -> list[str]:
+        """It does not any more. Returns the groups of which nobody is left here."""
+        mine = self._users.get(connection.user)
+        if mine is None or mine.pop(connection.number, None) is None or mine:
+            return []
+        del self._users[connection.user]
+        return self.membership.forget(connection.user)
+
+    def of_user(self, user: str) -> list[Connection]:
+        return list(self._users.get(user, {}).values())
+
+    def users(self) -> list[str]:
+        return list(self._users)
+
+    def of_sessions(self, sessions: Iterable[str]) -> list[Connection]:
+        """The connections of these sessions. Revocations are rare: a look at all beats an index kept for each login."""
+        wanted = set(sessions)
+        return [c for c in self.connections.values() if c.session_id in wanted]
+
+    def opened(self) -> list[Connection]:
+        """Every connection that is logged in."""
+        return [c for c in self.connections.values() if c.session.state is State.OPEN]
+
+    def snapshot(self) -> Snapshot:
+        """All routes and groups, for a router that has forgotten them."""
+        routes: list[Route] = [c.route for c in self.connections.values() if c.route is not None]
+        return Snapshot(routes, self.membership.groups())
+
+    def put(self, connection: Connection, framed: bytes) -> None:
+        """Collect a frame; the next `flush` writes it, at the latest in the next turn of the loop."""
+        if not self._dirty:
+            asyncio.get_running_loop().call_soon(self.flush)
+        if not connection.outbox:
+            self._dirty.append(connection)
+        connection.outbox.append(framed)
+
+    def push(self, push: Push) -> Iterator[None]:
+        """Collect a push for everyone whom it names, yielding after each connection so that the caller may pause."""
+        if not self.is_trusted:
+            return
+        excluded = int(push.excluded[len(self._prefix) :]) if push.excluded.startswith(self._prefix) else 0
+        framings: dict[Callable[[bytes], bytes], bytes] = {}
+        payload = bytes(push.frame)
+        users = list(self.membership.members(push.group)) if push.group else push.users
+        for user in users:
+            for connection in list(self._users.get(user, {}).values()):
+                if connection.number == excluded or connection.session.state is not State.OPEN:
+                    continue
+                if push.terminals is not None and connection.terminal not in push.terminals:
+                    continue
+                framing = connection.wire.framed
+                framed = framings.get(framing)
+                if framed is None:
+                    framed = framings[framing] = framing(payload)
+                self.put(connection, framed)
+                yield
+
+    def flush(self) -> None:
+        """Write all that was collected. A connection whose peer takes too little is reported to `on_slow`."""
+        if not self._dirty:
+            return
+        dirty, self._dirty = self._dirty, []
+        frames = 0
+        for connection in dirty:
+            frames += len(connection.outbox)
+            connection.flush()
+            if connection.wire.queued_bytes > self._max_queued_bytes:
+                self._on_slow(connection)
+        FRAMES_OUT.inc(frames)
+
+
+RESYNC = write_frame("resync")

@@ -1,0 +1,13 @@
+"""The figures of a gateway, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+CONNECTIONS = Gauge("hongyan_connections", "Open connections, by door", ["door"])
+FRAMES_IN = Counter("hongyan_frames_received", "Frames from clients")
+FRAMES_OUT = Counter("hongyan_frames_sent", "Frames to clients")
+CLOSES = Counter("hongyan_closes", "Connections closed by us, by code", ["code"])
+BATCH_COMMANDS = Histogram("hongyan_uplink_batch_commands", "Commands in a batch", buckets=(1, 3, 10, 30, 100, 300))
+HOLES = Counter("hongyan_link_holes", "Times that something sent to this gateway was missed, by reason", ["reason"])
+PENDING = Gauge("hongyan_commands_pending", "Commands without an answer")

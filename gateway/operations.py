@@ -1,0 +1,38 @@
+"""`/healthz` (the process lives), `/readyz` (it can serve: bus, router, store), `/metrics` (protocol.md section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from tornado.web import RequestHandler
+
+Checks = Callable[[], dict[str, bool]]
+
+
+class Healthz(RequestHandler):
+    """200 as long as the loop turns."""
+
+    def initialize(self, name: str) -> None:
+        self._name = name
+
+    def get(self) -> None:
+        self.write({"name": self._name, "ok": True})
+
+
+class Readyz(RequestHandler):
+    """200 with what is up, 503 when something is not."""
+
+    def initialize(self, checks: Checks) -> None:
+        self._checks = checks
+
+    def get(self) -> None:
+        checks = self._checks()
+        self.set_status(200 if all(checks.values()) else 503)
+        self.write(dict(checks))
+
+
+class Metrics(RequestHandler):
+    def get(self) -> None:
+        self.set_header("Content-Type", CONTENT_TYPE_LATEST)
+        self.write(generate_latest())

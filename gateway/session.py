@@ -1,0 +1,153 @@
+"""One connection's conversation with us, without I/O: frames in, effects out. Knows neither sockets nor queues.
+
+Laws: the first frame is a login; what comes before it ends the connection. A bad frame is answered and kept, three in
+ten seconds end it, as do ten unknown ops. After CLOSED nothing has an effect.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from enum import Enum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from protocol import codec
+from protocol.errors import CLOSE_REASON, Close, ImError, bad_field, unauthenticated
+from protocol.frames import BadFrameField, Frame, read_frame, write_error, write_frame
+from protocol.models import Heartbeat, LoginInfo
+from protocol.ops import Caller, Op, find_op
+
+OFFENCES_WINDOW_S = 10.0
+MAX_BAD_FRAMES = 3
+MAX_UNKNOWN_OPS = 10
+
+
+class State(Enum):
+    """Where a connection stands."""
+
+    CONNECTED = "connected"  # waits for the login frame
+    OPENING = "opening"  # the login is being checked
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.CONNECTED: frozenset({State.OPENING, State.CLOSED}),
+    State.OPENING: frozenset({State.OPEN, State.CLOSED}),
+    State.OPEN: frozenset({State.CLOSED}),
+    State.CLOSED: frozenset({State.CLOSED}),
+}
+
+
+class IllegalTransition(Exception):
+    """A session was asked for a step that its state does not allow: a fault of ours."""
+
+
+class Forward(NamedTuple):
+    """Send this command up the road and answer under `id`."""
+
+    op: Op
+    data: dict[str, Any]
+    id: str | None
+
+
+class Login(NamedTuple):
+    """Check this login and answer under `id`."""
+
+    info: LoginInfo
+    id: str | None
+
+
+class Reply(NamedTuple):
+    """Send this frame."""
+
+    frame: bytes
+
+
+class End(NamedTuple):
+    """Close the connection, after what was sent before."""
+
+    code: Close
+    reason: str
+
+
+Effect = Forward | Login | Reply | End
+
+
+def end(code: Close) -> End:
+    """Close with the code's own reason."""
+    return End(code, CLOSE_REASON[code])
+
+
+class Session:
+    """The state of one connection. `receive` takes a frame's text and the clock (s, monotonic)."""
+
+    __slots__ = ("_offences", "state")
+
+    def __init__(self) -> None:
+        self.state = State.CONNECTED
+        self._offences: dict[str, deque[float]] | None = None  # most connections never need one
+
+    def __repr__(self) -> str:
+        return f"Session({self.state.value})"
+
+    def move(self, to: State) -> None:
+        """Take a step. Raises IllegalTransition, which names both states."""
+        if to not in TRANSITIONS[self.state]:
+            raise IllegalTransition(f"from {self.state.value} to {to.value}")
+        self.state = to
+
+    def receive(self, text: str, now: float) -> list[Effect]:
+        """What a frame makes us do."""
+        if self.state is State.CLOSED:
+            return []
+        try:
+            frame = read_frame(text)
+            if frame.op == "heartbeat" and self.state is not State.CONNECTED:
+                return [Reply(heartbeat_frame())]
+            if self.state is State.OPEN and frame.op != "login":
+                return [Forward(find_op(frame.op, Caller.CLIENT, Caller.ANYONE), frame.data, frame.id)]
+        except BadFrameField as refusal:
+            return self._refused(refusal, refusal.id, now)
+        except ImError as refusal:
+            return self._refused(refusal, frame.id if refusal.code == "unknown_op" else None, now)
+        return self._before_open(frame)
+
+    def _before_open(self, frame: Frame) -> list[Effect]:
+        if frame.op == "login":
+            return [self._login(frame)]
+        self.move(State.CLOSED)
+        return [Reply(write_error(unauthenticated(), frame.id)), end(Close.NOT_LOGGED_IN)]
+
+    def _login(self, frame: Frame) -> Effect:
+        if self.state is not State.CONNECTED:
+            return Reply(write_error(bad_field("op", "this connection is logged in or logging in"), frame.id))
+        try:
+            info = msgspec.convert(frame.data, LoginInfo)
+        except msgspec.ValidationError as error:
+            # The connection stays: its ten seconds for a right login are still running.
+            return Reply(write_error(bad_field("login", str(error).replace("`$.", "`")), frame.id))
+        self.move(State.OPENING)
+        return Login(info, frame.id)
+
+    def _refused(self, refusal: ImError, frame_id: str | None, now: float) -> list[Effect]:
+        effects: list[Effect] = [Reply(write_error(refusal, frame_id))]
+        limit = {"bad_frame": MAX_BAD_FRAMES, "unknown_op": MAX_UNKNOWN_OPS}.get(refusal.code)
+        if limit is not None and self._offends(refusal.code, limit, now):
+            self.move(State.CLOSED)
+            effects.append(end(Close.BAD_FRAMES))
+        return effects
+
+    def _offends(self, kind: str, limit: int, now: float) -> bool:
+        if self._offences is None:
+            self._offences = {}
+        times = self._offences.setdefault(kind, deque(maxlen=limit))
+        times.append(now)
+        return len(times) == limit and now - times[0] <= OFFENCES_WINDOW_S
+
+
+def heartbeat_frame() -> bytes:
+    """`{"op":"heartbeat","data":{"time":...}}`"""
+    return write_frame("heartbeat", codec.write_struct(Heartbeat(time.time_ns() // 1_000_000)))

@@ -1,0 +1,1 @@
+"""What each command does: workers that take commands off the bus, decide, store, and send to gateways."""

@@ -1,0 +1,84 @@
+"""The gateways that live, as a worker last heard; and what the router says of users and groups.
+
+Law: a router that does not answer costs speed, never a push. Then frames go to every gateway last known to live.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable
+
+from router.interface import Resolver, RouterAway
+
+Addresses = dict[str, list[str]]
+
+REFRESH_S = 1.0
+AWAY_S = 1.0
+
+
+class Gateways:
+    """One worker thread's view. `live` are addresses `{id}.{epoch}`."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+        self._refreshed = float("-inf")
+        self._away_until = float("-inf")
+        self.live: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"Gateways(live={sorted(self.live)}, router={'up' if self.is_router_up else 'away'})"
+
+    @property
+    def is_router_up(self) -> bool:
+        """Whether the router answered when last asked."""
+        return time.monotonic() >= self._away_until
+
+    def refresh(self, *, now_please: bool = False) -> None:
+        """Ask which gateways live, at most once a second unless asked to now. While the router is away the last
+        answer stands."""
+        now = time.monotonic()
+        if now - self._refreshed < REFRESH_S and not now_please:
+            return
+        self._refreshed = now
+        try:
+            self.live = {lease.address for lease in self._resolver.gateways()}
+        except RouterAway:
+            self._away_until = time.monotonic() + AWAY_S
+
+    def heard_of(self, addresses: Iterable[str]) -> None:
+        """Commands came from these just now, so they live, whatever the last refresh said."""
+        self.live.update(addresses)
+
+    def locate(self, users: Collection[str], groups: Collection[str]) -> tuple[Addresses, Addresses]:
+        """The live addresses of each user and group; all live gateways for everyone while the router is away."""
+        if not users and not groups:
+            return {}, {}
+        if self.is_router_up:
+            try:
+                at, held = self._resolver.resolve(users, groups)
+                return self._living(at, is_user=True), self._living(held, is_user=False)
+            except RouterAway:
+                # One slow answer is enough: asking again for each batch would make every batch slow.
+                self._away_until = time.monotonic() + AWAY_S
+        everywhere = sorted(self.live)
+        return dict.fromkeys(users, everywhere), dict.fromkeys(groups, everywhere)
+
+    def _living(self, found: Addresses, *, is_user: bool) -> Addresses:
+        stale: dict[str, list[str]] = {}
+        for name, addresses in found.items():
+            for address in addresses:
+                if address not in self.live:
+                    stale.setdefault(address, []).append(name)
+        if not stale:
+            return found
+        self.refresh(now_please=True)
+        for address, names in stale.items():
+            if address not in self.live and self.is_router_up:
+                self._forget(names, address, is_user=is_user)
+        return {name: [a for a in addresses if a in self.live] for name, addresses in found.items()}
+
+    def _forget(self, names: list[str], address: str, *, is_user: bool) -> None:
+        try:
+            self._resolver.forget(names if is_user else (), () if is_user else names, address)
+        except RouterAway:
+            self._away_until = time.monotonic() + AWAY_S

@@ -1,0 +1,133 @@
+"""account.register, login, logout, password and token.refresh (protocol.md section 5).
+
+Laws: no answer tells whether a user name exists; a retry with the same cid ends in the same state, though tokens are
+made anew each time, because none is ever stored. Hashing runs in its own small pool, outside any transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from logic.outcome import Outcome, replied
+from logic.passwords import hash_password, is_password
+from logic.services import Services, new_refresh_token
+from logic.work import Work
+from protocol import ids, replies
+from protocol.errors import bad_field, conflict, forbidden, unauthenticated
+from protocol.models import Revocation
+from store import sessions, users
+from store.errors import Duplicate
+from store.sessions import SessionRow
+from store.users import UserRow
+
+
+def user_reply(row: UserRow) -> replies.User:
+    """A user as everyone sees it."""
+    return replies.User(id=row.id, name=row.name, avatar=row.avatar, bio=row.bio)
+
+
+def _hashed(refresh: str) -> str:
+    return hashlib.sha256(refresh.encode()).hexdigest()
+
+
+def _own_cid(work: Work) -> str:
+    """The cid where the client chose it; one that the gateway gave is no way to recognise a retry."""
+    return "" if work.args.cid.startswith("~") else work.args.cid
+
+
+def _log_in(services: Services, work: Work, user: UserRow, terminal: str, device: str) -> Outcome:
+    """Start a session; a retry under the client's own cid starts the same one again."""
+    now = services.now_ms()
+    cid = _own_cid(work)
+    session = ids.derived_id("session", user.id, cid) if cid else ids.new_id()
+    refresh = new_refresh_token()
+    expires = now + services.refresh_s * 1000
+    row = SessionRow(session, user.id, terminal, device, _hashed(refresh), None, "", now, expires, None)
+    with services.database.transaction() as tx:
+        sessions.put(tx, row)
+    token, token_expires = services.signer.issue(user.id, session, terminal, device, now)
+    return replied(replies.LoggedIn(user_reply(user), token, refresh, token_expires))
+
+
+def register(work: Work, services: Services) -> Outcome:
+    """A new account with an id of ours. Its name taken: `conflict`, unless this is the same registration again."""
+    args = work.args
+    if args.username.startswith("_"):
+        raise bad_field("username", "names that begin with _ are the system's")
+    name, hashed = args.name or args.username, hash_password(args.password)
+    user = UserRow(ids.new_id(), args.username, hashed, name, None, None, False, args.cid, "")
+    try:
+        with services.database.transaction() as tx:
+            users.insert(tx, user, services.now_ms())
+    except Duplicate:
+        user = _registered_before(work, services)
+    return _log_in(services, work, user, "web", "")
+
+
+def _registered_before(work: Work, services: Services) -> UserRow:
+    with services.database.reading() as tx:
+        user = users.by_username(tx, work.args.username)
+    is_retry = user is not None and _own_cid(work) and user.register_cid == work.args.cid
+    if user is None or not is_retry or not is_password(user.password, work.args.password):
+        raise conflict("this name is taken")
+    return user
+
+
+def login(work: Work, services: Services) -> Outcome:
+    """Tokens for a name and its password."""
+    args = work.args
+    with services.database.reading() as tx:
+        user = users.by_username(tx, args.username)
+    is_right = is_password(user.password if user else None, args.password)
+    if user is None or not is_right or user.disabled:
+        raise unauthenticated()
+    return _log_in(services, work, user, args.terminal, args.device)
+
+
+def change_password(work: Work, services: Services) -> Outcome:
+    """Set a new password and end every other session of the user."""
+    args, sender = work.args, work.sender.user
+    with services.database.reading() as tx:
+        user = users.get(tx, [sender]).get(sender)
+    if user is None:
+        raise unauthenticated()
+    is_retry = bool(_own_cid(work)) and user.password_cid == args.cid
+    if is_retry and not is_password(user.password, args.new):
+        raise conflict()
+    if not is_retry and not is_password(user.password, args.old):
+        raise forbidden("the old password is not this one")
+    hashed = user.password or "" if is_retry else hash_password(args.new)
+    now = services.now_ms()
+    with services.database.transaction() as tx:
+        users.set_password(tx, sender, hashed, args.cid)
+        others = [s for s in sessions.live(tx, sender, now) if s != work.command.session]
+        sessions.revoke(tx, others, now)
+    return replied(replies.Reply(), Revocation(others, "logged_out"))
+
+
+def logout(work: Work, services: Services) -> Outcome:
+    """End this session, or with `all` every session of the user."""
+    sender, now = work.sender.user, services.now_ms()
+    with services.database.transaction() as tx:
+        ended = sessions.live(tx, sender, now) if work.args.all else []
+        ended = sorted({*ended, work.command.session})
+        sessions.revoke(tx, ended, now)
+    return replied(replies.Reply(), Revocation(ended, "logged_out"))
+
+
+def refresh_token(work: Work, services: Services) -> Outcome:
+    """New tokens for a refresh token, which is used up. The same cid may use it again: its answer may have been lost."""
+    now, old = services.now_ms(), _hashed(work.args.refresh)
+    refresh, cid = new_refresh_token(), _own_cid(work)
+    with services.database.transaction() as tx:
+        session = sessions.by_refresh(tx, old)
+        if session is None or session.revoked is not None or session.expires <= now:
+            raise unauthenticated()
+        if session.refresh_hash != old and not (cid and session.refresh_cid == cid):
+            raise unauthenticated()
+        user = users.get(tx, [session.user]).get(session.user)
+        if user is None or user.disabled:
+            raise unauthenticated()
+        sessions.rotate(tx, session.id, _hashed(refresh), old, cid, now + services.refresh_s * 1000)
+    token, expires = services.signer.issue(session.user, session.id, session.terminal, session.device, now)
+    return replied(replies.Tokens(token, refresh, expires))

@@ -1,0 +1,78 @@
+"""conversation.list: one's conversations, the most recently active first (protocol.md section 5)."""
+
+from __future__ import annotations
+
+from logic.handlers.sizes import message_bytes
+from logic.handlers.sync import MAX_UNREAD
+from logic.outcome import Outcome, message_of, replied
+from logic.services import Services
+from logic.work import Work
+from protocol import ids, replies
+from protocol.errors import bad_field
+from protocol.frames import MAX_LIST_BYTES
+from store import conversations, cursors, mentions
+from store.conversations import ViewRow
+from store.transaction import Transaction
+
+VIEW_BYTES = 300
+
+
+def _position(after: str | None) -> tuple[int, str] | None:
+    """`{time}:{conversation}` of the last conversation that the client has."""
+    if after is None:
+        return None
+    time, _, conversation = after.partition(":")
+    if not time.isdigit() or len(time) > 16 or not conversation:
+        raise bad_field("after", "the `next` of an earlier answer")
+    return int(time), conversation
+
+
+def _fitting(rows: list[ViewRow]) -> list[ViewRow]:
+    budget = MAX_LIST_BYTES
+    kept: list[ViewRow] = []
+    for row in rows:
+        budget -= VIEW_BYTES + (message_bytes(row.last) if row.last else 0)
+        if budget < 0 and kept:
+            break
+        kept.append(row)
+    return kept
+
+
+def _peers_read(tx: Transaction, user: str, rows: list[ViewRow]) -> dict[str, int]:
+    """How far the peer of each private conversation has read."""
+    peers: dict[tuple[str, str], str] = {}
+    for row in rows:
+        parsed = ids.parse_conversation(row.conversation)
+        if parsed is not None and parsed.kind == "p" and parsed.users[0] != parsed.users[1]:
+            peer = parsed.users[1] if parsed.users[0] == user else parsed.users[0]
+            peers[peer, row.conversation] = row.conversation
+    return {pair[1]: read_seq for pair, (read_seq, _) in cursors.get(tx, sorted(peers)).items()}
+
+
+def list_conversations(work: Work, services: Services) -> Outcome:
+    """At most `limit`, and 96 KiB with their last messages."""
+    user, args = work.sender.user, work.args
+    with services.database.reading() as tx:
+        found = conversations.page(tx, user, _position(args.after), args.limit + 1)
+        rows = _fitting(found[: args.limit])
+        mentioned = mentions.mentioned(tx, user, {row.conversation: row.read_seq for row in rows if row.unread})
+        peers_read = _peers_read(tx, user, rows)
+    views = [
+        replies.ConversationView(
+            conversation=row.conversation,
+            max_seq=row.max_seq,
+            read_seq=row.read_seq,
+            unread=min(row.unread, MAX_UNREAD),
+            mentioned=row.conversation in mentioned,
+            last=message_of(row.last) if row.last else None,
+            pinned=False,
+            muted=False,
+            draft="",
+            peer_read_seq=peers_read.get(row.conversation),
+        )
+        for row in rows
+    ]
+    is_more = len(found) > len(rows)
+    last = rows[-1].last if rows else None
+    next_ = f"{last.time}:{last.conversation}" if is_more and last else None
+    return replied(replies.Conversations(conversations=views, next=next_))

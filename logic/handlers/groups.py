@@ -1,0 +1,187 @@
+"""group.create, invite, leave, remove: run by the owner of the group's conversation, one at a time.
+
+Laws: each leaves a notice under (sender, cid) in the group's own timeline, in the same transaction as the rows that it
+changes, so that a send decided on older knowledge fails on the primary key. Found again, the notice is fanned out
+again and nothing changes. Who was removed gets the notice of it and nothing after: the push goes before the delta.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from logic.caches import Caches
+from logic.outcome import Effect, Outcome, message_frame, replied
+from logic.timeline import Timeline
+from logic.work import Work
+from protocol import codec, content, ids, replies
+from protocol.errors import ImError, conflict, forbidden, not_found, too_large
+from protocol.models import Membership, Push
+from protocol.ops import created_group
+from store import cursors, groups, messages, users
+from store.groups import GroupRow, MemberRow
+from store.messages import MessageRow
+from store.transaction import Transaction
+
+MAX_MEMBERS = 10_000
+MANAGERS = ("owner", "admin")
+
+
+def group_reply(row: GroupRow) -> replies.Group:
+    """A group as its members see it."""
+    return replies.Group(
+        id=row.id,
+        name=row.name,
+        owner=row.owner,
+        join=row.join_mode,
+        members=row.members,
+        avatar=row.avatar,
+        notice=row.notice,
+        mute_all=row.mute_all,
+    )
+
+
+def _effects(group: str, row: MessageRow) -> list[Effect]:
+    """What a group's notice makes others do; the same again when a retry finds it."""
+    body: dict[str, Any] = codec.read(row.body)
+    push = Push(message_frame(row), group=group)
+    if body["event"] in ("created", "joined"):
+        return [Membership(group, row.seq, joined=body["users"]), push]
+    return [push, Membership(group, row.seq, left=body["users"])]
+
+
+class _GroupChange:
+    """One change of one group within a transaction."""
+
+    def __init__(self, tx: Transaction, caches: Caches, work: Work, now_ms: int) -> None:
+        self.tx = tx
+        self.caches = caches
+        self.work = work
+        self.now_ms = now_ms
+        self.group = created_group(work.sender, work.args.cid) if work.op.name == "group.create" else work.args.group
+        self.conversation = ids.group_conversation(self.group)
+
+    def found(self) -> MessageRow | None:
+        """The notice that this write left before. Raises ImError conflict where the cid served for other content."""
+        row = messages.by_cids(self.tx, [self.work.pair]).get(self.work.pair)
+        if row is not None and row.digest != self.work.digest():
+            raise conflict()
+        return row
+
+    def locked(self) -> tuple[GroupRow, MemberRow]:
+        """The group and the caller in it. Raises ImError not_found where there is no such group for the caller."""
+        row = groups.get(self.tx, [self.group]).get(self.group)
+        member = self.members([self.work.sender.user]).get(self.work.sender.user)
+        if row is None or member is None:
+            raise not_found()
+        return row, member
+
+    def members(self, wanted: list[str]) -> dict[str, MemberRow]:
+        """Those of `wanted` who are members now."""
+        rows = groups.members(self.tx, [(self.group, user) for user in sorted(set(wanted))])
+        return {user: row for (_, user), row in rows.items() if row.left_seq is None}
+
+    def note(self, event: str, concerned: list[str], **more: Any) -> MessageRow:
+        """Append the notice that is this write's event row."""
+        timeline = Timeline(self.tx, self.caches, self.now_ms)
+        timeline.load([self.conversation])
+        body = content.encode_body({"event": event, "group": self.group, "users": concerned, **more})
+        sender, cid = self.work.pair
+        row = timeline.append(self.conversation, sender, cid, "notice", body, self.work.digest())
+        timeline.flush()
+        return row
+
+    def enter(self, entering: list[str], seq: int, owner: str = "") -> None:
+        """Write member rows: everyone reads from the notice of their own join on."""
+        rows = [MemberRow(self.group, u, "owner" if u == owner else "member", seq, None, 0) for u in sorted(entering)]
+        groups.put_members(self.tx, rows)
+        cursors.read_up_to(self.tx, [(user, self.conversation, seq - 1) for user in sorted(entering)])
+        self.caches.forget_members(self.group, entering)
+
+    def go(self, leaving: list[str], seq: int, remaining: int) -> None:
+        """Mark members as gone: their rows say up to which seq they may read."""
+        groups.mark_left(self.tx, self.group, sorted(leaving), seq)
+        groups.set_count(self.tx, self.group, remaining)
+        self.caches.forget_members(self.group, leaving)
+
+    def require_existing(self, wanted: list[str]) -> None:
+        if len(users.existing(self.tx, sorted(set(wanted)))) < len(set(wanted)):
+            raise not_found()
+
+
+def _create(change: _GroupChange) -> MessageRow:
+    args, creator = change.work.args, change.work.sender.user
+    if groups.get(change.tx, [change.group]):
+        raise conflict()
+    entering = list(dict.fromkeys([creator, *args.members]))
+    change.require_existing(entering)
+    row = GroupRow(change.group, args.name, args.avatar, None, creator, args.join, False, len(entering))
+    groups.insert(change.tx, row, change.now_ms)
+    notice = change.note("created", entering, name=args.name)
+    change.enter(entering, notice.seq, owner=creator)
+    return notice
+
+
+def _invite(change: _GroupChange) -> MessageRow | None:
+    row, caller = change.locked()
+    if caller.role not in MANAGERS and row.join_mode == "invite":
+        raise forbidden("only its owner and admins invite to this group")
+    wanted = list(dict.fromkeys(change.work.args.users))
+    change.require_existing(wanted)
+    present = change.members(wanted)
+    entering = [user for user in wanted if user not in present]
+    if not entering:
+        return None
+    if row.members + len(entering) > MAX_MEMBERS:
+        raise too_large(f"a group has at most {MAX_MEMBERS} members")
+    notice = change.note("joined", entering, by=caller.user)
+    change.enter(entering, notice.seq)
+    groups.set_count(change.tx, change.group, row.members + len(entering))
+    return notice
+
+
+def _leave(change: _GroupChange) -> MessageRow:
+    row, caller = change.locked()
+    if caller.role == "owner":
+        raise forbidden("an owner transfers the group before leaving it")
+    notice = change.note("left", [caller.user])
+    change.go([caller.user], notice.seq, row.members - 1)
+    return notice
+
+
+def _remove(change: _GroupChange) -> MessageRow:
+    row, caller = change.locked()
+    if caller.role not in MANAGERS:
+        raise forbidden("only the owner and admins remove members")
+    wanted = list(dict.fromkeys(change.work.args.users))
+    present = change.members(wanted)
+    if len(present) < len(wanted):
+        raise not_found()
+    protected = MANAGERS if caller.role == "admin" else ("owner",)
+    if any(member.role in protected for member in present.values()):
+        raise forbidden("neither the owner nor, by an admin, another admin can be removed")
+    notice = change.note("removed", wanted, by=caller.user)
+    change.go(wanted, notice.seq, row.members - len(wanted))
+    return notice
+
+
+CHANGES: dict[str, Callable[[_GroupChange], MessageRow | None]] = {
+    "group.create": _create,
+    "group.invite": _invite,
+    "group.leave": _leave,
+    "group.remove": _remove,
+}
+
+
+def change_group(tx: Transaction, caches: Caches, work: Work, now_ms: int) -> Outcome:
+    """Decide and write one change of a group."""
+    change = _GroupChange(tx, caches, work, now_ms)
+    try:
+        notice = change.found() or CHANGES[work.op.name](change)
+    except ImError as refusal:
+        return Outcome(refusal)
+    effects = _effects(change.group, notice) if notice is not None else []
+    if work.op.name != "group.create":
+        return replied(replies.Reply(), *effects)
+    row = groups.get(tx, [change.group])[change.group]
+    return replied(replies.OneGroup(group_reply(row)), *effects)

@@ -1,0 +1,26 @@
+"""message.history: pages of a conversation by seq (protocol.md section 5)."""
+
+from __future__ import annotations
+
+from logic.handlers.reading import readable
+from logic.handlers.sizes import fit, fit_newest
+from logic.outcome import Outcome, message_of, replied
+from logic.services import Services
+from logic.work import Work
+from protocol import replies
+from protocol.errors import bad_field
+from store import messages
+
+
+def history(work: Work, services: Services) -> Outcome:
+    """The newest `limit` before `before`, or the oldest `limit` after `after`; ascending either way, at most 96 KiB."""
+    args = work.args
+    if args.before is not None and args.after is not None:
+        raise bad_field("before", "not together with after")
+    with services.database.reading() as tx:
+        may = readable(tx, work.sender.user, args.conversation)
+        if args.after is not None:
+            rows = fit(messages.after(tx, args.conversation, max(args.after, may.first - 1), args.limit, may.last))
+        else:
+            rows = fit_newest(messages.before(tx, args.conversation, args.before, args.limit, may.first))
+    return replied(replies.Messages([message_of(row) for row in rows], may.last))

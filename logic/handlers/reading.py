@@ -1,0 +1,39 @@
+"""Who may read what of a conversation: the one place that decides it, for history, sync and cursors."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from protocol import ids
+from protocol.errors import not_found
+from store import groups, messages, users
+from store.messages import Tail
+from store.transaction import Transaction
+
+NOTHING = Tail(seq=0, time=0, counted=0)
+
+
+class Readable(NamedTuple):
+    """The seqs from `first` to `last` may be read; `last` is 0 where nothing was written."""
+
+    first: int
+    last: int
+
+
+def readable(tx: Transaction, user: str, conversation: str) -> Readable:
+    """What `user` may read. Raises ImError not_found: not a member, not one of the two, no such peer or group."""
+    parsed = ids.parse_conversation(conversation)
+    if parsed is None:
+        raise not_found()
+    first = 1
+    if parsed.kind == "g":
+        member = groups.members(tx, [(parsed.group, user)]).get((parsed.group, user))
+        if member is None or member.left_seq is not None:
+            raise not_found()
+        first = member.joined_seq
+    elif user not in parsed.users:
+        raise not_found()
+    last = messages.tails(tx, [conversation]).get(conversation, NOTHING).seq
+    if last == 0 and len(users.existing(tx, sorted(set(parsed.users)))) < len(set(parsed.users)):
+        raise not_found()
+    return Readable(first, last)

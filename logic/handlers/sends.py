@@ -1,0 +1,169 @@
+"""message.send, decided for a list at once: one read a table, one INSERT a table (protocol.md section 5).
+
+Laws: a cid is looked up before permissions; what is found is answered again, changes nothing and is fanned out again;
+other content under it is `conflict`. A conversation that is not the sender's and one that does not exist give the same
+`not_found`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from logic.caches import Caches
+from logic.outcome import Outcome, message_frame, replied
+from logic.timeline import Timeline
+from logic.work import Work
+from protocol import content, ids, replies
+from protocol.errors import ImError, bad_field, conflict, forbidden, not_found
+from protocol.models import Content, GroupMessage, PrivateMessage, Push, UserInfo
+from store import cursors, groups, messages, users
+from store.messages import MessageRow
+from store.transaction import Transaction
+
+Pair = tuple[str, str]
+
+
+def addressed(work: Work) -> PrivateMessage | GroupMessage:
+    """The generic model of a send. Raises ImError not_found, forbidden: nobody there that this sender may write to."""
+    args, sender = work.args, work.sender
+    said = Content(args.type, args.body, args.mentions, args.reply_to)
+    conversation = ids.parse_conversation(args.conversation)
+    if conversation is None:
+        raise not_found()
+    if conversation.kind == "g":
+        return GroupMessage(sender, conversation.group, said)
+    if sender.user not in conversation.users:
+        raise not_found()
+    if conversation.kind == "s":
+        raise forbidden("nobody writes to the system's notices")
+    first, second = conversation.users
+    return PrivateMessage(sender, UserInfo(second if sender.user == first else first), said)
+
+
+def push_of(message: PrivateMessage | GroupMessage, row: MessageRow, excluded: str) -> Push:
+    """The push of a stored message to everyone whom its model names."""
+    frame = message_frame(row)
+    if isinstance(message, GroupMessage):
+        return Push(frame, group=message.group, terminals=message.terminals, excluded=excluded)
+    reached = {message.recipient.user, message.sender.user} if message.to_self else {message.recipient.user}
+    return Push(frame, users=sorted(reached), terminals=message.terminals, excluded=excluded)
+
+
+def _excluded(work: Work) -> str:
+    connection = work.command.connection
+    return f"{work.command.origin}.{connection}" if connection else ""
+
+
+def _answer(work: Work, message: PrivateMessage | GroupMessage, row: MessageRow, *, duplicate: bool) -> Outcome:
+    sent = replies.Sent(row.conversation, row.seq, row.time, duplicate)
+    return replied(sent, push_of(message, row, _excluded(work)))
+
+
+class _SendRun:
+    """The state of one list of sends between its reads and its writes."""
+
+    def __init__(self, tx: Transaction, caches: Caches, works: list[Work], now_ms: int) -> None:
+        self._tx = tx
+        self._caches = caches
+        self._works = works
+        self._now_ms = now_ms
+        self._timeline = Timeline(tx, caches, now_ms)
+        self._known: dict[Pair, MessageRow] = {}
+        self._peers: set[str] = set()
+        self._read: dict[Pair, int] = {}
+        self.written: list[MessageRow] = []
+
+    def recall_cids(self, *, look_up: bool) -> None:
+        """Which of these cids were used before: from memory, and on demand from the store."""
+        unknown: list[Pair] = []
+        for work in self._works:
+            row = self._caches.of(work.key).cids.get(work.pair)
+            if row is not None:
+                self._known[work.pair] = row
+            elif look_up:
+                unknown.append(work.pair)
+        if unknown:
+            self._known.update(messages.by_cids(self._tx, sorted(set(unknown))))
+
+    def load(self, works: Iterable[Work]) -> None:
+        """Everything that deciding needs and that is not remembered: tails, peers of new conversations, member rows."""
+        works = list(works)
+        self._timeline.load(work.key for work in works)
+        peers: set[str] = set()
+        members: set[tuple[str, str]] = set()
+        for work in works:
+            conversation = ids.parse_conversation(work.key)
+            if conversation is None:
+                continue
+            if conversation.kind == "p" and self._timeline.tail(work.key).seq == 0:
+                peers.update(conversation.users)
+            elif conversation.kind == "g":
+                members.add((conversation.group, work.sender.user))
+        if peers:
+            self._peers = users.existing(self._tx, sorted(peers))
+        missing = [pair for pair in members if pair not in self._caches.of(ids.group_conversation(pair[0])).members]
+        if missing:
+            for pair, row in groups.members(self._tx, sorted(missing)).items():
+                self._caches.of(ids.group_conversation(pair[0])).members[pair] = row
+
+    def decide(self, work: Work) -> Outcome:
+        """One send, in its turn."""
+        try:
+            content.check_body(work.args.type, work.args.body)
+            message = addressed(work)
+            known = self._known.get(work.pair)
+            if known is not None:
+                if known.digest != work.digest():
+                    raise conflict()
+                return _answer(work, message, known, duplicate=True)
+            row = self._append(work, message)
+        except ImError as refusal:
+            return Outcome(refusal)
+        self._known[work.pair] = row
+        return _answer(work, message, row, duplicate=False)
+
+    def _append(self, work: Work, message: PrivateMessage | GroupMessage) -> MessageRow:
+        args = work.args
+        tail = self._timeline.tail(work.key)
+        if isinstance(message, GroupMessage):
+            self._check_member(message)
+        elif tail.seq == 0 and message.recipient.user not in self._peers:
+            raise not_found()
+        if args.reply_to is not None and args.reply_to > tail.seq:
+            raise bad_field("reply_to", "there is no such message yet")
+        body = content.encode_body(args.body)
+        row = self._timeline.append(
+            work.key, work.sender.user, args.cid, args.type, body, work.digest(), args.mentions, args.reply_to
+        )
+        self.written.append(row)
+        self._read[work.sender.user, work.key] = row.seq
+        if isinstance(message, PrivateMessage) and tail.seq == 0:
+            # The peer's row is what makes the conversation one of the peer's.
+            self._read.setdefault((message.recipient.user, work.key), 0)
+        return row
+
+    def _check_member(self, message: GroupMessage) -> None:
+        pair = (message.group, message.sender.user)
+        member = self._caches.of(ids.group_conversation(message.group)).members.get(pair)
+        if member is None or member.left_seq is not None:
+            raise not_found()
+        if member.muted_until and member.muted_until > self._now_ms:
+            raise forbidden("you are muted in this group")
+
+    def flush(self) -> None:
+        """Write the messages, and that their senders read up to them."""
+        self._timeline.flush()
+        if self._read:
+            cursors.read_up_to(self._tx, sorted((user, key, seq) for (user, key), seq in self._read.items()))
+
+
+def send_all(
+    tx: Transaction, caches: Caches, works: list[Work], now_ms: int, *, look_up: bool
+) -> tuple[list[Outcome], list[MessageRow]]:
+    """Decide and write a list of sends: their outcomes in order, and the rows to remember once they are committed."""
+    run = _SendRun(tx, caches, works, now_ms)
+    run.recall_cids(look_up=look_up)
+    run.load(works)
+    outcomes = [run.decide(work) for work in works]
+    run.flush()
+    return outcomes, run.written

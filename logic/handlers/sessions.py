@@ -1,0 +1,49 @@
+"""session.open and session.refresh: what a gateway must know of a user before it serves it (design section 4)."""
+
+from __future__ import annotations
+
+from logic.handlers.accounts import user_reply
+from logic.outcome import Outcome, replied
+from logic.services import Services
+from logic.work import Work
+from protocol import replies
+from protocol.errors import unauthenticated
+from store import groups, sessions, users
+from store.sessions import SessionRow
+
+
+def _stands(row: SessionRow | None, user: str, now: int) -> bool:
+    return row is not None and row.user == user and row.revoked is None and row.expires > now
+
+
+def open_all(works: list[Work], services: Services) -> list[Outcome]:
+    """Answer a list of logins by three reads: session not revoked, user not disabled, profile, groups."""
+    now = services.now_ms()
+    wanted = sorted({work.args.user for work in works})
+    with services.database.reading() as tx:
+        known = sessions.get(tx, sorted({work.args.session for work in works}))
+        profiles = users.get(tx, wanted)
+        memberships = groups.groups_of(tx, wanted)
+    outcomes = []
+    for work in works:
+        user = profiles.get(work.args.user)
+        if user is None or user.disabled or not _stands(known.get(work.args.session), user.id, now):
+            outcomes.append(Outcome(unauthenticated()))
+            continue
+        opened = replies.SessionOpened(user_reply(user), services.epoch, memberships.get(user.id, {}))
+        outcomes.append(replied(opened))
+    return outcomes
+
+
+def refresh(work: Work, services: Services) -> Outcome:
+    """What a gateway may have missed: which of its sessions ended, and every user's groups."""
+    asked: dict[str, str] = work.args.sessions
+    now = services.now_ms()
+    wanted = sorted(set(asked.values()))
+    with services.database.reading() as tx:
+        known = sessions.get(tx, sorted(asked))
+        profiles = users.get(tx, wanted)
+        memberships = groups.groups_of(tx, wanted)
+    alive = {user for user, row in profiles.items() if not row.disabled}
+    ended = [s for s, user in asked.items() if user not in alive or not _stands(known.get(s), user, now)]
+    return replied(replies.SessionsRefreshed(ended, {user: memberships.get(user, {}) for user in wanted}))

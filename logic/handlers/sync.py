@@ -1,0 +1,119 @@
+"""sync: what a client misses, given what it has by conversation (protocol.md section 5).
+
+Seqs have no holes, so how many messages each conversation may bring is known before one is read: every conversation
+that changed gets its fair part of 500, all are read by one query, and what does not fit is named in `more`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from logic.handlers.sizes import message_bytes
+from logic.outcome import Outcome, message_of, replied
+from logic.services import Services
+from logic.work import Work
+from protocol import args, replies
+from protocol.frames import MAX_LIST_BYTES
+from store import conversations, messages
+from store.conversations import ViewRow
+from store.messages import MessageRow
+
+MAX_MESSAGES = 500
+MAX_CONVERSATIONS = 150
+MAX_UNREAD = 1000
+# A frame of the server is at most 128 KiB: messages take up to 96, names of conversations and their figures the rest.
+REPLY_BYTES = 120 * 1024
+ENTRY_BYTES = 260
+
+
+class Missing(NamedTuple):
+    """A conversation and what its client lacks: the seqs from `first` to `view.max_seq`."""
+
+    view: ViewRow
+    first: int
+
+    @property
+    def number(self) -> int:
+        return max(0, self.view.max_seq - self.first + 1)
+
+
+def _missing(view: ViewRow, cursors: dict[str, int]) -> Missing:
+    cursor = min(cursors.get(view.conversation, view.read_seq), view.max_seq)
+    return Missing(view, max(cursor + 1, view.from_seq))
+
+
+def _wanted(view: ViewRow, cursors: dict[str, int]) -> bool:
+    # Who left sees how it ended if the client still shows the conversation, and is then told that it is gone.
+    if view.left and view.conversation not in cursors:
+        return False
+    return _missing(view, cursors).number > 0 or (view.unread > 0 and not view.left)
+
+
+def _portions(missing: list[Missing]) -> list[tuple[str, int, int]]:
+    """(conversation, first, last) of the messages to read: fair parts first, then what is left over in order."""
+    changed = [m for m in missing if m.number]
+    fair = max(1, MAX_MESSAGES // max(1, len(changed)))
+    spare = MAX_MESSAGES - sum(min(fair, m.number) for m in changed)
+    portions = []
+    for m in changed:
+        extra = min(spare, max(0, m.number - fair))
+        spare -= extra
+        portions.append((m.view.conversation, m.first, m.first + min(fair, m.number) + extra - 1))
+    return portions[:MAX_MESSAGES]
+
+
+def _fitting(rows: list[MessageRow], budget: int) -> list[MessageRow]:
+    """The rows that fit; once one of a conversation does not, none after it comes either."""
+    kept, full = [], set()
+    for row in rows:
+        size = message_bytes(row)
+        if row.conversation in full or size > budget:
+            full.add(row.conversation)
+            continue
+        budget -= size
+        kept.append(row)
+    return kept
+
+
+def _entry(missing: Missing) -> replies.SyncedConversation:
+    view = missing.view
+    return replies.SyncedConversation(
+        conversation=view.conversation,
+        max_seq=view.max_seq,
+        read_seq=view.read_seq,
+        unread=min(view.unread, MAX_UNREAD),
+        from_=missing.first,
+    )
+
+
+def sync(work: Work, services: Services) -> Outcome:
+    """Everything beyond the cursors that fits in one frame, and how to get the rest."""
+    asked: args.Sync = work.args
+    cursors = asked.cursors if asked.epoch in (None, services.epoch) else {}
+    with services.database.reading() as tx:
+        views = conversations.views(tx, work.sender.user, sorted(cursors) if asked.only else None)
+        present = {view.conversation for view in views if not view.left}
+        gone = sorted(set(asked.cursors) - present) if asked.after is None else []
+        wanted = sorted((v for v in views if _wanted(v, cursors)), key=lambda view: view.conversation)
+        page = [v for v in wanted if asked.after is None or v.conversation > asked.after][: MAX_CONVERSATIONS + 1]
+        next_ = page[MAX_CONVERSATIONS - 1].conversation if len(page) > MAX_CONVERSATIONS else None
+        missing = [_missing(view, cursors) for view in page[:MAX_CONVERSATIONS]]
+        rows = messages.ranges(tx, _portions(missing))
+    left_bytes = REPLY_BYTES - ENTRY_BYTES * len(missing) - sum(len(name) + 4 for name in gone)
+    kept = _fitting(rows, min(MAX_LIST_BYTES, left_bytes))
+    reached = {row.conversation: row.seq for row in kept}
+    more = [
+        m.view.conversation
+        for m in missing
+        if not m.view.left and reached.get(m.view.conversation, m.first - 1) < m.view.max_seq
+    ]
+    return replied(
+        replies.Synced(
+            epoch=services.epoch,
+            conversations=[_entry(m) for m in missing],
+            messages=[message_of(row) for row in kept],
+            more=more,
+            gone=gone,
+            next=next_,
+        )
+    )

@@ -1,0 +1,96 @@
+"""Giving partitions to those who should have them, one at a time (design section 4, "Partitions and workers").
+
+RabbitMQ decides who is active; this only stands a worker that has more than its share at the back of the line. A
+partition is `held` once something came from it: before that nobody can tell who is active, and nothing needs moving.
+"""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+
+from bus import queues
+from bus.interface import WorkerBus
+from router.interface import Resolver, RouterAway
+from router.shares import share
+
+ANNOUNCE_S = 3.0
+CHECK_S = 1.0
+PER_PARTITION_S = 5.0
+
+log = structlog.get_logger()
+
+
+class Handover:
+    """One ordered worker's announcements and what it gives up. `leaving` is the queue being given up."""
+
+    def __init__(self, worker: str, epoch: str, partitions: int, bus: WorkerBus, resolver: Resolver) -> None:
+        self._worker = worker
+        self._epoch = epoch
+        self._partitions = partitions
+        self._bus = bus
+        self._resolver = resolver
+        self._held: set[int] = set()
+        self._given_up_at: dict[int, float] = {}
+        self._announced_at = float("-inf")
+        self._checked_at = float("-inf")
+        self.leaving: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Handover({self._worker}, holds {sorted(self._held)}, leaving {self.leaving})"
+
+    def saw(self, queue: str) -> None:
+        """Something came from `queue`, so this worker is active there."""
+        partition = queues.partition_of_queue(queue)
+        if partition is not None:
+            self._held.add(partition)
+
+    def lost(self) -> None:
+        """The connection ended: this worker holds nothing."""
+        self._held.clear()
+        self.leaving = None
+
+    def step(self) -> None:
+        """Announce this worker, and begin to give up a partition that should be another's. Raises BusLost."""
+        now = time.monotonic()
+        try:
+            if now - self._announced_at >= ANNOUNCE_S:
+                self._announced_at = now
+                self._resolver.announce_worker(self._worker, self._epoch)
+            if self.leaving is None and now - self._checked_at >= CHECK_S:
+                self._checked_at = now
+                self._begin(now)
+        except RouterAway:
+            # Nobody knows who lives, so nothing moves; RabbitMQ still fails over by itself.
+            return
+
+    def _begin(self, now: float) -> None:
+        workers = self._resolver.workers()
+        if self._worker not in workers:
+            return
+        surplus = self._held - share(self._worker, workers, self._partitions)
+        for partition in sorted(surplus):
+            if now - self._given_up_at.get(partition, float("-inf")) >= PER_PARTITION_S:
+                self.leaving = partition
+                self._bus.slow_down(queues.ordered(partition))
+                return
+
+    def finish(self) -> int:
+        """Everything taken from the queue that is being left is done: hand it over. Returns the partition."""
+        partition = self.leaving
+        if partition is None:
+            raise RuntimeError(f"{self!r} is leaving nothing")
+        self._bus.give_up(queues.ordered(partition))
+        self._held.discard(partition)
+        self._given_up_at[partition] = time.monotonic()
+        self.leaving = None
+        log.info("partition_given_up", worker=self._worker, partition=partition)
+        return partition
+
+    def withdraw(self) -> None:
+        """This worker stops."""
+        try:
+            self._resolver.withdraw_worker(self._worker, self._epoch)
+        except RouterAway:
+            return

@@ -1,0 +1,90 @@
+"""What a worker took off the bus and has not finished: deliveries, read into work.
+
+A delivery that cannot be read goes to the dead-letter queue with its reason; a command that cannot be read is answered.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+
+from bus.interface import Delivery, WorkerBus
+from logic.outcome import Outcome
+from logic.work import Work, read_work
+from protocol.errors import ImError
+from protocol.models import ReceiveInfo, read_upward
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Parcel:
+    """A delivery with the work in it, and the refusals of what is no work."""
+
+    delivery: Delivery
+    works: list[Work]
+    refused: list[tuple[ReceiveInfo, Outcome]]
+
+
+def read_parcel(delivery: Delivery) -> Parcel:
+    """The commands of a delivery. Raises msgspec.DecodeError: nothing of it can be read."""
+    works: list[Work] = []
+    refused: list[tuple[ReceiveInfo, Outcome]] = []
+    for command in read_upward(delivery.body).bodies:
+        work = read_work(command, redelivered=delivery.redelivered)
+        if isinstance(work, ImError):
+            refused.append((command, Outcome(work)))
+        else:
+            works.append(work)
+    return Parcel(delivery, works, refused)
+
+
+class Inbox:
+    """A queue of parcels in the order of arrival. Bounded by the prefetch of each queue."""
+
+    def __init__(self, bus: WorkerBus) -> None:
+        self._bus = bus
+        self._parcels: deque[Parcel] = deque()
+
+    def __repr__(self) -> str:
+        return f"Inbox({len(self._parcels)} parcels)"
+
+    def __len__(self) -> int:
+        return len(self._parcels)
+
+    def pull(self, wait_s: float) -> list[str]:
+        """Take what has arrived; returns the queues that it came from. Raises BusLost."""
+        deliveries = self._bus.take(wait_s)
+        for delivery in deliveries:
+            try:
+                self._parcels.append(read_parcel(delivery))
+            except msgspec.MsgspecError as error:
+                log.error("undecodable_delivery", queue=delivery.queue, error=str(error))
+                self._bus.dead_letter(delivery.body, f"cannot be read: {error}")
+                self._bus.ack([delivery])
+        return [delivery.queue for delivery in deliveries]
+
+    def has_from(self, queue: str) -> bool:
+        return any(parcel.delivery.queue == queue for parcel in self._parcels)
+
+    def next_batch(self, max_commands: int, max_bytes: int) -> list[Parcel]:
+        """The next parcels of one batch: one that was redelivered is alone, the others fill the limits."""
+        batch: list[Parcel] = []
+        commands = size = 0
+        while self._parcels:
+            parcel = self._parcels[0]
+            commands += len(parcel.works)
+            size += len(parcel.delivery.body)
+            if batch and (commands > max_commands or size > max_bytes or parcel.delivery.redelivered):
+                break
+            batch.append(self._parcels.popleft())
+            if parcel.delivery.redelivered:
+                break
+        return batch
+
+    def clear(self) -> None:
+        """Everything taken now belongs to somebody else."""
+        self._parcels.clear()

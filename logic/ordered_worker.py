@@ -1,0 +1,195 @@
+"""The ordered worker: owner of some partitions, one thread, one batch after another (design section 4).
+
+Laws: decide and COMMIT, then resolve and publish, then ack, last. Nothing is ever nacked. What belongs to somebody else
+(BusLost) is forgotten with every cache.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import structlog
+
+from bus import queues
+from bus.interface import BusLost, WorkerBus
+from logic import redelivery
+from logic.batch import BatchRunner, Held, Poisoned, Result
+from logic.caches import Caches
+from logic.fanout import FanOut
+from logic.handover import Handover
+from logic.inbox import Inbox, Parcel
+from logic.metrics import BATCHES, COMMANDS
+from logic.outcome import Outcome
+from logic.work import Work
+from protocol import codec
+from protocol.errors import busy, internal
+from store.database import Database
+from store.errors import Contention, StoreAway
+
+IDLE_S = 0.25
+PROBE_S = 0.5
+
+log = structlog.get_logger()
+
+
+class OrderedWorker:
+    """Runs in one thread, which owns `bus`. `stopping` ends it after the batch under way."""
+
+    def __init__(
+        self,
+        bus: WorkerBus,
+        fan_out: FanOut,
+        handover: Handover,
+        database: Database,
+        partitions: int,
+        max_commands: int,
+        max_bytes: int,
+        stopping: threading.Event,
+    ) -> None:
+        self._bus = bus
+        self._fan_out = fan_out
+        self._handover = handover
+        self._database = database
+        self._max_commands = max_commands
+        self._max_bytes = max_bytes
+        self._stopping = stopping
+        self._caches = Caches(partitions)
+        self._inbox = Inbox(bus)
+        self._runner = BatchRunner(database, self._caches, self._breathe)
+        self._held: list[Parcel] = []
+        self._probed_at = float("-inf")
+        self._is_connected = False
+
+    def __repr__(self) -> str:
+        return f"OrderedWorker({self._inbox}, {len(self._held)} held, {self._handover}, {self._runner})"
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has a broker and a store."""
+        return self._is_connected and not self._is_away
+
+    def run(self) -> None:
+        """Serve until `stopping`, over as many broker connections as it takes."""
+        while not self._stopping.is_set():
+            try:
+                self._bus.connect()
+                self._is_connected = True
+                self._serve()
+            except BusLost as lost:
+                self._is_connected = False
+                log.warning("bus_lost", reason=str(lost))
+                self._forget_everything()
+        self._stop()
+
+    def _stop(self) -> None:
+        self._handover.withdraw()
+        self._fan_out.bye()
+        self._bus.close()
+        self._database.close()
+
+    def _forget_everything(self) -> None:
+        self._inbox.clear()
+        self._held.clear()
+        self._caches.clear()
+        self._handover.lost()
+
+    def _serve(self) -> None:
+        while not self._stopping.is_set():
+            self._pull(0 if len(self._inbox) else IDLE_S)
+            batch = self._inbox.next_batch(self._max_commands, self._max_bytes)
+            if self._is_away:
+                self._probe()
+            if batch:
+                self._carry_out(batch)
+            self._fan_out.beacon()
+            self._handover.step()
+            self._hand_over()
+
+    def _pull(self, wait_s: float) -> None:
+        for queue in self._inbox.pull(wait_s):
+            self._handover.saw(queue)
+
+    def _breathe(self) -> None:
+        """Between two tries of a batch: heartbeats, and BusLost if the batch is ours no more."""
+        self._pull(0)
+
+    def _hand_over(self) -> None:
+        leaving = self._handover.leaving
+        if leaving is None or self._held or self._inbox.has_from(queues.ordered(leaving)):
+            return
+        self._caches.give_up(self._handover.finish())
+
+    def _carry_out(self, batch: list[Parcel]) -> None:
+        works = [work for parcel in batch for work in parcel.works]
+        BATCHES.observe(len(works))
+        if self._is_away:
+            # Say so at once, and keep only what may have been committed before.
+            self._finish(batch, works, [self._while_away(work) for work in works])
+        elif any(work.redelivered for work in works):
+            self._finish(batch, works, [self._one_redelivered(work) for work in works])
+        else:
+            self._finish(batch, works, self._runner.run(works))
+
+    def _while_away(self, work: Work) -> Result:
+        return Held() if work.redelivered else Outcome(busy())
+
+    def _one_redelivered(self, work: Work) -> Result:
+        """By itself, with the cids looked up: it may have been committed, it may have killed its last worker."""
+        self._breathe()
+        try:
+            if redelivery.is_given_up(self._database, work):
+                log.error("command_given_up", command=work.command.name, op=work.op.name)
+                return Poisoned(internal(work.command.trace or work.command.name))
+            (result,) = self._runner.run([work], look_up=True)
+            redelivery.forget(self._database, [work])
+        except (StoreAway, Contention):
+            return Held()
+        return result
+
+    def _finish(self, batch: list[Parcel], works: list[Work], results: list[Result]) -> None:
+        """Publish what is decided, then ack the parcels that are wholly decided; the others are held."""
+        refused = [pair for parcel in batch for pair in parcel.refused]
+        decided = [(work.command, r) for work, r in zip(works, results, strict=True) if isinstance(r, Outcome)]
+        self._fan_out.send(refused + decided)
+        for command, outcome in decided:
+            COMMANDS.labels(command.op, outcome.code).inc()
+            if isinstance(outcome, Poisoned):
+                self._bus.dead_letter(codec.write_struct(command), "it failed alone")
+        unknown = {work.command.name for work, r in zip(works, results, strict=True) if isinstance(r, Held)}
+        done = []
+        for parcel in batch:
+            parcel.works = [work for work in parcel.works if work.command.name in unknown]
+            parcel.refused = []
+            if parcel.works:
+                self._held.append(parcel)
+            else:
+                done.append(parcel.delivery)
+        self._bus.ack(done)
+        self._fan_out.is_ready = not self._is_away
+
+    @property
+    def _is_away(self) -> bool:
+        """Whether the store was away when last tried, or something that it left open is not settled yet."""
+        return self._runner.is_store_away or bool(self._held)
+
+    def _probe(self) -> None:
+        """Every 500 ms see whether the store is back, and then settle what was left open, in its order."""
+        now = time.monotonic()
+        if now - self._probed_at < PROBE_S:
+            return
+        self._probed_at = now
+        try:
+            self._database.probe()
+        except StoreAway:
+            return
+        self._runner.is_store_away = False
+        held, self._held = self._held, []
+        log.info("store_back", held=len(held))
+        for parcel in held:
+            works = parcel.works
+            if parcel.delivery.redelivered:
+                results = [self._one_redelivered(work) for work in works]
+            else:
+                results = self._runner.run(works, look_up=True)
+            self._finish([parcel], works, results)

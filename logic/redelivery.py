@@ -1,0 +1,31 @@
+"""Commands that came back: counted in the store, given up at the third time (design section 4).
+
+RabbitMQ only says that something was delivered before, not how often; a command that kills its worker would go round
+for ever. Each is counted in a transaction of its own, before it is run.
+"""
+
+from __future__ import annotations
+
+from logic.clock import now_ms
+from logic.work import Work
+from store import attempts
+from store.database import Database
+
+# The first delivery is not counted: the second redelivery is the third time.
+MAX_REDELIVERIES = 2
+
+
+def is_given_up(database: Database, work: Work) -> bool:
+    """Count this redelivery, once; True when it is one too many. Raises StoreAway, Contention."""
+    if work.is_counted:
+        return False
+    with database.transaction() as tx:
+        count = attempts.count(tx, work.command.name, now_ms())
+    work.is_counted = True
+    return count >= MAX_REDELIVERIES
+
+
+def forget(database: Database, works: list[Work]) -> None:
+    """These were carried out in the end. Raises StoreAway, Contention."""
+    with database.transaction() as tx:
+        attempts.forget(tx, [work.command.name for work in works])

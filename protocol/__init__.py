@@ -1,0 +1,1 @@
+"""What crosses the wire and the bus: models, frames, ops, errors, ids. Pure: no I/O, imports nothing of ours."""

@@ -1,0 +1,119 @@
+"""What a message may say: the types of protocol.md section 5 and the shape of each body. Pure.
+
+A client sends the types below; `recall` and `notice` are events that only the system writes. A body is kept as it
+came: fields that a type does not know are stored with it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from protocol.args import Ident, Url
+from protocol.errors import bad_field, too_large
+
+MAX_TEXT_BYTES = 16 * 1024
+EVENT_TYPES = frozenset({"notice", "recall"})
+
+_VISIBLE = re.compile(r"[^\s\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
+
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+Pixels = Annotated[int, Meta(ge=1, le=100_000)]
+
+
+class Text(msgspec.Struct):
+    text: str
+
+
+class Image(msgspec.Struct):
+    url: Url
+    width: Pixels
+    height: Pixels
+    thumb: Url | None = None
+
+
+class Voice(msgspec.Struct):
+    url: Url
+    seconds: Seconds
+
+
+class Video(msgspec.Struct):
+    url: Url
+
+
+class File(msgspec.Struct):
+    url: Url
+    name: Annotated[str, Meta(min_length=1, max_length=255)]
+    size: Annotated[int, Meta(ge=0, le=2**53)]
+
+
+class Location(msgspec.Struct):
+    lat: Annotated[float, Meta(ge=-90, le=90)]
+    lng: Annotated[float, Meta(ge=-180, le=180)]
+    title: Annotated[str, Meta(max_length=255)]
+
+
+class Card(msgspec.Struct):
+    user: Ident | None = None
+    group: Ident | None = None
+
+
+class Forward(msgspec.Struct):
+    title: Annotated[str, Meta(max_length=255)]
+    messages: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=100)]
+
+
+class Custom(msgspec.Struct):
+    pass
+
+
+BODIES: dict[str, type[msgspec.Struct]] = {
+    "text": Text,
+    "markdown": Text,
+    "image": Image,
+    "voice": Voice,
+    "video": Video,
+    "file": File,
+    "location": Location,
+    "card": Card,
+    "forward": Forward,
+    "custom": Custom,
+}
+
+
+def is_countable(type_: str) -> bool:
+    """Whether messages of this type count as unread; events do not."""
+    return type_ not in EVENT_TYPES
+
+
+def _check_text(text: str) -> None:
+    if len(text) > MAX_TEXT_BYTES or len(text.encode()) > MAX_TEXT_BYTES:
+        raise too_large("text: at most 16 KiB")
+    if _VISIBLE.search(text) is None:
+        raise bad_field("text", "there is nothing to see in it")
+
+
+def check_body(type_: str, body: dict[str, Any]) -> None:
+    """Raises ImError bad_field or too_large where `body` is not one that a client may send as `type_`."""
+    kind = BODIES.get(type_)
+    if kind is None:
+        raise bad_field("type", f"one of {', '.join(BODIES)}")
+    try:
+        value = msgspec.convert(body, kind)
+    except msgspec.ValidationError as error:
+        raise bad_field("body", str(error).replace("`$.", "`")) from None
+    if isinstance(value, Text):
+        _check_text(value.text)
+    elif isinstance(value, Card) and (value.user is None) == (value.group is None):
+        raise bad_field("body", "a card holds a user or a group")
+
+
+def encode_body(body: dict[str, Any]) -> str:
+    """The body as it is stored and sent. Raises ImError bad_field for a number that JSON readers cannot hold."""
+    try:
+        return msgspec.json.encode(body).decode()
+    except (OverflowError, ValueError):
+        raise bad_field("body", "a number is out of range") from None

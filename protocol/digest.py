@@ -1,0 +1,13 @@
+"""The digest of a request: what tells a retry (same content) from a conflict (other content under the same cid)."""
+
+from __future__ import annotations
+
+import hashlib
+
+from protocol import codec
+from protocol.args import Args
+
+
+def content_digest(op: str, args: Args) -> bytes:
+    """16 bytes over the op and its typed arguments; fields that the op does not know do not count."""
+    return hashlib.blake2b(codec.canonical(args), digest_size=16, key=op.encode()).digest()

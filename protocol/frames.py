@@ -1,0 +1,82 @@
+"""A client's frame from text, the server's frames to bytes (protocol.md section 2). Pure.
+
+Law: `read_frame` returns a Frame or raises ImError, nothing else, whatever the text.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from msgspec import Raw
+
+from protocol import codec
+from protocol.errors import ImError, bad_field
+from protocol.models import SendInfo
+
+MAX_CLIENT_FRAME_BYTES = 64 * 1024
+MAX_SERVER_FRAME_BYTES = 128 * 1024
+MAX_LIST_BYTES = 96 * 1024
+MAX_ID_CHARACTERS = 64
+
+
+class Frame(NamedTuple):
+    """A client's frame: `id` is None where no answer is wanted."""
+
+    op: str
+    id: str | None
+    data: dict[str, Any]
+
+
+class BadFrameField(ImError):
+    """A frame that is JSON but whose op, id or data is wrong; `id` is what an answer may echo."""
+
+    def __init__(self, refusal: ImError, frame_id: str | None) -> None:
+        super().__init__(refusal.code, refusal.message, **refusal.extra)
+        self.id = frame_id
+
+
+def bad_frame(why: str) -> ImError:
+    return ImError("bad_frame", f"not a frame: {why}")
+
+
+def read_object(text: str) -> dict[str, Any]:
+    """A JSON object within the limits, or ImError bad_frame."""
+    try:
+        value = codec.read(text)
+    except codec.IntegerOutOfRange:
+        raise bad_field("data", "an integer is out of range") from None
+    except ValueError:
+        raise bad_frame("this is not strict JSON") from None
+    if not isinstance(value, dict):
+        raise bad_frame("this is not a JSON object")
+    return value
+
+
+def read_frame(text: str) -> Frame:
+    """A client's frame: `{"op":"message.send","id":"17","data":{...}}`.
+
+    Raises ImError bad_frame, too_large; BadFrameField (unknown_op, bad_field) where it is JSON with a wrong part.
+    """
+    if len(text) > MAX_CLIENT_FRAME_BYTES:
+        raise ImError("too_large", "a frame is at most 64 KiB")
+    value = read_object(text)
+    frame_id = value.get("id")
+    if frame_id is not None and not (isinstance(frame_id, str) and 0 < len(frame_id) <= MAX_ID_CHARACTERS):
+        raise BadFrameField(bad_field("id", "a string of 1 to 64 characters"), None)
+    op = value.get("op")
+    if not isinstance(op, str):
+        raise BadFrameField(ImError("unknown_op", "there is no such op"), frame_id)
+    data = value.get("data", {})
+    if not isinstance(data, dict):
+        raise BadFrameField(bad_field("data", "an object"), frame_id)
+    return Frame(op, frame_id, data)
+
+
+def write_frame(op: str, data: bytes = b"{}", frame_id: str | None = None) -> bytes:
+    """The bytes of a frame from its op, its encoded data and the id that it answers."""
+    return codec.write_struct(SendInfo(op, frame_id, Raw(data)))
+
+
+def write_error(refusal: ImError, frame_id: str | None = None) -> bytes:
+    """`{"op":"error","id":"17","data":{"code":...,"message":...,"retry":...}}`"""
+    return write_frame("error", codec.write(refusal.data()), frame_id)

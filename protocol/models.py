@@ -1,0 +1,197 @@
+"""The ten generic models, named as in the seed documents, and the parts they are made of.
+
+What a client shows is LoginInfo; who it then is, SessionInfo. A command going up is a ReceiveInfo, a frame going down a
+SendInfo; many of either cross RabbitMQ in one TopicMessage. Times are integer milliseconds since 1970 UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+Terminal = Literal["web", "app", "pc", "mini", "pad", "tv", "bot"]
+TERMINALS: tuple[str, ...] = ("web", "app", "pc", "mini", "pad", "tv", "bot")
+
+
+class LoginInfo(msgspec.Struct):
+    """What a client presents in its first frame (protocol.md section 3)."""
+
+    token: str
+    terminal: Terminal
+    device: str = ""
+    client: str = ""
+
+
+class SessionInfo(msgspec.Struct, frozen=True):
+    """Who a verified connection is: the claims of its token. `issued` and `expires` in ms."""
+
+    user: str
+    session: str
+    terminal: str
+    device: str
+    issued: int
+    expires: int
+
+
+class UserInfo(msgspec.Struct, frozen=True):
+    """A user at a terminal, as sender or receiver; `terminal` is "" where every one is meant."""
+
+    user: str
+    terminal: str = ""
+
+
+class Heartbeat(msgspec.Struct):
+    """Keep-alive of a connection: the server's clock in ms."""
+
+    time: int
+
+
+class Content(msgspec.Struct, omit_defaults=True):
+    """What a message says: a type of protocol.md section 5 and the body that belongs to it."""
+
+    type: str
+    body: dict[str, Any]
+    mentions: list[str] | None = None
+    reply_to: int | None = None
+
+
+class PrivateMessage(msgspec.Struct):
+    """One to one. `terminals` to reach (None: all), `to_self`: the sender's other connections too."""
+
+    sender: UserInfo
+    recipient: UserInfo
+    content: Content
+    terminals: list[str] | None = None
+    to_self: bool = True
+    result_wanted: bool = False
+
+
+class GroupMessage(msgspec.Struct):
+    """One to a group; its mentions are in the content."""
+
+    sender: UserInfo
+    group: str
+    content: Content
+    terminals: list[str] | None = None
+    to_self: bool = True
+    result_wanted: bool = False
+
+
+class SendInfo(msgspec.Struct, omit_defaults=True):
+    """The generic send model: a frame from the server to a client. Encoded, it is the frame's very bytes."""
+
+    op: str
+    id: str | None = None
+    data: Raw = Raw(b"{}")
+
+
+class ReceiveInfo(msgspec.Struct, omit_defaults=True):
+    """The generic receive model: one command, as it crosses RabbitMQ to a worker.
+
+    `number` is the gateway's own (clients may reuse ids) and rises for ever within (gateway, epoch). `connection` is
+    the sender's connection there, 0 for HTTP. `deadline` in ms: after it the gateway has answered `timeout`.
+    """
+
+    op: str
+    number: int
+    gateway: str
+    epoch: str
+    deadline: int
+    data: dict[str, Any]
+    door: str = "ws"
+    sender: UserInfo = UserInfo("")
+    session: str = ""
+    connection: int = 0
+    cid: str = ""
+    trace: str = ""
+
+    @property
+    def origin(self) -> str:
+        """The address of the gateway that waits for the answer: `{gateway}.{epoch}`."""
+        return f"{self.gateway}.{self.epoch}"
+
+    @property
+    def name(self) -> str:
+        """What names this command in logs and in the record of attempts; the same at each redelivery."""
+        return f"{self.gateway}.{self.epoch}.{self.number}"
+
+
+class SendResult(msgspec.Struct, omit_defaults=True):
+    """The result of a send for one user: what was stored, and by terminal whether pushed, delivered, read."""
+
+    user: str
+    seq: int = 0
+    time: int = 0
+    duplicate: bool = False
+    terminals: dict[str, str] = {}
+    code: str = ""
+
+
+# --- what a worker sends to a gateway -------------------------------------------------------------------------------
+
+
+class Answer(msgspec.Struct, tag="answer", tag_field="kind"):
+    """The answer to command `number`: `op` is "reply" or "error", `data` the frame's data."""
+
+    number: int
+    op: str
+    data: Raw
+
+
+class Push(msgspec.Struct, tag="push", tag_field="kind", omit_defaults=True):
+    """A frame for every connection of `users`, or of the members of `group`, that the gateway holds.
+
+    `excluded` is one connection that does not get it, `{gateway}.{epoch}.{connection}`: the one that sent it.
+    """
+
+    frame: Raw
+    users: list[str] = []
+    group: str = ""
+    terminals: list[str] | None = None
+    excluded: str = ""
+
+
+class Membership(msgspec.Struct, tag="membership", tag_field="kind", omit_defaults=True):
+    """Users entered or left a group by its event `seq`. Sent to every live gateway."""
+
+    group: str
+    seq: int
+    joined: list[str] = []
+    left: list[str] = []
+
+
+class Revocation(msgspec.Struct, tag="revocation", tag_field="kind"):
+    """Sessions ended; their connections close with 4006 and `reason`. Sent to every live gateway."""
+
+    sessions: list[str]
+    reason: str
+
+
+Downward = Answer | Push | Membership | Revocation
+
+Body = TypeVar("Body")
+
+
+class TopicMessage(msgspec.Struct, Generic[Body], omit_defaults=True):
+    """What crosses RabbitMQ: a batch of bodies from one process to one queue.
+
+    `source` is the sending process with its epoch, `{name}.{epoch}`. `number` counts the batches of this link from 1;
+    a beacon repeats the last number of an idle link, a bye ends it. Commands to workers are not numbered (0).
+    `ready`: the sender could serve when it sent this (its store answered).
+    """
+
+    to: str
+    source: str
+    bodies: list[Body]
+    number: int = 0
+    kind: Literal["batch", "beacon", "bye"] = "batch"
+    ready: bool = True
+
+
+UpwardMessage = TopicMessage[ReceiveInfo]
+DownwardMessage = TopicMessage[Downward]
+
+read_upward = msgspec.json.Decoder(UpwardMessage).decode
+read_downward = msgspec.json.Decoder(DownwardMessage).decode

@@ -1,0 +1,115 @@
+"""What a router promises, whether Redis or memory holds it. tests/contract/ holds both to it.
+
+The router is soft state that gateways rebuild, never the truth. An *address* is `{gateway}.{epoch}`, so that what a
+former life of a gateway wrote is recognised and deleted by whoever meets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+LEASE_S = 10.0
+RENEW_S = 3.0
+
+
+class RouterAway(Exception):
+    """The router did not answer in time: it is soft state, so go on without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One connection of a user, as the router keeps it. `login` rises with each login of a gateway's life."""
+
+    user: str
+    connection: int
+    terminal: str
+    device: str
+    session: str
+    login: int
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayLease:
+    """A gateway that lives: `state` is up or draining; `host` and `port` are where nginx finds it."""
+
+    id: str
+    epoch: str
+    host: str
+    port: int
+    state: str
+    connections: int
+
+    @property
+    def address(self) -> str:
+        return f"{self.id}.{self.epoch}"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a gateway holds: what it registers again after a loss."""
+
+    routes: list[Route] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+
+
+class Registrar(Protocol):
+    """A gateway's end, on its event loop. Every write goes over one connection, in the order of the calls.
+
+    It renews the lease every 3 s. After any loss (connection, changed run id, expired lease, failed registration) it
+    registers everything of `snapshot()` again and then calls `on_reregistered`.
+    """
+
+    async def start(
+        self, lease: Callable[[], GatewayLease], snapshot: Callable[[], Snapshot], on_reregistered: Callable[[], None]
+    ) -> None:
+        """Announce the gateway, sweep what dead gateways left, and keep the lease. Returns even when the router is
+        away; it then goes on trying."""
+
+    async def register(self, route: Route) -> None:
+        """Returns when the router has the route. Raises RouterAway; the route is then registered later."""
+
+    def unregister(self, route: Route) -> None:
+        """Queue the removal; nobody waits for it."""
+
+    async def enter_groups(self, groups: Iterable[str]) -> None:
+        """This gateway now holds a member of each. Returns when the router has it. Raises RouterAway."""
+
+    def leave_groups(self, groups: Iterable[str]) -> None:
+        """This gateway holds no member of these any more; queued."""
+
+    async def renew(self) -> None:
+        """Write the lease now, not in 3 s: its state changed. Raises RouterAway."""
+
+    @property
+    def connected(self) -> bool: ...
+
+    async def close(self) -> None:
+        """Give the lease up and forget this epoch's entries, as far as the router answers within 1 s."""
+
+
+class Resolver(Protocol):
+    """A worker's end, blocking, for one thread (or a lock of its own). Each call answers within 100 ms or raises
+    RouterAway."""
+
+    def gateways(self) -> list[GatewayLease]:
+        """The gateways that live now."""
+        ...
+
+    def resolve(self, users: Iterable[str], groups: Iterable[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+        """The addresses that hold each user and each group, by one read; whoever is nowhere has no entry."""
+        ...
+
+    def forget(self, users: Iterable[str], groups: Iterable[str], address: str) -> None:
+        """Delete what a dead gateway left under these users and groups."""
+
+    def announce_worker(self, worker: str, epoch: str) -> None:
+        """This ordered worker lives for another 10 s."""
+
+    def workers(self) -> list[str]:
+        """The names of the ordered workers that live, ascending."""
+        ...
+
+    def withdraw_worker(self, worker: str, epoch: str) -> None:
+        """This worker stops: others need not wait for its announcement to expire."""

@@ -1,0 +1,249 @@
+"""The router of standalone: the same promises within one process (interface.Registrar, interface.Resolver).
+
+One object, safe for any thread: gateways write from their event loops, workers read from their threads. It cannot go
+away, so RouterAway is never raised; a lease can lapse here too, when a loop stood still for its length.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from router.interface import LEASE_S, RENEW_S, GatewayLease, Route, Snapshot
+
+_log = structlog.get_logger()
+
+
+class MemoryRouter:
+    """Leases, routes and groups by address. `lease_s` and `renew_s` are shorter in tests."""
+
+    def __init__(self, lease_s: float = LEASE_S, renew_s: float = RENEW_S) -> None:
+        self.lease_s = lease_s
+        self.renew_s = renew_s
+        self._lock = threading.RLock()
+        self._leases: dict[str, tuple[GatewayLease, float]] = {}
+        self._workers: dict[str, tuple[str, float]] = {}
+        self._users: dict[str, dict[str, set[int]]] = {}
+        self._groups: dict[str, set[str]] = {}
+        self._held: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+
+    def __repr__(self) -> str:
+        return f"MemoryRouter({len(self._leases)} gateways, {len(self._users)} users, {len(self._groups)} groups)"
+
+    def registrar(self) -> MemoryRegistrar:
+        """The end of one gateway."""
+        return MemoryRegistrar(self)
+
+    def resolver(self) -> MemoryResolver:
+        """The end of one worker."""
+        return MemoryResolver(self)
+
+    # --- gateways write ---
+
+    def renew(self, lease: GatewayLease) -> bool:
+        """Write a lease; whether this very epoch had one that still ran."""
+        with self._lock:
+            kept = self._lives(lease.address)
+            self._leases[lease.id] = (lease, time.monotonic() + self.lease_s)
+            return kept
+
+    def resign(self, lease: GatewayLease) -> None:
+        """Give a lease up, and all that its address holds."""
+        with self._lock:
+            if self._lives(lease.address):
+                del self._leases[lease.id]
+            self._release_all(lease.address)
+
+    def register(self, address: str, route: Route) -> None:
+        """Note one connection of a user."""
+        with self._lock:
+            self._users.setdefault(route.user, {}).setdefault(address, set()).add(route.connection)
+            self._held[address].add(("user", route.user))
+
+    def unregister(self, address: str, route: Route) -> None:
+        """Delete one connection, and the address with the last of that user there."""
+        with self._lock:
+            connections = self._users.get(route.user, {}).get(address, set())
+            connections.discard(route.connection)
+            if not connections:
+                self._release("user", route.user, address)
+
+    def enter(self, address: str, groups: Iterable[str]) -> None:
+        """The address holds a member of each group."""
+        with self._lock:
+            for group in groups:
+                self._groups.setdefault(group, set()).add(address)
+                self._held[address].add(("group", group))
+
+    def leave(self, address: str, groups: Iterable[str]) -> None:
+        """The address holds no member of these any more."""
+        with self._lock:
+            for group in groups:
+                self._release("group", group, address)
+
+    def restore(self, address: str, snapshot: Snapshot) -> None:
+        """Hold for this address exactly what the snapshot says."""
+        with self._lock:
+            self._release_all(address)
+            for route in snapshot.routes:
+                self.register(address, route)
+            self.enter(address, snapshot.groups)
+
+    def sweep(self) -> None:
+        """Delete what dead gateways left."""
+        with self._lock:
+            for address in list(self._held):
+                if not self._lives(address):
+                    self._release_all(address)
+
+    # --- workers ask ---
+
+    def gateways(self) -> list[GatewayLease]:
+        """The gateways that live."""
+        with self._lock:
+            return [lease for lease, until in self._leases.values() if time.monotonic() < until]
+
+    def resolve(self, users: Iterable[str], groups: Iterable[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+        """Who holds these users and groups."""
+        with self._lock:
+            return (
+                {user: list(self._users[user]) for user in users if user in self._users},
+                {group: list(self._groups[group]) for group in groups if group in self._groups},
+            )
+
+    def forget(self, users: Iterable[str], groups: Iterable[str], address: str) -> None:
+        """Delete what a dead gateway left under these names."""
+        with self._lock:
+            if self._lives(address):
+                return
+            for user in users:
+                self._release("user", user, address)
+            for group in groups:
+                self._release("group", group, address)
+
+    def announce_worker(self, worker: str, epoch: str) -> None:
+        """A worker lives for another lease."""
+        with self._lock:
+            self._workers[worker] = (epoch, time.monotonic() + LEASE_S)
+
+    def workers(self) -> list[str]:
+        """The workers that live."""
+        with self._lock:
+            return sorted(name for name, (_, until) in self._workers.items() if time.monotonic() < until)
+
+    def withdraw_worker(self, worker: str, epoch: str) -> None:
+        """A worker stops; a later life of the same name stays announced."""
+        with self._lock:
+            if self._workers.get(worker, ("", 0.0))[0] == epoch:
+                del self._workers[worker]
+
+    # --- within the lock ---
+
+    def _lives(self, address: str) -> bool:
+        return any(lease.address == address and time.monotonic() < until for lease, until in self._leases.values())
+
+    def _release(self, kind: str, name: str, address: str) -> None:
+        if kind == "user":
+            self._users.get(name, {}).pop(address, None)
+            if not self._users.get(name, True):
+                del self._users[name]
+        else:
+            self._groups.get(name, set()).discard(address)
+            if not self._groups.get(name, True):
+                del self._groups[name]
+        held = self._held[address]
+        held.discard((kind, name))
+        if not held:
+            del self._held[address]
+
+    def _release_all(self, address: str) -> None:
+        for kind, name in list(self._held.get(address, ())):
+            self._release(kind, name, address)
+
+
+class MemoryRegistrar:
+    """A gateway's end: interface.Registrar."""
+
+    def __init__(self, router: MemoryRouter) -> None:
+        self._router = router
+        self._address = ""
+        self._renewing: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"MemoryRegistrar({self._address} {'live' if self.connected else 'idle'})"
+
+    @property
+    def connected(self) -> bool:
+        """From `start` to `close`."""
+        return self._renewing is not None
+
+    async def start(
+        self, lease: Callable[[], GatewayLease], snapshot: Callable[[], Snapshot], on_reregistered: Callable[[], None]
+    ) -> None:
+        """See interface.Registrar."""
+        self._lease, self._snapshot, self._on_reregistered = lease, snapshot, on_reregistered
+        self._address = lease().address
+        self._router.renew(lease())
+        self._router.restore(self._address, snapshot())
+        self._router.sweep()
+        self._renewing = asyncio.create_task(self._keep_lease())
+
+    async def register(self, route: Route) -> None:
+        """See interface.Registrar."""
+        self._router.register(self._address, route)
+
+    def unregister(self, route: Route) -> None:
+        """See interface.Registrar."""
+        self._router.unregister(self._address, route)
+
+    async def enter_groups(self, groups: Iterable[str]) -> None:
+        """See interface.Registrar."""
+        self._router.enter(self._address, groups)
+
+    def leave_groups(self, groups: Iterable[str]) -> None:
+        """See interface.Registrar."""
+        self._router.leave(self._address, groups)
+
+    async def renew(self) -> None:
+        """See interface.Registrar."""
+        if not self._router.renew(self._lease()):
+            _log.warning("router_lease_lost", gateway=self._address)
+            self._router.restore(self._address, self._snapshot())
+            asyncio.get_running_loop().call_soon(self._on_reregistered)
+
+    async def close(self) -> None:
+        """See interface.Registrar."""
+        renewing, self._renewing = self._renewing, None
+        if renewing is None:
+            return
+        renewing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await renewing
+        self._router.resign(self._lease())
+
+    async def _keep_lease(self) -> None:
+        while True:
+            await asyncio.sleep(self._router.renew_s)
+            await self.renew()
+
+
+class MemoryResolver:
+    """A worker's end: interface.Resolver."""
+
+    def __init__(self, router: MemoryRouter) -> None:
+        self._router = router
+        self.gateways = router.gateways
+        self.resolve = router.resolve
+        self.forget = router.forget
+        self.announce_worker = router.announce_worker
+        self.workers = router.workers
+        self.withdraw_worker = router.withdraw_worker
+
+    def __repr__(self) -> str:
+        return f"MemoryResolver({self._router!r})"

@@ -1,0 +1,186 @@
+"""The Lua scripts that keep `user:`, `at:`, `group:` and `held:` in step.
+
+Laws: every script is idempotent, for a caller that lost an answer runs it again; none deletes what a living gateway
+holds, except for that gateway itself. Keys are computed inside, so one server (with replicas) holds them all.
+"""
+
+from __future__ import annotations
+
+_LISTS = """
+local function has(list, address)
+  return string.find(' ' .. list .. ' ', ' ' .. address .. ' ', 1, true) ~= nil
+end
+local function add(key, address)
+  local list = redis.call('GET', key)
+  if not list or list == '' then redis.call('SET', key, address)
+  elseif not has(list, address) then redis.call('SET', key, list .. ' ' .. address) end
+end
+local function remove(key, address)
+  local list = redis.call('GET', key)
+  if not list or not has(list, address) then return end
+  local rest = {}
+  for one in string.gmatch(list, '%S+') do
+    if one ~= address then rest[#rest + 1] = one end
+  end
+  if #rest == 0 then redis.call('DEL', key) else redis.call('SET', key, table.concat(rest, ' ')) end
+end
+local function starts(text, prefix)
+  return string.sub(text, 1, #prefix) == prefix
+end
+"""
+
+_RELEASE = """
+local function release(name, address)
+  if starts(name, 'user:') then
+    for _, field in ipairs(redis.call('HKEYS', name)) do
+      if starts(field, address .. '#') then redis.call('HDEL', name, field) end
+    end
+    remove('at:' .. string.sub(name, 6), address)
+  else
+    remove(name, address)
+  end
+  redis.call('SREM', 'held:' .. address, name)
+end
+"""
+
+_LIVES = """
+local function lives(gateway, epoch)
+  local lease = redis.call('GET', 'gateway:' .. gateway)
+  return lease and cjson.decode(lease).epoch == epoch
+end
+"""
+
+REGISTER = (
+    _LISTS
+    + """
+-- KEYS: user, at, held. ARGV: address, "only" or "also", then field and value of each connection.
+local address = ARGV[1]
+if ARGV[2] == 'only' then
+  local wanted = {}
+  for i = 3, #ARGV, 2 do wanted[ARGV[i]] = true end
+  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if starts(field, address .. '#') and not wanted[field] then redis.call('HDEL', KEYS[1], field) end
+  end
+end
+for i = 3, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+add(KEYS[2], address)
+redis.call('SADD', KEYS[3], KEYS[1])
+return 1
+"""
+)
+"""Note a user's connections at an address; with "only", these and no others at that address."""
+
+UNREGISTER = (
+    _LISTS
+    + """
+-- KEYS: user, at, held. ARGV: address, field.
+local address = ARGV[1]
+redis.call('HDEL', KEYS[1], ARGV[2])
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if starts(field, address .. '#') then return 0 end
+end
+remove(KEYS[2], address)
+redis.call('SREM', KEYS[3], KEYS[1])
+return 1
+"""
+)
+"""Delete one connection, and the address with the last of that user there."""
+
+ENTER = (
+    _LISTS
+    + """
+-- KEYS: held, then groups. ARGV: address.
+for i = 2, #KEYS do
+  add(KEYS[i], ARGV[1])
+  redis.call('SADD', KEYS[1], KEYS[i])
+end
+return #KEYS - 1
+"""
+)
+"""The address holds a member of each group."""
+
+RELEASE = (
+    _LISTS
+    + _RELEASE
+    + """
+-- ARGV: address, then names. For the gateway itself.
+for i = 2, #ARGV do release(ARGV[i], ARGV[1]) end
+return #ARGV - 1
+"""
+)
+"""The address holds these names no more."""
+
+FORGET = (
+    _LISTS
+    + _RELEASE
+    + _LIVES
+    + """
+-- ARGV: address, gateway, epoch, then names. For others, so never a living gateway's.
+if lives(ARGV[2], ARGV[3]) then return -1 end
+for i = 4, #ARGV do release(ARGV[i], ARGV[1]) end
+return #ARGV - 3
+"""
+)
+"""Delete what a dead gateway left under these names; -1 where it lives."""
+
+SWEEP = (
+    _LISTS
+    + _RELEASE
+    + _LIVES
+    + """
+-- ARGV: address, gateway, epoch, how many at once.
+if lives(ARGV[2], ARGV[3]) then return -1 end
+for _, name in ipairs(redis.call('SRANDMEMBER', 'held:' .. ARGV[1], ARGV[4])) do release(name, ARGV[1]) end
+local left = redis.call('SCARD', 'held:' .. ARGV[1])
+if left == 0 then redis.call('SREM', 'gateways', ARGV[1]) end
+return left
+"""
+)
+"""Delete a part of all that a dead gateway left; how many names are left, -1 where it lives."""
+
+RESIGN = (
+    _LIVES
+    + """
+-- ARGV: gateway, epoch.
+if lives(ARGV[1], ARGV[2]) then return redis.call('DEL', 'gateway:' .. ARGV[1]) end
+return 0
+"""
+)
+"""Give a lease up, unless the next life of the gateway has it already."""
+
+LIVE_GATEWAYS = """
+-- The leases of all gateways that live, JSON.
+local seen, leases = {}, {}
+for _, address in ipairs(redis.call('SMEMBERS', 'gateways')) do
+  local gateway = string.match(address, '^(.*)%.')
+  if gateway and not seen[gateway] then
+    seen[gateway] = true
+    local lease = redis.call('GET', 'gateway:' .. gateway)
+    if lease then leases[#leases + 1] = lease end
+  end
+end
+return leases
+"""
+
+ANNOUNCE_WORKER = """
+-- ARGV: worker, epoch, ms.
+redis.call('SET', 'worker:' .. ARGV[1], ARGV[2], 'PX', ARGV[3])
+return redis.call('SADD', 'workers', ARGV[1])
+"""
+
+LIVE_WORKERS = """
+-- The names of the workers that live; the others are struck off.
+local alive = {}
+for _, name in ipairs(redis.call('SMEMBERS', 'workers')) do
+  if redis.call('EXISTS', 'worker:' .. name) == 1 then alive[#alive + 1] = name
+  else redis.call('SREM', 'workers', name) end
+end
+return alive
+"""
+
+WITHDRAW_WORKER = """
+-- ARGV: worker, epoch. A later life of the same name stays announced.
+if redis.call('GET', 'worker:' .. ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('SREM', 'workers', ARGV[1])
+return redis.call('DEL', 'worker:' .. ARGV[1])
+"""

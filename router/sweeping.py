@@ -1,0 +1,35 @@
+"""Delete what dead gateways left, in the background and piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from router import writes
+from router.interface import RouterAway
+from router.writes import Command
+
+NAMES_AT_ONCE = 100
+
+_log = structlog.get_logger()
+
+
+async def sweep_dead_gateways(write: Callable[[Command], Awaitable[Any]], own_address: str) -> None:
+    """Sweep every address ever announced that has no lease of that very epoch; what fails is left to the next time."""
+    try:
+        for address in await write(writes.announced()):
+            if address != own_address:
+                await _sweep(write, address)
+    except RouterAway:
+        return
+
+
+async def _sweep(write: Callable[[Command], Awaitable[Any]], address: str) -> None:
+    left = await write(writes.sweep(address, NAMES_AT_ONCE))
+    if left < 0:
+        return
+    while left > 0:
+        left = await write(writes.sweep(address, NAMES_AT_ONCE))
+    _log.info("router_swept", dead=address)

@@ -1,0 +1,1 @@
+"""Operations, one verb each: setup, standalone, cluster, tests. The shell files are thin; the work is in Python."""

@@ -1,0 +1,206 @@
+"""One cluster on this machine: what it consists of, and how it goes up and down.
+
+Laws:
+- Up is servers, schema, workers, gateways; down is the reverse, each rank at once, and leaves no process.
+- Both may be called again at any time and then change nothing. `up` starts what is missing and stops nothing.
+- How many gateways and workers were asked for is remembered in var/run/cluster.json until `down`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from conf.settings import Settings
+from scripts import servers
+from scripts.components import (
+    component_process,
+    gateway_names,
+    our_environment,
+    schema_command,
+    started_names,
+    worker_names,
+)
+from scripts.probes import is_port_free
+from scripts.processes import UP, Process, ProcessFailed
+from scripts.servers import Say, Servers
+from scripts.templates import ROOT
+
+READY_S = 45.0
+
+
+class UnknownComponent(Exception):
+    """The cluster has no such component; the message names those it has."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many gateways and ordered workers."""
+
+    gateways: int
+    workers: int
+
+
+class Deployment:
+    """The cluster of one configuration, whichever process started it."""
+
+    def __init__(self, settings: Settings, config: Path, say: Say = print) -> None:
+        self._settings, self._config, self._say = settings, config, say
+        self._servers = Servers(settings, say)
+        self._processes: dict[str, Process] = {}
+
+    def __repr__(self) -> str:
+        return f"Deployment({self._settings.var}, {self._size()})"
+
+    def process(self, name: str) -> Process:
+        """The tracked process of a component. Raises UnknownComponent."""
+        if name in servers.NAMES:
+            return self._servers.process(name)
+        if name not in self._processes:
+            if name not in self.names() + started_names(self._settings.var):
+                raise UnknownComponent(f"there is no component {name!r}; there are {', '.join(self.names())}")
+            self._processes[name] = component_process(self._settings, self._config, name)
+        return self._processes[name]
+
+    def names(self) -> list[str]:
+        """All components, in the order in which they start."""
+        size = self._size()
+        return [*servers.NAMES, *worker_names(size.workers), *gateway_names(size.gateways)]
+
+    def up(self, gateways: int | None, workers: int | None) -> bool:
+        """Start what does not run, and wait until all serve. False: all ran already. Raises ProcessFailed."""
+        with self._locked():
+            self._remember(gateways, workers)
+            started_servers = self._servers.up()
+            missing = [name for name in self.names() if name not in servers.NAMES and self.process(name).pid is None]
+            if missing:
+                self._create_schema()
+                for name in missing:
+                    self._launch(name)
+            for name in self.names()[len(servers.NAMES) :]:
+                self._await(name, name in missing)
+            return started_servers or bool(missing)
+
+    def down(self) -> bool:
+        """Stop all in order: gateways, workers, servers. False: nothing ran."""
+        with self._locked():
+            started = started_names(self._settings.var)
+            stopped = self._stop([name for name in started if name.startswith("g")])
+            stopped += self._stop([name for name in started if not name.startswith("g")])
+            begun = time.monotonic()
+            if self._servers.down():
+                stopped.append("servers")
+                self._say(f"{', '.join(servers.NAMES)} stopped after {time.monotonic() - begun:.1f} s")
+            self._size_file().unlink(missing_ok=True)
+            return bool(stopped)
+
+    def restart(self, name: str) -> None:
+        """Stop a component in order and start it; one that is dead is just started. Raises ProcessFailed."""
+        process = self.process(name)
+        with self._locked():
+            if name in servers.NAMES:
+                self._servers.stop(name)
+                self._servers.start(name)
+                return
+            self._stop([name])
+            process.stop()
+            self._launch(name)
+            self._await(name, True)
+
+    def status(self) -> list[dict[str, object]]:
+        """name, pid (None where it does not run), state and port of each component."""
+        names = self.names()
+        extra = [name for name in started_names(self._settings.var) if name not in names]
+        processes = [self.process(name) for name in names + extra]
+        with ThreadPoolExecutor(len(processes)) as pool:
+            states = list(pool.map(lambda process: process.state, processes))
+        return [
+            {"name": process.name, "pid": process.pid, "state": state, "port": process.port}
+            for process, state in zip(processes, states, strict=True)
+        ]
+
+    def is_up(self) -> bool:
+        return all(row["state"] == UP for row in self.status())
+
+    def _launch(self, name: str) -> None:
+        process = self.process(name)
+        if not is_port_free("127.0.0.1", process.port):
+            raise ProcessFailed(f"{name} needs port {process.port}, which another program holds: configure another.")
+        process.start()
+
+    def _await(self, name: str, started: bool) -> None:
+        begun = time.monotonic()
+        process = self.process(name)
+        process.await_ready(READY_S)
+        if started:
+            self._say(f"{name:<10} up after {time.monotonic() - begun:.1f} s on port {process.port}")
+
+    def _stop(self, names: Sequence[str]) -> list[str]:
+        """Stop these at once; those that ran."""
+        if not names:
+            return []
+        begun = time.monotonic()
+        with ThreadPoolExecutor(len(names)) as pool:
+            ran = list(pool.map(lambda name: self.process(name).stop(), names))
+        stopped = [name for name, did_run in zip(names, ran, strict=True) if did_run]
+        if stopped:
+            self._say(f"{', '.join(stopped)} stopped after {time.monotonic() - begun:.1f} s")
+        return stopped
+
+    def _create_schema(self) -> None:
+        begun = time.monotonic()
+        words = schema_command(self._config)
+        done = subprocess.run(words, check=False, cwd=ROOT, env=our_environment(), capture_output=True, text=True)
+        if done.returncode != 0:
+            raise ProcessFailed(f"the schema could not be created:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        self._say(f"{'schema':<10} is there after {time.monotonic() - begun:.1f} s")
+
+    def _size_file(self) -> Path:
+        return self._settings.var / "run" / "cluster.json"
+
+    def _size(self) -> Size:
+        """What was asked for, else what is configured."""
+        try:
+            return Size(**json.loads(self._size_file().read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return Size(self._settings.cluster.gateways, self._settings.cluster.workers)
+
+    def _remember(self, gateways: int | None, workers: int | None) -> None:
+        """The number asked for; never fewer than run, because `up` stops nothing."""
+        started = started_names(self._settings.var)
+        known = self._size()
+        size = Size(
+            max(gateways or known.gateways, *_numbers(started, "g")),
+            max(workers or known.workers, *_numbers(started, "w")),
+        )
+        if size.workers > self._settings.partitions:
+            raise ProcessFailed(
+                f"{size.workers} ordered workers are too many: each owns at least one of the "
+                f"{self._settings.partitions} partitions, whose number is fixed at the first start."
+            )
+        self._size_file().write_text(json.dumps(asdict(size)))
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One command at a time changes this cluster."""
+        run = self._settings.var / "run"
+        run.mkdir(parents=True, exist_ok=True)
+        with (run / "cluster.lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._say("another command is at work on this cluster: waiting for it")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _numbers(names: Sequence[str], kind: str) -> list[int]:
+    """The numbers of the components of one kind; a 0 more, so that there is one."""
+    return [0] + [int(name[1:]) for name in names if name.startswith(kind)]

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Puts into var/ what this checkout needs: a Python environment and the generated secrets. Repeating it costs nothing.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/packages.sh
+
+usage() {
+    cat <<'END'
+usage: scripts/setup.sh [--dev] [--servers]
+  --dev      also what tests and checks need
+  --servers  also RabbitMQ, Redis and MariaDB: installed by apt-get where we are root on Debian or Ubuntu
+END
+}
+
+fail() {
+    echo "scripts/setup.sh: $*" >&2
+    exit 1
+}
+
+find_python() {
+    local candidate
+    for candidate in python3.13 python3.12 python3.11 python3; do
+        if "$candidate" -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null &&
+            "$candidate" -c "$1" 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+make_environment() {
+    [ ! -x var/venv/bin/python ] || ! var/venv/bin/python -m pip --version >/dev/null 2>&1 || return 0
+    local python
+    if ! python=$(find_python "import ensurepip, venv"); then
+        install_packages python3 python3-venv ||
+            fail "Python 3.11 or newer with venv is needed: apt-get install python3-venv, or brew install python."
+        python=$(find_python "import ensurepip, venv") || fail "this system's Python is older than 3.11."
+    fi
+    echo "making var/venv with $("$python" --version)"
+    "$python" -m venv --clear var/venv
+}
+
+install_requirements() {
+    local file=$1 stamp=var/venv/$1.installed wanted
+    wanted=$(cat requirements.txt "$file" | cksum)
+    [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
+    local begun=$SECONDS
+    echo "installing $file into var/venv"
+    var/venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$file" ||
+        fail "the packages of $file could not be installed."
+    echo "$wanted" >"$stamp"
+    echo "installed $file after $((SECONDS - begun)) s"
+}
+
+has_program() {
+    PATH="$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin" command -v "$1" >/dev/null
+}
+
+install_servers() {
+    local missing=()
+    has_program rabbitmq-server || [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
+    has_program redis-server || missing+=(redis-server)
+    has_program mariadbd || missing+=(mariadb-server)
+    [ ${#missing[@]} -gt 0 ] || return 0
+    install_packages "${missing[@]}" || fail "these servers are missing: ${missing[*]}.
+  Debian or Ubuntu: sudo apt-get install ${missing[*]} (their system services are not needed)
+  macOS: brew install rabbitmq redis mariadb"
+}
+
+requirements=requirements.txt
+servers=""
+for word in "$@"; do
+    case $word in
+    --dev) requirements=requirements-dev.txt ;;
+    --servers) servers=yes ;;
+    -h | --help) usage && exit 0 ;;
+    *) usage >&2 && exit 2 ;;
+    esac
+done
+
+mkdir -p var
+make_environment
+install_requirements "$requirements"
+[ -z "$servers" ] || install_servers
+[ -e "${HONGYAN_VAR:-var}/secrets.toml" ] || var/venv/bin/python -m conf.secrets "${HONGYAN_VAR:-var}"

@@ -1,0 +1,138 @@
+"""`scripts/standalone.sh`: the whole system in one process, in the foreground or in the background.
+
+Exit codes: 0 fine, 1 failed (for status: not up), 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from conf.settings import BadSettings, Settings, load
+from scripts.components import our_environment
+from scripts.probes import answers_http, is_port_free
+from scripts.processes import UP, Process, ProcessFailed
+from scripts.templates import ROOT
+
+CONFIG = ROOT / "conf" / "standalone.toml"
+READY_S = 30.0
+FAILED = 1
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/standalone.sh",
+        description="Hongyan in one process: bus and router in memory, the store in SQLite under var/.",
+    )
+    parser.add_argument(
+        "verb",
+        nargs="?",
+        default="run",
+        choices=("run", "start", "stop", "status"),
+        help="run: in the foreground until Ctrl-C (the default); start, stop, status: in the background",
+    )
+    return parser.parse_args(words)
+
+
+def command() -> list[str]:
+    return [sys.executable, str(ROOT / "standalone.py"), "--config", str(CONFIG)]
+
+
+def address(settings: Settings) -> str:
+    host = "127.0.0.1" if settings.gateway.host == "0.0.0.0" else settings.gateway.host
+    return f"http://{host}:{settings.gateway.port}"
+
+
+def standalone_process(settings: Settings) -> Process:
+    return Process(
+        "standalone",
+        command,
+        settings.var,
+        lambda: answers_http(f"{address(settings)}/readyz"),
+        env=our_environment(),
+        cwd=ROOT,
+        port=settings.gateway.port,
+    )
+
+
+def run(settings: Settings, process: Process) -> int:
+    """Serve in the foreground, unless it runs already."""
+    if process.pid is None:
+        _check_port(settings)
+        print("starting; Ctrl-C stops it", flush=True)
+        process.record(os.getpid())  # exec keeps the pid
+        _become_the_server(settings, process)
+    print(f"Hongyan runs already (pid {process.pid}): {address(settings)}")
+    return 0
+
+
+def _become_the_server(settings: Settings, process: Process) -> NoReturn:
+    """Signals then reach it directly. A short-lived child says when it serves."""
+    child = os.fork()
+    if child == 0:
+        if os.fork() == 0:
+            _announce(settings, process)
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.chdir(ROOT)
+    os.execve(sys.executable, command(), our_environment())
+
+
+def start(settings: Settings, process: Process) -> int:
+    if process.pid is None:
+        _check_port(settings)
+    started = process.start()
+    process.await_ready(READY_S)
+    print(_welcome(settings) if started else f"Hongyan runs already (pid {process.pid}): {address(settings)}")
+    print(f"log: {process.log}\nstop it with scripts/standalone.sh stop")
+    return 0
+
+
+def status(settings: Settings, process: Process) -> int:
+    state = process.state
+    print(f"standalone {state}" + (f" (pid {process.pid}): {address(settings)}" if process.pid else ""))
+    return 0 if state == UP else FAILED
+
+
+def _announce(settings: Settings, process: Process) -> None:
+    """Say once that it serves; silent when it died, because it has said why."""
+    try:
+        process.await_ready(READY_S)
+        print(_welcome(settings), flush=True)
+    except ProcessFailed:
+        if process.pid is not None:
+            print(f"it does not serve after {READY_S:.0f} s", file=sys.stderr, flush=True)
+
+
+def _welcome(settings: Settings) -> str:
+    chat = Path("scripts/chat.sh")
+    how = f"\nchat: {chat}" if (ROOT / chat).exists() else ""
+    return f"Hongyan is ready: {address(settings)}{how}"
+
+
+def _check_port(settings: Settings) -> None:
+    port = settings.gateway.port
+    if not is_port_free(settings.gateway.host, port):
+        raise ProcessFailed(f"another program holds port {port}: set HONGYAN_GATEWAY__PORT to choose another.")
+
+
+def main(words: list[str]) -> int:
+    options = parse(words)
+    try:
+        settings = load(CONFIG, our_environment())
+        process = standalone_process(settings)
+        if options.verb == "stop":
+            print("stopped" if process.stop() else "it did not run")
+            return 0
+        verbs = {"run": run, "start": start, "status": status}
+        return verbs[options.verb](settings, process)
+    except (BadSettings, ProcessFailed) as error:
+        print(f"scripts/standalone.sh: {error}", file=sys.stderr)
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

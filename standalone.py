@@ -1,0 +1,84 @@
+"""The composition root of standalone: one gateway, one ordered and one parallel worker in one process, over SQLite.
+
+The workers run in threads of their own; the same code, the same promises, within one machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import threading
+from pathlib import Path
+
+import structlog
+
+from bus import queues
+from bus.memory import MemoryBus
+from conf.logs import configure_logs
+from conf.settings import BadSettings, Settings, load
+from gateway.__main__ import stop_on_signals
+from gateway.app import Gateway
+from logic import app as logic
+from router.memory import MemoryRouter
+from store import meta
+from store.errors import StoreError, WrongPartitions
+
+log = structlog.get_logger()
+
+
+def _workers(settings: Settings, bus: MemoryBus, router: MemoryRouter, stopping: threading.Event) -> list[logic.Worker]:
+    prefetch = settings.bus.prefetch
+    ordered = bus.worker_end(logic.ordered_queues(settings), prefetch, stopping)
+    parallel = bus.worker_end([queues.PARALLEL], prefetch, stopping)
+    return [
+        logic.ordered_worker(settings, "w1", ordered, router.resolver(), stopping),
+        logic.parallel_worker(settings, "p1", parallel, router.resolver(), stopping),
+    ]
+
+
+async def _serve(settings: Settings, port: int) -> None:
+    asked = stop_on_signals()
+    database = logic.open_store(settings, connections=1)
+    meta.initialise(database, settings.partitions)
+    database.close()
+    bus, router, stopping = MemoryBus(settings.partitions), MemoryRouter(), threading.Event()
+    workers = _workers(settings, bus, router, stopping)
+    threads = [threading.Thread(target=worker.run, name=f"worker-{n}") for n, worker in enumerate(workers)]
+    gateway = Gateway(settings, "g1", port, bus.gateway_end(), router.registrar())
+    for thread in threads:
+        thread.start()
+    try:
+        await gateway.start()
+        await asked.wait()
+    finally:
+        await gateway.stop()
+        stopping.set()
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python standalone.py", description="Hongyan in one process.")
+    parser.add_argument("--config", type=Path, default=Path("conf/standalone.toml"), help="a file of conf/")
+    parser.add_argument("--port", type=int, help="where it listens; gateway.port of the configuration otherwise")
+    arguments = parser.parse_args()
+    try:
+        settings = load(arguments.config)
+    except BadSettings as bad:
+        print(f"standalone: {bad}", file=sys.stderr)
+        return 2
+    configure_logs("standalone")
+    try:
+        asyncio.run(_serve(settings, arguments.port or settings.gateway.port))
+    except (WrongPartitions, StoreError) as wrong:
+        print(f"standalone: {wrong}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"standalone: cannot listen on port {arguments.port or settings.gateway.port}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""How far a user has read, and has, each conversation; also the list of a user's conversations.
+
+Law: a cursor never goes back, whatever the order in which writes arrive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from store.transaction import Transaction
+
+_COLUMNS = ("user", "conversation", "read_seq", "delivered_seq")
+_KEY = ("user", "conversation")
+
+
+def ensure(tx: Transaction, rows: Iterable[tuple[str, str, int]]) -> None:
+    """(user, conversation, read_seq): insert what is missing, keep what is there."""
+    tx.upsert("cursors", _COLUMNS, _highest(rows, delivered=False), key=_KEY)
+
+
+def read_up_to(tx: Transaction, rows: Iterable[tuple[str, str, int]]) -> None:
+    """(user, conversation, seq): the user has read up to seq."""
+    tx.upsert("cursors", _COLUMNS, _highest(rows, delivered=False), key=_KEY, greatest=("read_seq",))
+
+
+def delivered_up_to(tx: Transaction, rows: Iterable[tuple[str, str, int]]) -> None:
+    """(user, conversation, seq): a device of the user has everything up to seq."""
+    tx.upsert("cursors", _COLUMNS, _highest(rows, delivered=True), key=_KEY, greatest=("delivered_seq",))
+
+
+def get(tx: Transaction, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int]]:
+    """(read_seq, delivered_seq) of each (user, conversation) that has a cursor."""
+    rows = tx.rows_in(f"SELECT {','.join(_COLUMNS)} FROM cursors WHERE", _KEY, pairs)
+    return {(str(row[0]), str(row[1])): (int(row[2]), int(row[3])) for row in rows}
+
+
+def remove(tx: Transaction, pairs: Iterable[tuple[str, str]]) -> None:
+    """Take conversations off the lists of users."""
+    tx.execute_in("DELETE FROM cursors WHERE", _KEY, sorted(pairs))
+
+
+def _highest(rows: Iterable[tuple[str, str, int]], delivered: bool) -> list[tuple[str, str, int, int]]:
+    """One row for each cursor, in the order of the key: two transactions then lock in the same order."""
+    highest: dict[tuple[str, str], int] = {}
+    for user, conversation, seq in rows:
+        highest[user, conversation] = max(seq, highest.get((user, conversation), 0))
+    return [(*key, 0, seq) if delivered else (*key, seq, 0) for key, seq in sorted(highest.items())]

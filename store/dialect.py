@@ -1,0 +1,179 @@
+"""SQL is written once, in the words of MariaDB and MySQL, with %s for a parameter; this layer holds what differs.
+
+Laws of the SQL of this package: a literal % never occurs; every value is a parameter; no INSERT IGNORE (it hides bad
+values); no type, function or clause that only one of the engines has, but through here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+
+_TABLE = re.compile(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM|CREATE UNIQUE INDEX \w+ ON)\s+(\w+)", re.IGNORECASE)
+
+
+class Constraint(NamedTuple):
+    """A key that a duplicate can hit: its logical name, the table, the key's name in MySQL, its columns."""
+
+    name: str
+    table: str
+    key: str
+    columns: tuple[str, ...]
+
+
+CONSTRAINTS = (
+    Constraint("users.id", "users", "PRIMARY", ("id",)),
+    Constraint("users.username", "users", "username", ("username",)),
+    Constraint("sessions.id", "sessions", "PRIMARY", ("id",)),
+    Constraint("sessions.refresh_hash", "sessions", "refresh_hash", ("refresh_hash",)),
+    Constraint("messages.seq", "messages", "PRIMARY", ("conversation", "seq")),
+    Constraint("messages.cid", "messages", "cid", ("sender", "cid")),
+    Constraint("cursors", "cursors", "PRIMARY", ("user", "conversation")),
+    Constraint("mentions", "mentions", "PRIMARY", ("user", "conversation", "seq")),
+    Constraint("chat_groups.id", "chat_groups", "PRIMARY", ("id",)),
+    Constraint("members", "members", "PRIMARY", ("chat_group", "user")),
+    Constraint("done", "done", "PRIMARY", ("sender", "cid")),
+    Constraint("attempts", "attempts", "PRIMARY", ("name",)),
+    Constraint("meta", "meta", "PRIMARY", ("name",)),
+)
+_BY_KEY = {(constraint.table, constraint.key): constraint.name for constraint in CONSTRAINTS}
+_BY_COLUMNS = {(constraint.table, constraint.columns): constraint.name for constraint in CONSTRAINTS}
+
+
+def written_table(sql: str) -> str:
+    """The table that a statement writes to, "" where it writes to none: MariaDB's duplicate errors do not name it."""
+    found = _TABLE.match(sql)
+    return found.group(1) if found else ""
+
+
+def constraint_of_key(table: str, key: str) -> str:
+    """The logical name of a key as MariaDB ("cid") or MySQL 8 ("messages.cid") names it."""
+    key = key.rpartition(".")[2]
+    return _BY_KEY.get((table, key), f"{table}.{key}")
+
+
+def constraint_of_columns(columns: str) -> str:
+    """The logical name of a key as SQLite names it: "messages.sender, messages.cid"."""
+    parts = [part.strip().partition(".") for part in columns.split(",")]
+    table, names = parts[0][0], tuple(part[2] for part in parts)
+    return _BY_COLUMNS.get((table, names), f"{table}.{'_'.join(names)}")
+
+
+class Upsert(NamedTuple):
+    """What happens to the columns of a row that exists: kept unless named here. A missing row is inserted whole."""
+
+    key: tuple[str, ...]
+    greatest: tuple[str, ...]
+    replace: tuple[str, ...]
+    add: tuple[str, ...]
+
+
+class Dialect(Protocol):
+    """What differs between the engines, as text only."""
+
+    types: Mapping[str, str]
+
+    def statement(self, sql: str) -> str:
+        """`sql` with this engine's placeholders."""
+
+    def upsert_clause(self, upsert: Upsert) -> str:
+        """What follows an INSERT so that it updates the rows that exist."""
+
+    def keys_in(self, columns: tuple[str, ...], count: int) -> str:
+        """A condition that `columns` are one of `count` keys; the parameters are the keys, flattened."""
+
+    def last_rows(self, table: str, columns: str, key: str, order: str, count: int) -> str:
+        """The row with the highest `order` for each of `count` values of `key`, which are the parameters.
+
+        (`key`, `order`) is the primary key. One seek each.
+        """
+
+
+@lru_cache(maxsize=1024)
+def marks(count: int) -> str:
+    """`count` placeholders, separated by commas."""
+    return ",".join(["%s"] * count)
+
+
+class MysqlDialect:
+    """MariaDB 10.6+ and MySQL 8."""
+
+    types: Mapping[str, str] = {
+        "id": "VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin",
+        "conversation": "VARCHAR(140) CHARACTER SET ascii COLLATE ascii_bin",
+        "key": "VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin",
+        "word": "VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin",
+        "name": "VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        "url": "VARCHAR(2048) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        "text": "MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        "digest": "BINARY(16)",
+        "int": "BIGINT",
+        "flag": "TINYINT",
+        "heap": "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
+        "clustered": "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
+    }
+
+    def statement(self, sql: str) -> str:
+        return sql
+
+    def upsert_clause(self, upsert: Upsert) -> str:
+        changes = [f"{name}=GREATEST({name},VALUES({name}))" for name in upsert.greatest]
+        changes += [f"{name}=VALUES({name})" for name in upsert.replace]
+        changes += [f"{name}={name}+VALUES({name})" for name in upsert.add]
+        changes = changes or [f"{upsert.key[0]}={upsert.key[0]}"]
+        return " ON DUPLICATE KEY UPDATE " + ",".join(changes)
+
+    def keys_in(self, columns: tuple[str, ...], count: int) -> str:
+        if len(columns) == 1:
+            return f"{columns[0]} IN ({marks(count)})"
+        return f"({','.join(columns)}) IN ({','.join(['(' + marks(len(columns)) + ')'] * count)})"
+
+    def last_rows(self, table: str, columns: str, key: str, order: str, count: int) -> str:
+        # MAX of an index's second part is a loose index scan; a UNION of SELECTs takes five times longer
+        newest = f"SELECT {key}, MAX({order}) AS {order} FROM {table} WHERE {key} IN ({marks(count)}) GROUP BY {key}"
+        return f"SELECT {columns} FROM ({newest}) newest JOIN {table} USING ({key}, {order})"
+
+
+class SqliteDialect:
+    """SQLite 3.35+. Rows that hold bodies stay in a heap; the others cluster by their primary key, as in InnoDB."""
+
+    types: Mapping[str, str] = {
+        **dict.fromkeys(("id", "conversation", "key", "word", "name", "url", "text"), "TEXT"),
+        **dict.fromkeys(("int", "flag"), "INTEGER"),
+        "digest": "BLOB",
+        "heap": "",
+        "clustered": "WITHOUT ROWID",
+    }
+
+    def statement(self, sql: str) -> str:
+        return _question_marks(sql)
+
+    def upsert_clause(self, upsert: Upsert) -> str:
+        changes = [f"{name}=MAX({name},excluded.{name})" for name in upsert.greatest]
+        changes += [f"{name}=excluded.{name}" for name in upsert.replace]
+        changes += [f"{name}={name}+excluded.{name}" for name in upsert.add]
+        action = f"UPDATE SET {','.join(changes)}" if changes else "NOTHING"
+        return f" ON CONFLICT({','.join(upsert.key)}) DO {action}"
+
+    def keys_in(self, columns: tuple[str, ...], count: int) -> str:
+        if len(columns) == 1:
+            return f"{columns[0]} IN ({marks(count)})"
+        # a list of row values would scan the whole index; a chain of ORs seeks each key (at most 1,000 of them)
+        one = " AND ".join(f"{column}=%s" for column in columns)
+        return "(" + " OR ".join([f"({one})"] * count) + ")"
+
+    def last_rows(self, table: str, columns: str, key: str, order: str, count: int) -> str:
+        one = f"SELECT {columns} FROM {table} WHERE {key} = %s ORDER BY {order} DESC LIMIT 1"
+        return " UNION ALL ".join([f"SELECT * FROM ({one})"] * count)
+
+
+@lru_cache(maxsize=512)
+def _question_marks(sql: str) -> str:
+    return sql.replace("%s", "?")
+
+
+def insert_head(table: str, columns: Sequence[str]) -> str:
+    """`INSERT INTO table (columns) VALUES `."""
+    return f"INSERT INTO {table} ({','.join(columns)}) VALUES "

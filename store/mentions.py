@@ -1,0 +1,30 @@
+"""Who was mentioned where. A mention of all is one row, of the user "all"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from store.transaction import Transaction
+
+ALL = "all"
+_COLUMNS = ("user", "conversation", "seq")
+
+
+def insert(tx: Transaction, rows: Iterable[tuple[str, str, int]]) -> None:
+    """(user or "all", conversation, seq); one that is there stays."""
+    tx.upsert("mentions", _COLUMNS, sorted(set(rows)), key=_COLUMNS)
+
+
+def mentioned(tx: Transaction, user: str, reads: Mapping[str, int]) -> set[str]:
+    """Of the conversations of `reads`, those that mention the user above the seq given for each."""
+    found: set[str] = set()
+    for name in {user, ALL}:
+        newest = tx.rows_in(
+            "SELECT conversation, MAX(seq) FROM mentions WHERE user = %s AND",
+            ("conversation",),
+            [(conversation,) for conversation in reads],
+            (name,),
+            "GROUP BY conversation",
+        )
+        found |= {str(conversation) for conversation, seq in newest if seq > reads[str(conversation)]}
+    return found

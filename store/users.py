@@ -1,0 +1,78 @@
+"""Accounts. A user without a username was made by the platform and cannot log in by password."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from store.transaction import Transaction
+
+
+class UserRow(NamedTuple):
+    """`password` is an argon2 hash; `register_cid` and `password_cid` are the cids of the writes that set them."""
+
+    id: str
+    username: str | None
+    password: str | None
+    name: str
+    avatar: str | None = None
+    bio: str | None = None
+    disabled: bool = False
+    register_cid: str | None = None
+    password_cid: str | None = None
+
+
+_COLUMNS = (*UserRow._fields, "created")
+_SELECT = f"SELECT {','.join(UserRow._fields)} FROM users WHERE"
+
+
+def _user(row: tuple[object, ...]) -> UserRow:
+    user = UserRow(*row)  # type: ignore[arg-type]
+    return user._replace(disabled=bool(user.disabled))
+
+
+def insert(tx: Transaction, row: UserRow, now_ms: int) -> None:
+    """Raises Duplicate "users.id" or "users.username"."""
+    tx.insert("users", _COLUMNS, [(*row, now_ms)])
+
+
+def insert_missing(tx: Transaction, rows: Sequence[UserRow], now_ms: int) -> int:
+    """Insert those whose id is not there yet; how many that were."""
+    there = existing(tx, [row.id for row in rows])
+    missing = {row.id: row for row in rows if row.id not in there}
+    return tx.insert("users", _COLUMNS, [(*row, now_ms) for _, row in sorted(missing.items())])
+
+
+def by_username(tx: Transaction, username: str) -> UserRow | None:
+    rows = [_user(row) for row in tx.rows(f"{_SELECT} username = %s", (username,))]
+    # MariaDB ignores spaces at the end when it compares
+    return next((row for row in rows if row.username == username), None)
+
+
+def get(tx: Transaction, ids: Iterable[str]) -> dict[str, UserRow]:
+    """Those that exist, by id."""
+    return {str(row[0]): _user(row) for row in tx.rows_in(_SELECT, ("id",), [(user,) for user in ids])}
+
+
+def existing(tx: Transaction, ids: Iterable[str]) -> set[str]:
+    return {str(row[0]) for row in tx.rows_in("SELECT id FROM users WHERE", ("id",), [(user,) for user in ids])}
+
+
+def update(
+    tx: Transaction, user: str, name: str | None = None, avatar: str | None = None, bio: str | None = None
+) -> bool:
+    """Change what is not None; whether the user exists."""
+    changes = {key: value for key, value in (("name", name), ("avatar", avatar), ("bio", bio)) if value is not None}
+    if not changes:
+        return user in existing(tx, [user])
+    assignments = ", ".join(f"{key} = %s" for key in changes)
+    return tx.execute(f"UPDATE users SET {assignments} WHERE id = %s", [*changes.values(), user]) > 0
+
+
+def set_password(tx: Transaction, user: str, password: str, cid: str) -> None:
+    """`password` is the new hash, `cid` that of the write."""
+    tx.execute("UPDATE users SET password = %s, password_cid = %s WHERE id = %s", (password, cid, user))
+
+
+def set_disabled(tx: Transaction, user: str, disabled: bool) -> None:
+    tx.execute("UPDATE users SET disabled = %s WHERE id = %s", (int(disabled), user))

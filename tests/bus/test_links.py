@@ -1,0 +1,78 @@
+"""A hole in a numbered link is always noticed, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bus.links import LinkNumbers, LinkWatch
+from protocol.models import TopicMessage
+
+
+def message(number: int, kind: str = "batch", source: str = "w1.e1", ready: bool = True) -> TopicMessage[object]:
+    return TopicMessage("g1.e1", source, [], number, kind, ready)  # type: ignore[arg-type]
+
+
+def test_numbers_count_from_one_for_each_gateway() -> None:
+    numbers = LinkNumbers()
+    assert [numbers.next("g1.e1", 0.0), numbers.next("g1.e1", 0.0), numbers.next("g2.e1", 0.0)] == [1, 2, 1]
+    assert (numbers.current("g1.e1"), numbers.current("g3.e1")) == (2, 0)
+
+
+def test_only_an_idle_link_owes_a_beacon() -> None:
+    numbers = LinkNumbers()
+    numbers.next("g1.e1", 0.0)
+    assert numbers.idle({"g1.e1", "g2.e1"}, 0.5) == ["g2.e1"]
+    assert numbers.idle({"g1.e1", "g2.e1"}, 1.2) == ["g1.e1"]
+    assert numbers.current("g1.e1") == 1
+
+
+def test_a_gateway_that_is_gone_is_forgotten() -> None:
+    numbers = LinkNumbers()
+    numbers.next("g1.e1", 0.0)
+    assert numbers.idle(set(), 9.0) == []
+    assert numbers.next("g1.e1", 9.0) == 1
+
+
+@given(st.lists(st.sampled_from(["batch", "beacon"]), min_size=1, max_size=40), st.data())
+def test_a_hole_is_reported_at_the_next_that_arrives(kinds: list[str], data: st.DataObject) -> None:
+    """Whatever is dropped of a stream of batches and beacons: reported if and only if a batch was among it."""
+    number, sent = 0, []
+    for kind in kinds:
+        number += kind == "batch"
+        sent.append(message(number, kind))
+    kept = data.draw(st.lists(st.booleans(), min_size=len(sent), max_size=len(sent)))
+    watch, lost = LinkWatch(), False
+    for item, is_kept in zip(sent, kept, strict=True):
+        if is_kept:
+            assert watch.receive(item, 0.0) == lost
+            lost = False
+        else:
+            lost |= item.kind == "batch"
+
+
+def test_silence_is_a_loss_but_a_farewell_is_not() -> None:
+    watch = LinkWatch()
+    watch.receive(message(1, source="w1.e1"), 0.0)
+    watch.receive(message(1, source="w2.e1"), 0.0)
+    assert not watch.receive(message(1, "bye", source="w2.e1"), 1.0)
+    assert watch.silent(4.0) == []
+    assert watch.silent(5.1) == ["w1.e1"]
+    assert watch.silent(99.0) == []
+
+
+def test_a_farewell_tells_of_what_came_before_it() -> None:
+    watch = LinkWatch()
+    watch.receive(message(1), 0.0)
+    assert watch.receive(message(2, "bye"), 0.0)
+
+
+def test_readiness_is_that_of_the_sources_that_live() -> None:
+    watch = LinkWatch()
+    assert not watch.has_ready_source
+    watch.receive(message(0, "beacon", "w1.e1", ready=False), 0.0)
+    assert not watch.has_ready_source
+    watch.receive(message(0, "beacon", "w2.e1"), 0.0)
+    assert watch.has_ready_source
+    watch.receive(message(0, "bye", "w2.e1"), 0.0)
+    assert not watch.has_ready_source

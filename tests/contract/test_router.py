@@ -1,0 +1,288 @@
+"""What router/interface.py promises, held against Redis and against memory."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import pytest
+
+from router.address import RedisAddress
+from router.interface import Registrar, Resolver
+from router.memory import MemoryRouter
+from router.redis_registrar import RedisRegistrar
+from router.redis_resolver import RedisResolver
+from tests.private_servers import PrivateServers
+from tests.router.gateways import Gateway, group_holders, holders, loop_thread, until
+
+LEASE_S = 1.0
+RENEW_S = 0.3
+
+
+@dataclass
+class Router:
+    """A router of either kind, with leases short enough to see them end."""
+
+    new_registrar: Callable[[], Registrar]
+    resolver: Resolver
+    life: AsyncExitStack
+
+    async def gateway(self, gateway_id: str = "g1", epoch: str = "e1") -> Gateway:
+        gateway = Gateway(self.new_registrar(), gateway_id, epoch)
+        self.life.push_async_callback(gateway.registrar.close)
+        return await gateway.start()
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def router(request: pytest.FixtureRequest) -> AsyncIterator[Router]:
+    async with AsyncExitStack() as life:
+        if request.param == "memory":
+            memory = MemoryRouter(LEASE_S, RENEW_S)
+            yield Router(memory.registrar, memory.resolver(), life)
+            return
+        servers: PrivateServers = request.getfixturevalue("servers")
+        servers.flush_redis()
+        settings = servers.settings.router
+        redis = RedisAddress(settings.host, settings.port, settings.password)
+        resolver = RedisResolver(redis)
+        life.callback(resolver.close)
+        yield Router(lambda: RedisRegistrar(redis, LEASE_S, RENEW_S), resolver, life)
+
+
+async def test_a_connected_user_is_found_and_then_not(router: Router) -> None:
+    gateway = await router.gateway()
+    route = await gateway.login("alice")
+    assert holders(router.resolver, "alice") == ["g1.e1"]
+    assert holders(router.resolver, "bob") == []
+    gateway.logout(route)
+    await until(lambda: holders(router.resolver, "alice") == [])
+
+
+async def test_whoever_is_nowhere_has_no_entry(router: Router) -> None:
+    gateway = await router.gateway()
+    await gateway.login("alice")
+    await gateway.enter("team")
+    users, groups = router.resolver.resolve(["alice", "nobody"], ["team", "none"])
+    assert users == {"alice": ["g1.e1"]}
+    assert groups == {"team": ["g1.e1"]}
+    assert router.resolver.resolve([], []) == ({}, {})
+
+
+async def test_a_user_on_two_gateways_is_at_both_until_one_is_left(router: Router) -> None:
+    first, second = await router.gateway("g1"), await router.gateway("g2")
+    here, there = await first.login("alice"), await second.login("alice")
+    assert holders(router.resolver, "alice") == ["g1.e1", "g2.e1"]
+    first.logout(here)
+    await until(lambda: holders(router.resolver, "alice") == ["g2.e1"])
+    second.logout(there)
+    await until(lambda: holders(router.resolver, "alice") == [])
+
+
+async def test_a_gateway_holds_a_user_until_the_last_connection_there_ends(router: Router) -> None:
+    gateway = await router.gateway()
+    phone, laptop = await gateway.login("alice"), await gateway.login("alice")
+    gateway.logout(phone)
+    await gateway.login("bob")
+    assert holders(router.resolver, "alice") == ["g1.e1"]
+    gateway.logout(laptop)
+    await gateway.login("bob")
+    assert holders(router.resolver, "alice") == []
+
+
+async def test_ids_that_are_part_of_each_other_are_kept_apart(router: Router) -> None:
+    short, long = await router.gateway("g1"), await router.gateway("g1.e1.g1", "e11")
+    route = await short.login("alice")
+    await long.login("alice")
+    await long.login("alice.b")
+    short.logout(route)
+    await short.login("bob")
+    assert holders(router.resolver, "alice") == ["g1.e1.g1.e11"]
+    assert holders(router.resolver, "alice.b") == ["g1.e1.g1.e11"]
+
+
+async def test_registering_twice_is_registering_once(router: Router) -> None:
+    gateway = await router.gateway()
+    route = await gateway.login("alice")
+    await gateway.registrar.register(route)
+    gateway.logout(route)
+    gateway.registrar.unregister(route)
+    await gateway.login("bob")
+    assert holders(router.resolver, "alice") == []
+
+
+async def test_groups_are_held_by_every_gateway_with_a_member(router: Router) -> None:
+    first, second = await router.gateway("g1"), await router.gateway("g2")
+    await first.enter("team", "club")
+    await second.enter("team")
+    assert group_holders(router.resolver, "team") == ["g1.e1", "g2.e1"]
+    first.leave("team")
+    await until(lambda: group_holders(router.resolver, "team") == ["g2.e1"])
+    assert group_holders(router.resolver, "club") == ["g1.e1"]
+    second.leave("team", "never-entered")
+    await until(lambda: group_holders(router.resolver, "team") == [])
+
+
+async def test_a_user_and_a_group_of_one_name_are_two(router: Router) -> None:
+    gateway = await router.gateway()
+    route = await gateway.login("sam")
+    await gateway.enter("sam")
+    gateway.logout(route)
+    await until(lambda: holders(router.resolver, "sam") == [])
+    assert group_holders(router.resolver, "sam") == ["g1.e1"]
+
+
+async def test_hundreds_of_groups_at_once(router: Router) -> None:
+    gateway = await router.gateway()
+    names = [f"group-{number}" for number in range(700)]
+    await gateway.enter(*names)
+    assert len(router.resolver.resolve([], names)[1]) == 700
+    gateway.leave(*names)
+    await until(lambda: router.resolver.resolve([], names)[1] == {})
+
+
+async def test_writes_take_effect_in_the_order_of_the_calls(router: Router) -> None:
+    gateway = await router.gateway()
+    waiting = []
+    for number in range(300):
+        route = gateway.connect(f"u{number}")
+        waiting.append(asyncio.create_task(gateway.registrar.register(route)))
+        await asyncio.sleep(0)
+        if number % 2:
+            gateway.logout(route)
+    await asyncio.gather(*waiting)
+    await gateway.login("last")
+    found = router.resolver.resolve([f"u{number}" for number in range(300)], [])[0]
+    assert sorted(found) == sorted(f"u{number}" for number in range(0, 300, 2))
+
+
+async def test_live_gateways_are_listed_with_their_state(router: Router) -> None:
+    first, second = await router.gateway("g1"), await router.gateway("g2", "e7")
+    assert sorted(router.resolver.gateways(), key=lambda lease: lease.id) == [first.lease(), second.lease()]
+    await first.login("alice")
+    first.state = "draining"
+    await first.registrar.renew()
+    assert first.lease() in router.resolver.gateways()
+    assert first.lease().state == "draining"
+    assert first.lease().connections == 1
+
+
+async def test_a_lease_is_kept_longer_than_its_length(router: Router) -> None:
+    gateway = await router.gateway()
+    await gateway.login("alice")
+    end = time.monotonic() + 2 * LEASE_S
+    while time.monotonic() < end:
+        assert [lease.address for lease in router.resolver.gateways()] == ["g1.e1"]
+        await asyncio.sleep(0.05)
+    assert gateway.registrar.connected
+    assert gateway.reregistered == 0
+
+
+async def test_a_closed_gateway_leaves_nothing_behind(router: Router) -> None:
+    gateway, other = await router.gateway("g1"), await router.gateway("g2")
+    for number in range(250):
+        gateway.connect(f"u{number}")
+    await asyncio.gather(*map(gateway.registrar.register, gateway.routes.values()))
+    await gateway.enter("team")
+    await other.login("u7")
+    await gateway.registrar.close()
+    assert [lease.id for lease in router.resolver.gateways()] == ["g2"]
+    found = router.resolver.resolve([f"u{number}" for number in range(250)], ["team"])
+    assert found == ({"u7": ["g2.e1"]}, {})
+    assert not gateway.registrar.connected
+
+
+async def test_the_lease_of_a_dead_gateway_ends_and_the_next_to_start_sweeps(router: Router) -> None:
+    with loop_thread() as thread:
+        dead = Gateway(router.new_registrar(), "g1")
+        thread.run(dead.start())
+        thread.run(dead.login("alice"))
+        thread.run(dead.enter("team"))
+        thread.die()
+        await until(lambda: router.resolver.gateways() == [], 3 * LEASE_S)
+        assert holders(router.resolver, "alice") == ["g1.e1"]
+        await router.gateway("g2")
+        await until(lambda: router.resolver.resolve(["alice"], ["team"]) == ({}, {}))
+
+
+async def test_a_starting_gateway_sweeps_its_former_life(router: Router) -> None:
+    with loop_thread() as thread:
+        former = Gateway(router.new_registrar(), "g1", "e1")
+        thread.run(former.start())
+        for number in range(260):
+            thread.run(former.login(f"u{number}"))
+        thread.run(former.enter("team"))
+        thread.die()
+        next_life = await router.gateway("g1", "e2")
+        await next_life.login("u3")
+        names = [f"u{number}" for number in range(260)]
+        await until(lambda: router.resolver.resolve(names, ["team"]) == ({"u3": ["g1.e2"]}, {}))
+        assert [lease.address for lease in router.resolver.gateways()] == ["g1.e2"]
+
+
+async def test_whoever_meets_a_dead_gateway_deletes_it_but_never_a_living_one(router: Router) -> None:
+    with loop_thread() as thread:
+        dead = Gateway(router.new_registrar(), "g1")
+        living = await router.gateway("g2")
+        thread.run(dead.start())
+        for gateway_login in (thread.run(dead.login("alice")), await living.login("alice")):
+            assert gateway_login.user == "alice"
+        thread.run(dead.enter("team"))
+        await living.enter("team")
+        thread.die()
+        await until(lambda: len(router.resolver.gateways()) == 1, 3 * LEASE_S)
+        for address in ("g1.e1", "g2.e1"):
+            router.resolver.forget(["alice", "nobody"], ["team"], address)
+        assert router.resolver.resolve(["alice"], ["team"]) == ({"alice": ["g2.e1"]}, {"team": ["g2.e1"]})
+
+
+async def test_a_gateway_taken_for_dead_registers_again_and_says_so(router: Router) -> None:
+    with loop_thread() as thread:
+        stalled = Gateway(router.new_registrar(), "g1")
+        thread.run(stalled.start())
+        alice = thread.run(stalled.login("alice"))
+        thread.run(stalled.login("bob"))
+        thread.run(stalled.enter("team"))
+        thread.stall(3 * LEASE_S)
+        await until(lambda: router.resolver.gateways() == [])
+        await router.gateway("g2")
+        await until(lambda: router.resolver.resolve(["alice", "bob"], ["team"]) == ({}, {}))
+        await until(lambda: holders(router.resolver, "bob") == ["g1.e1"])
+        await until(lambda: stalled.reregistered == 1)
+        assert router.resolver.resolve(["alice"], ["team"]) == ({"alice": ["g1.e1"]}, {"team": ["g1.e1"]})
+        assert stalled.lease() in router.resolver.gateways()
+        stalled.logout(alice)
+        thread.run(stalled.login("carol"))
+        assert holders(router.resolver, "alice") == []
+
+
+async def test_workers_are_known_until_they_withdraw(router: Router) -> None:
+    resolver = router.resolver
+    assert resolver.workers() == []
+    resolver.announce_worker("w2", "e1")
+    resolver.announce_worker("w1", "e1")
+    resolver.announce_worker("w1", "e1")
+    assert resolver.workers() == ["w1", "w2"]
+    resolver.withdraw_worker("w2", "e1")
+    assert resolver.workers() == ["w1"]
+
+
+async def test_a_former_life_does_not_withdraw_the_next(router: Router) -> None:
+    resolver = router.resolver
+    resolver.announce_worker("w1", "e1")
+    resolver.announce_worker("w1", "e2")
+    resolver.withdraw_worker("w1", "e1")
+    assert resolver.workers() == ["w1"]
+    resolver.withdraw_worker("w1", "e2")
+    assert resolver.workers() == []
+    resolver.withdraw_worker("never", "e1")
+
+
+async def test_both_ends_tell_their_state_in_one_line(router: Router) -> None:
+    gateway = await router.gateway()
+    for end in (gateway.registrar, router.resolver):
+        assert "\n" not in repr(end)
+    assert "g1.e1" in repr(gateway.registrar)
+    assert "live" in repr(gateway.registrar)

@@ -1,0 +1,129 @@
+"""The private servers of one test run, and where they live.
+
+Law: each run has a directory and ports of its own under var/test, so that several runs go on at once in one checkout;
+what a killed run left behind is stopped and removed by the next.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import itertools
+import random
+import shutil
+from pathlib import Path
+
+from conf.settings import BusSettings, Settings, StoreSettings, load
+from scripts.mariadb_server import create_database
+from scripts.probes import is_port_free, redis_command
+from scripts.processes import Process
+from scripts.rabbitmq_server import evaluate
+from scripts.servers import Servers
+
+ROOT = Path(__file__).resolve().parent.parent
+RUNS = ROOT / "var" / "test"
+CONFIGURATION = """\
+mode = "cluster"
+var = "{var}"
+partitions = 4
+[bus]
+port = {bus}
+[router]
+port = {router}
+[store]
+port = {store}
+[gateway]
+port = {gateway}
+[cluster]
+first_gateway_port = {gateway}
+first_metrics_port = {metrics}
+"""
+
+
+class PrivateServers:
+    """RabbitMQ, Redis and MariaDB of this test run. `config` is the TOML file of `settings`, for processes."""
+
+    def __init__(self, config: Path) -> None:
+        self.config = config
+        self.settings: Settings = load(config, {})
+        self._servers = Servers(self.settings)
+        self._numbers = itertools.count(1)
+
+    def __repr__(self) -> str:
+        return repr(self._servers)
+
+    def process(self, name: str) -> Process:
+        """The tracked process of rabbitmq, redis or mariadb: pid, port, state, log."""
+        return self._servers.process(name)
+
+    def up(self) -> None:
+        """Start whatever does not run, wake whatever is stopped, and wait until all serve."""
+        for name in ("rabbitmq", "redis", "mariadb"):
+            if self.process(name).pid is not None:
+                self.cont(name)
+        self._servers.up()
+
+    def start(self, name: str) -> None:
+        """Start a killed server and wait until it serves."""
+        self._servers.start(name)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL; returns when it is gone."""
+        self.process(name).kill()
+
+    def stop(self, name: str) -> None:
+        """SIGSTOP: its sockets stay open, nothing answers."""
+        self.process(name).pause()
+
+    def cont(self, name: str) -> None:
+        """SIGCONT."""
+        self.process(name).resume()
+
+    def down(self) -> None:
+        self._servers.down()
+
+    def fresh_database(self) -> StoreSettings:
+        """Settings of a new, empty database."""
+        database = f"hongyan_test_{next(self._numbers)}"
+        create_database(self.settings.store, self.settings.var, database)
+        return dataclasses.replace(self.settings.store, database=database)
+
+    def fresh_bus(self) -> BusSettings:
+        """Settings of a new virtual host: no queue of another test is there."""
+        host = f"test_{next(self._numbers)}"
+        user, everything = self.settings.bus.user, '<<".*">>'
+        evaluate(
+            self.settings.bus,
+            self.settings.var,
+            f'rabbit_vhost:add(<<"{host}">>, <<"test">>), rabbit_auth_backend_internal:set_permissions('
+            f'<<"{user}">>, <<"{host}">>, {everything}, {everything}, {everything}, <<"test">>).',
+        )
+        return dataclasses.replace(self.settings.bus, virtual_host=host)
+
+    def flush_redis(self) -> None:
+        """Forget everything in Redis."""
+        router = self.settings.router
+        assert redis_command(router.host, router.port, router.password, "FLUSHALL") == "+OK"
+
+
+def free_ports() -> dict[str, int]:
+    """A block of ports, below those that the system hands out, in which nobody listens."""
+    while True:
+        base = random.randrange(20_000, 31_000, 100)
+        ports = {"bus": base, "router": base + 1, "store": base + 2, "gateway": base + 10, "metrics": base + 30}
+        derived = [base + 20_000, base + 20_001, *range(base + 10, base + 40)]
+        if all(is_port_free("127.0.0.1", port) for port in [*ports.values(), *derived]):
+            return ports
+
+
+def remove_dead_runs() -> None:
+    """Stop and remove what runs that no longer live left behind: nobody holds their lock."""
+    for run in RUNS.glob("run-*"):
+        with (run / "lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            if (run / "cluster.toml").exists():
+                PrivateServers(run / "cluster.toml").down()
+            shutil.rmtree(run, ignore_errors=True)

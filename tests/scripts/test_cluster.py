@@ -1,0 +1,171 @@
+"""scripts/cluster.sh as an operator uses it: up, more of it, a crash, restart, down; on ports and a var of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.private_servers import CONFIGURATION, ROOT, free_ports
+
+SERVERS = ["rabbitmq", "redis", "mariadb"]
+
+pytestmark = pytest.mark.timeout(240)
+
+
+class Operator:
+    """Runs scripts/cluster.sh against one configuration."""
+
+    def __init__(self, var: Path) -> None:
+        self.var = var
+        self.config = var / "cluster.toml"
+        self.ports = free_ports()
+        self.config.write_text(CONFIGURATION.format(var=var, **self.ports))
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "HONGYAN_CONFIG": str(self.config)}
+        words = (str(ROOT / "scripts" / "cluster.sh"), *words)
+        return subprocess.run(words, check=False, env=environment, capture_output=True, text=True, timeout=200)
+
+    def up(self, gateways: int = 1, workers: int = 1) -> str:
+        done = self.run("up", "--gateways", str(gateways), "--workers", str(workers))
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def status(self) -> dict[str, dict[str, object]]:
+        return {row["name"]: row for row in json.loads(self.run("status", "--json").stdout)}
+
+    def pids(self) -> dict[str, object]:
+        return {name: row["pid"] for name, row in self.status().items()}
+
+    def states(self) -> dict[str, object]:
+        return {name: row["state"] for name, row in self.status().items()}
+
+    def processes_left(self) -> list[str]:
+        """The command lines of whatever still runs from this var or as its epmd."""
+        left = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_text().replace("\0", " ")
+                environment = (process / "environ").read_text()
+            except OSError:
+                continue
+            is_epmd = words.split(" ")[0].endswith("epmd") and str(self.ports["bus"] + 20_001) in words
+            if is_epmd or str(self.var) in words or str(self.var) in environment:
+                left.append(words)
+        return left
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    made = Operator(tmp_path_factory.mktemp("cluster"))
+    yield made
+    made.run("down")
+
+
+def test_up_starts_all_and_says_so(operator: Operator) -> None:
+    assert "all is up" in operator.up()
+    assert operator.states() == dict.fromkeys([*SERVERS, "w1", "p1", "g1"], "up")
+    assert operator.run("status").returncode == 0
+
+
+def test_up_again_changes_nothing(operator: Operator) -> None:
+    operator.up()
+    before = operator.pids()
+    assert "already" in operator.up()
+    assert operator.pids() == before
+
+
+def test_up_with_more_starts_only_what_is_missing(operator: Operator) -> None:
+    operator.up()
+    before = operator.pids()
+    operator.up(gateways=2, workers=2)
+    after = operator.pids()
+    assert after.keys() - before.keys() == {"g2", "w2"}
+    assert {name: after[name] for name in before} == before
+    assert operator.status()["g2"]["port"] == operator.ports["gateway"] + 1
+
+
+def test_a_crash_is_seen_and_restart_mends_it(operator: Operator) -> None:
+    operator.up()
+    before = operator.pids()
+    os.kill(int(str(before["w1"])), signal.SIGKILL)
+    status = operator.run("status")
+    assert status.returncode == 1
+    assert "dead" in status.stdout
+    assert operator.run("restart", "w1").returncode == 0
+    after = operator.pids()
+    assert operator.states()["w1"] == "up"
+    assert [name for name in after if after[name] != before[name]] == ["w1"]
+
+
+@pytest.mark.parametrize("name", ["redis", "g1"])
+def test_restart_gives_a_new_process(operator: Operator, name: str) -> None:
+    operator.up()
+    before = operator.pids()
+    done = operator.run("restart", name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = operator.pids()
+    assert [name for name in after if after[name] != before[name]] == [name]
+
+
+def test_logs_are_shown_by_name(operator: Operator) -> None:
+    operator.up()
+    assert operator.run("logs", "redis").stdout
+
+
+def test_wrong_usage_is_2_and_named(operator: Operator) -> None:
+    unknown = operator.run("restart", "g99")
+    assert unknown.returncode == 2
+    assert "there is no component 'g99'" in unknown.stderr
+    assert operator.run("up", "--gateways", "none").returncode == 2
+    assert operator.run("sideways").returncode == 2
+    assert operator.run("--help").returncode == 0
+
+
+def test_more_workers_than_partitions_are_refused(operator: Operator) -> None:
+    done = operator.run("up", "--workers", "5")
+    assert done.returncode == 1
+    assert "4 partitions" in done.stderr
+
+
+def test_down_leaves_no_process_and_may_be_repeated(operator: Operator) -> None:
+    operator.up()
+    done = operator.run("down")
+    assert done.returncode == 0, done.stderr
+    assert operator.processes_left() == []
+    assert set(operator.states().values()) == {"down"}
+    again = operator.run("down")
+    assert (again.returncode, again.stdout.strip()) == (0, "nothing was up")
+
+
+def test_a_port_that_is_taken_is_named(operator: Operator) -> None:
+    operator.run("down")
+    with socket.create_server(("127.0.0.1", operator.ports["router"])):
+        done = operator.run("up")
+    assert done.returncode == 1
+    assert f"redis needs port {operator.ports['router']}" in done.stderr
+
+
+def test_a_wrong_configuration_is_said_in_a_sentence(tmp_path: Path) -> None:
+    operator = Operator(tmp_path)
+    operator.config.write_text('mode = "cluster"\n[bus]\nprot = 1\n')
+    done = operator.run("status")
+    assert done.returncode == 1
+    assert "[bus] has no setting 'prot'" in done.stderr
+
+
+def test_a_missing_server_names_the_packages(tmp_path: Path) -> None:
+    operator = Operator(tmp_path)
+    words = [sys.executable, "-m", "scripts.cluster", "--config", str(operator.config), "up"]
+    environment = {"PATH": str(tmp_path)}
+    done = subprocess.run(words, check=False, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "apt-get install rabbitmq-server redis-server mariadb-server" in done.stderr

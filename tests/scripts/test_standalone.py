@@ -1,0 +1,73 @@
+"""scripts/standalone.sh as a newcomer uses it: in the foreground and in the background."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.private_servers import ROOT, free_ports
+
+
+class Newcomer:
+    """Runs scripts/standalone.sh with a var and a port of its own."""
+
+    def __init__(self, var: Path) -> None:
+        self.address = f"http://127.0.0.1:{(port := free_ports()['gateway'])}"
+        self.words = [str(ROOT / "scripts" / "standalone.sh")]
+        self.environment = {**os.environ, "HONGYAN_VAR": str(var), "HONGYAN_GATEWAY__PORT": str(port)}
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        words = (*self.words, *words)
+        return subprocess.run(words, check=False, env=self.environment, capture_output=True, text=True, timeout=100)
+
+    def answers(self) -> bool:
+        try:
+            return bool(urllib.request.urlopen(f"{self.address}/healthz", timeout=5).status == 200)
+        except OSError:
+            return False
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path) -> Iterator[Newcomer]:
+    made = Newcomer(tmp_path)
+    yield made
+    made.run("stop")
+
+
+def test_start_status_stop(newcomer: Newcomer) -> None:
+    started = newcomer.run("start")
+    assert started.returncode == 0, started.stdout + started.stderr
+    assert newcomer.address in started.stdout
+    assert newcomer.answers()
+    assert newcomer.run("status").returncode == 0
+    assert "runs already" in newcomer.run("start").stdout
+    assert newcomer.run("stop").stdout.strip() == "stopped"
+    assert newcomer.run("status").returncode == 1
+    assert not newcomer.answers()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_in_the_foreground_it_says_where_it_is_and_stops_at_a_signal(
+    newcomer: Newcomer, number: signal.Signals
+) -> None:
+    with subprocess.Popen(
+        newcomer.words, env=newcomer.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert any(newcomer.address in line for line in process.stdout)
+        assert newcomer.answers()
+        assert "runs already" in newcomer.run().stdout
+        process.send_signal(number)
+        assert process.wait(30) == 0
+    assert not newcomer.answers()
+
+
+def test_help_and_wrong_usage(newcomer: Newcomer) -> None:
+    assert newcomer.run("--help").returncode == 0
+    assert newcomer.run("sideways").returncode == 2

@@ -1,0 +1,106 @@
+"""Users, sessions, done writes and attempts, on both engines."""
+
+from __future__ import annotations
+
+import pytest
+
+from store import attempts, done, sessions, users
+from store.database import Database
+from tests.store.rows import NOW_MS, session, user
+
+
+def test_a_user_is_found_by_id_and_by_username(database: Database) -> None:
+    row = user("u1", "ann", avatar="http://a/b.png", register_cid="c1")
+    with database.transaction() as tx:
+        users.insert(tx, row, NOW_MS)
+        users.insert(tx, user("p1"), NOW_MS)
+        users.insert(tx, user("p2"), NOW_MS)  # no username is no duplicate
+        assert users.by_username(tx, "ann") == row
+        assert users.by_username(tx, "bob") is None
+        assert users.get(tx, ["u1", "nobody"]) == {"u1": row}
+        assert users.get(tx, []) == {}
+        assert users.existing(tx, ["u1", "p1", "nobody", "u1"]) == {"u1", "p1"}
+
+
+def test_only_what_is_given_of_a_user_changes(database: Database) -> None:
+    row = user("u1", "ann", avatar="http://a/b.png")
+    with database.transaction() as tx:
+        users.insert(tx, row, NOW_MS)
+        assert users.update(tx, "u1", bio="", name="Ann")
+        assert users.update(tx, "u1", name="Ann")  # the same again is found again
+        assert users.update(tx, "u1")
+        assert not users.update(tx, "nobody", name="x")
+        users.set_password(tx, "u1", "new hash", "c2")
+        users.set_disabled(tx, "u1", True)
+        changed = row._replace(name="Ann", bio="", password="new hash", password_cid="c2", disabled=True)
+        assert users.get(tx, ["u1"]) == {"u1": changed}
+
+
+def test_seeding_twice_keeps_what_is_there(database: Database) -> None:
+    with database.transaction() as tx:
+        users.insert(tx, user("u1", "ann"), NOW_MS)
+        renamed = [user("u1", "other"), user("u2", "bob"), user("u2", "bob")]
+        assert users.insert_missing(tx, renamed, NOW_MS) == 1
+        assert users.insert_missing(tx, renamed, NOW_MS) == 0
+        assert {row.username for row in users.get(tx, ["u1", "u2"]).values()} == {"ann", "bob"}
+
+
+def test_a_session_is_replaced_under_its_id(database: Database) -> None:
+    row = session("s1", expires=NOW_MS + 5)
+    with database.transaction() as tx:
+        sessions.put(tx, session("s1"))
+        sessions.put(tx, row)
+        assert sessions.get(tx, ["s1", "s2"]) == {"s1": row}
+
+
+def test_a_refresh_token_is_rotated_once_and_its_predecessor_is_known(database: Database) -> None:
+    with database.transaction() as tx:
+        sessions.put(tx, session("s1", refresh_hash="one"))
+        assert sessions.rotate(tx, "s1", "two", "one", "c1", NOW_MS + 9)
+        assert not sessions.rotate(tx, "s1", "three", "one", "c2", NOW_MS + 9)
+        current = sessions.by_refresh(tx, "two")
+        assert current is not None
+        assert (current.previous_hash, current.refresh_cid, current.expires) == ("one", "c1", NOW_MS + 9)
+        assert sessions.by_refresh(tx, "one") == current
+        assert sessions.by_refresh(tx, "three") is None
+
+
+def test_a_revoked_session_stays_revoked_and_is_not_live(database: Database) -> None:
+    with database.transaction() as tx:
+        for row in (session("s1"), session("s2"), session("s3", "bob"), session("old", expires=NOW_MS - 1)):
+            sessions.put(tx, row)
+        assert sessions.live(tx, "ann", NOW_MS) == ["s1", "s2"]
+        sessions.revoke(tx, ["s1", "nothing"], NOW_MS)
+        sessions.revoke(tx, ["s1"], NOW_MS + 50)
+        sessions.revoke(tx, [], NOW_MS)
+        assert sessions.live(tx, "ann", NOW_MS) == ["s2"]
+        assert sessions.get(tx, ["s1"])["s1"].revoked == NOW_MS
+        assert not sessions.rotate(tx, "s1", "two", "hash-s1", "c1", NOW_MS + 9)
+
+
+def test_a_done_write_gives_its_digest_and_reply(database: Database) -> None:
+    with database.transaction() as tx:
+        done.insert(tx, "ann", "c1", b"d" * 16, '{"a":1}', NOW_MS)
+        found = done.find(tx, [("ann", "c1"), ("ann", "C1"), ("bob", "c1")])
+        assert found == {("ann", "c1"): (b"d" * 16, '{"a":1}')}
+        assert done.find(tx, []) == {}
+
+
+def test_attempts_are_counted_forgotten_and_pruned(database: Database) -> None:
+    with database.transaction() as tx:
+        assert [attempts.count(tx, "login:a", NOW_MS + number) for number in range(3)] == [1, 2, 3]
+        assert attempts.count(tx, "login:b", NOW_MS) == 1
+        attempts.forget(tx, ["login:b"])
+        assert attempts.count(tx, "login:b", NOW_MS) == 1
+        assert attempts.prune(tx, NOW_MS + 1) == 1  # b; the last attempt at a is newer
+        assert attempts.count(tx, "login:a", NOW_MS) == 4
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_attempts_that_are_rolled_back_do_not_count(database: Database, count: int) -> None:
+    for _ in range(count):
+        with pytest.raises(KeyError), database.transaction() as tx:
+            attempts.count(tx, "login:a", NOW_MS)
+            raise KeyError
+    with database.transaction() as tx:
+        assert attempts.count(tx, "login:a", NOW_MS) == 1
