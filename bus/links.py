@@ -47,9 +47,14 @@ class LinkNumbers:
 
 
 class LinkWatch:
-    """The receiving side: what each source sent last, and when."""
+    """The receiving side: what each source sent last, and when.
+
+    A source that is new starts at 1. Only in the seconds after `begin`, when everything is asked for anyway, the first
+    number of a source that has long been running is taken as it is.
+    """
 
     def __init__(self) -> None:
+        self._began = float("-inf")
         self._last: dict[str, tuple[int, float]] = {}
         self._ready: dict[str, bool] = {}
 
@@ -59,9 +64,12 @@ class LinkWatch:
     def receive(self, message: TopicMessage[Any], now: float) -> bool:
         """Note a message. True: something before it is missing."""
         source, number = message.source, message.number
-        expected = self._last[source][0] if source in self._last else 0
-        if message.kind == "batch":
-            expected += 1
+        if source in self._last:
+            expected = self._last[source][0] + (message.kind == "batch")
+        elif now - self._began <= SILENT_AFTER_S:
+            expected = number
+        else:
+            expected = int(message.kind == "batch")
         if message.kind == "bye":
             self._last.pop(source, None)
             self._ready.pop(source, None)
@@ -78,8 +86,9 @@ class LinkWatch:
             self._ready.pop(source, None)
         return gone
 
-    def clear(self) -> None:
-        """Expect nothing: after a new broker connection all links are unknown, and everything is asked for anyway."""
+    def begin(self, now: float) -> None:
+        """A new broker connection: nothing is known of any link."""
+        self._began = now
         self._last.clear()
         self._ready.clear()
 

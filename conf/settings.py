@@ -18,6 +18,8 @@ from typing import Any
 from conf.secrets import BadSecret, read_secrets
 
 PREFIX = "HONGYAN_"
+# The file that the scripts read; no setting of its own.
+FILE_VARIABLE = "HONGYAN_CONFIG"
 
 
 class BadSettings(Exception):
@@ -163,7 +165,7 @@ def _section(name: str, kind: type, values: Mapping[str, Any]) -> Any:
 def _with_environment(tree: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     merged = {key: dict(value) if isinstance(value, dict) else value for key, value in tree.items()}
     for variable, value in environment.items():
-        if not variable.startswith(PREFIX):
+        if not variable.startswith(PREFIX) or variable == FILE_VARIABLE:
             continue
         section, _, key = variable[len(PREFIX) :].lower().partition("__")
         if key and section in _SECTIONS:

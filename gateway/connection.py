@@ -88,7 +88,8 @@ class Connection:
             self.put(self, self.wire.framed(write_frame(op, data, frame_id)))
 
     def send(self, payload: bytes) -> None:
-        """Send one frame now."""
+        """Send one frame now, behind what was collected."""
+        self.flush()
         self.wire.send(self.wire.framed(payload))
 
     def flush(self) -> None:

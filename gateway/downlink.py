@@ -65,7 +65,7 @@ class Downlink:
     def forget(self) -> None:
         """A new broker connection: what waits came over the old one, and every link starts anew."""
         self._waiting.clear()
-        self.links.clear()
+        self.links.begin(time.monotonic())
 
     async def _work(self) -> None:
         self._turn_ends = time.monotonic() + TURN_S

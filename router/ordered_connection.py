@@ -40,13 +40,13 @@ class OrderedConnection:
     async def open(self) -> None:
         """Connect, authenticate and load the scripts. Raises RouterAway."""
         await self.close()
-        # The whole pipeline has one timeout of ours; one for each reply would cost more than the reply.
+        # A connection and a pipeline have one timeout of ours each; one for each reply would cost more than the reply.
         connection: Any = Connection(
             host=self._address.host,
             port=self._address.port,
             password=self._address.password or None,
             socket_timeout=None,
-            socket_connect_timeout=TIMEOUT_S,
+            socket_connect_timeout=None,
             decode_responses=True,
             protocol=2,
             driver_info=None,

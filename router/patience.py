@@ -16,6 +16,7 @@ async def patience(seconds: float) -> AsyncIterator[None]:
     After a turn that was late by seconds, what arrived meanwhile is read before the next turn is counted.
     """
     loop = asyncio.get_running_loop()
+    turn: asyncio.TimerHandle
     async with asyncio.timeout(None) as limit:
 
         def count(left: int) -> None:

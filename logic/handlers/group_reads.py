@@ -35,7 +35,7 @@ def list_groups(work: Work, services: Services) -> Outcome:
     """One's own groups, by id."""
     args = work.args
     with services.database.reading() as tx:
-        rows = groups.groups_page(tx, work.sender.user, args.after, args.limit + 1)
+        rows = groups.groups_page(tx, work.sender.user, args.after or "", args.limit + 1)
     next_ = rows[args.limit - 1].id if len(rows) > args.limit else None
     return replied(replies.Groups(groups=[group_reply(row) for row in rows[: args.limit]], next=next_))
 
@@ -45,6 +45,6 @@ def list_members(work: Work, services: Services) -> Outcome:
     args = work.args
     with services.database.reading() as tx:
         _require_member(tx, args.group, work.sender.user)
-        rows = groups.member_page(tx, args.group, args.after, args.limit + 1)
+        rows = groups.member_page(tx, args.group, args.after or "", args.limit + 1)
     next_ = rows[args.limit - 1].user if len(rows) > args.limit else None
     return replied(replies.Members(members=[member_reply(row) for row in rows[: args.limit]], next=next_))

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_a_writer_waits_for_another_process(store: Database, path: Path) -> None
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(write)
         while "in_use=1" not in repr(store):
-            pass
+            time.sleep(0.001)
         assert not waiting.done()
         other.execute("COMMIT")
         waiting.result(10)
