@@ -100,8 +100,12 @@ class RedisRegistrar:
     async def enter_groups(self, groups: Iterable[str]) -> None:
         """See interface.Registrar."""
         names = list(groups)
-        for start in range(0, len(names), MAX_GROUPS_A_WRITE):
-            await self._write(writes.enter(self._address, names[start : start + MAX_GROUPS_A_WRITE]))
+        # All are queued before anything is awaited, or a leave could come between them.
+        queued = [
+            self._queued(writes.enter(self._address, names[start : start + MAX_GROUPS_A_WRITE]))
+            for start in range(0, len(names), MAX_GROUPS_A_WRITE)
+        ]
+        await asyncio.gather(*queued)
 
     def leave_groups(self, groups: Iterable[str]) -> None:
         """See interface.Registrar."""
@@ -141,11 +145,15 @@ class RedisRegistrar:
         self._arrived.set()
         return True
 
-    async def _write(self, command: Command | None) -> Any:
+    def _queued(self, command: Command | None) -> asyncio.Future[Any]:
+        """The answer to come of a command that is queued by this call, or RouterAway in its place."""
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if not self._enqueue(command, done):
-            raise RouterAway(f"the router is {self._state.value}, {len(self._queue)} writes wait")
-        return await done
+            done.set_exception(RouterAway(f"the router is {self._state.value}, {len(self._queue)} writes wait"))
+        return done
+
+    async def _write(self, command: Command | None) -> Any:
+        return await self._queued(command)
 
     def _fail_queued(self, state: _State) -> None:
         self._state = state

@@ -77,8 +77,11 @@ def _set_up_file(var: Path) -> Path:
 
 
 def _write_configuration(settings: StoreSettings, var: Path) -> Path:
+    temporary = var / "mariadb.tmp"  # of its own: another server that starts clears a shared one
+    temporary.mkdir(exist_ok=True, mode=0o700)
     values = {
         "directory": var / "mariadb",
+        "temporary": temporary,
         "socket": socket_path(var),
         "port": settings.port,
         "account": getpass.getuser(),

@@ -80,9 +80,12 @@ def views(
 
 
 def page(tx: Transaction, user: str, after: Position | None, limit: int) -> list[ViewRow]:
-    """The `limit` conversations with the newest last messages after `after`, which is the `position` of a row."""
-    rows = _of_user(tx, f"SELECT c.conversation, t.seq, t.time FROM cursors c {_TAIL}", user, None)
-    positions = _times(tx, user, [(str(row[0]), int(row[1] or 0), int(row[2] or 0)) for row in rows])
+    """The `limit` conversations with the newest last messages after `after`, which is the `position` of a row.
+
+    Groups that the user left are not among them.
+    """
+    rows = _of_user(tx, f"SELECT c.conversation, t.time FROM cursors c {_TAIL}", user, None)
+    positions = _times(tx, user, [(str(row[0]), int(row[1] or 0)) for row in rows])
     order = sorted((-time, conversation) for conversation, time in positions.items())
     if after is not None:
         order = [entry for entry in order if entry > (-after[0], after[1])]
@@ -141,18 +144,12 @@ def _view(one: _Seen, counted: dict[tuple[str, int], int], lasts: dict[tuple[str
     return ViewRow(one.conversation, one.read_seq, one.from_seq, one.max_seq, unread, last, one.left)
 
 
-def _times(tx: Transaction, user: str, rows: list[tuple[str, int, int]]) -> dict[str, int]:
-    """When each conversation last had a message that the user may see."""
+def _times(tx: Transaction, user: str, rows: list[tuple[str, int]]) -> dict[str, int]:
+    """When each conversation that the user is in last had a message."""
     spans = _spans(tx, user) if any(row[0].startswith(_GROUP) for row in rows) else {}
     times: dict[str, int] = {}
-    cut: list[tuple[str, int]] = []
-    for conversation, seq, time in rows:
+    for conversation, time in rows:
         span = _span_of(conversation, spans)
-        if span is None:
-            continue
-        times[conversation] = time
-        if span.left_seq is not None and span.left_seq < seq:
-            cut.append((conversation, span.left_seq))
-    sql = "SELECT conversation, time FROM messages WHERE"
-    times.update((str(row[0]), int(row[1])) for row in tx.rows_in(sql, ("conversation", "seq"), cut))
+        if span is not None and span.left_seq is None:
+            times[conversation] = time
     return times

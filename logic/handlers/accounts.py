@@ -116,7 +116,7 @@ def logout(work: Work, services: Services) -> Outcome:
 
 
 def refresh_token(work: Work, services: Services) -> Outcome:
-    """New tokens for a refresh token, which is used up. The same cid may use it again: its answer may have been lost."""
+    """New tokens for a refresh token, which is used up; the same cid may use it again, had its answer been lost."""
     now, old = services.now_ms(), _hashed(work.args.refresh)
     refresh, cid = new_refresh_token(), _own_cid(work)
     with services.database.transaction() as tx:

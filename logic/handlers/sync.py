@@ -91,7 +91,7 @@ def sync(work: Work, services: Services) -> Outcome:
     asked: args.Sync = work.args
     cursors = asked.cursors if asked.epoch in (None, services.epoch) else {}
     with services.database.reading() as tx:
-        views = conversations.views(tx, work.sender.user, sorted(cursors) if asked.only else None)
+        views = conversations.views(tx, work.sender.user, sorted(cursors) if asked.only else None, with_last=False)
         present = {view.conversation for view in views if not view.left}
         gone = sorted(set(asked.cursors) - present) if asked.after is None else []
         wanted = sorted((v for v in views if _wanted(v, cursors)), key=lambda view: view.conversation)

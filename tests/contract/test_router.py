@@ -143,6 +143,17 @@ async def test_hundreds_of_groups_at_once(router: Router) -> None:
     await until(lambda: router.resolver.resolve([], names)[1] == {})
 
 
+async def test_a_leave_is_not_overtaken_by_an_entry_that_still_waits(router: Router) -> None:
+    gateway = await router.gateway()
+    names = [f"group-{number}" for number in range(700)]
+    entering = asyncio.create_task(gateway.enter(*names))
+    await asyncio.sleep(0)
+    gateway.leave(*names)
+    await entering
+    await gateway.enter("last")
+    assert router.resolver.resolve([], [*names, "last"])[1] == {"last": ["g1.e1"]}
+
+
 async def test_writes_take_effect_in_the_order_of_the_calls(router: Router) -> None:
     gateway = await router.gateway()
     waiting = []
