@@ -18,7 +18,7 @@ class CommandMaker:
     def __init__(self, gateway: str, epoch: str, partitions: int, timeout_s: float) -> None:
         self.gateway = gateway
         self.epoch = epoch
-        self._partitions = partitions
+        self._queues = [queues.ordered(partition) for partition in range(partitions)]
         self._timeout_ms = int(timeout_s * 1000)
         self._number = 0
 
@@ -56,4 +56,4 @@ class CommandMaker:
         )
         if op.key is None:
             return queues.PARALLEL, command
-        return queues.ordered(ids.partition_of(op.key(sender, args), self._partitions)), command
+        return self._queues[ids.partition_of(op.key(sender, args), len(self._queues))], command

@@ -97,8 +97,11 @@ class Downlink:
             if type(body) is Answer:
                 self._answer(body)
             elif type(body) is Push:
-                for _ in self._hub.push(body):
-                    await self._pause_if_due()
+                if body.group:
+                    for _ in self._hub.push_to_group(body):
+                        await self._pause_if_due()
+                else:
+                    self._hub.push_to_users(body)
             else:
                 self._delta(body)
 

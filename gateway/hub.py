@@ -17,6 +17,35 @@ from protocol.frames import write_frame
 from protocol.models import Push
 from router.interface import Route, Snapshot
 
+Framing = Callable[[bytes], bytes]
+NOBODY: dict[int, Connection] = {}
+
+
+class _Parcel:
+    """A push on its way to connections: framed once for each door."""
+
+    __slots__ = ("_excluded", "_framings", "_payload", "_terminals")
+
+    def __init__(self, push: Push, prefix: str) -> None:
+        self._payload = bytes(push.frame)
+        self._framings: dict[Framing, bytes] = {}
+        self._excluded = int(push.excluded[len(prefix) :]) if push.excluded.startswith(prefix) else 0
+        self._terminals = push.terminals
+
+    def is_for(self, connection: Connection) -> bool:
+        """Whether it is logged in, is not the one that sent it, and is at a terminal that is meant."""
+        return (
+            connection.session.state is State.OPEN
+            and connection.number != self._excluded
+            and (self._terminals is None or connection.terminal in self._terminals)
+        )
+
+    def framed(self, framing: Framing) -> bytes:
+        framed = self._framings.get(framing)
+        if framed is None:
+            framed = self._framings[framing] = framing(self._payload)
+        return framed
+
 
 class Hub:
     """`address` is the gateway's, as pushes name the connection that they exclude. `on_slow` is told of a connection
@@ -83,26 +112,26 @@ class Hub:
             self._dirty.append(connection)
         connection.outbox.append(framed)
 
-    def push(self, push: Push) -> Iterator[None]:
-        """Collect a push for everyone whom it names, yielding after each connection so that the caller may pause."""
-        if not self.is_trusted:
-            return
-        excluded = int(push.excluded[len(self._prefix) :]) if push.excluded.startswith(self._prefix) else 0
-        framings: dict[Callable[[bytes], bytes], bytes] = {}
-        payload = bytes(push.frame)
-        users = list(self.membership.members(push.group)) if push.group else push.users
-        for user in users:
-            for connection in list(self._users.get(user, {}).values()):
-                if connection.number == excluded or connection.session.state is not State.OPEN:
-                    continue
-                if push.terminals is not None and connection.terminal not in push.terminals:
-                    continue
-                framing = connection.wire.framed
-                framed = framings.get(framing)
-                if framed is None:
-                    framed = framings[framing] = framing(payload)
-                self.put(connection, framed)
-                yield
+    def push_to_users(self, push: Push) -> None:
+        """Collect a push for the connections of the users whom it names."""
+        if self.is_trusted:
+            parcel = _Parcel(push, self._prefix)
+            for user in push.users:
+                self._collect(user, parcel)
+
+    def push_to_group(self, push: Push) -> Iterator[None]:
+        """Collect a push for the members of its group, yielding after each so that the caller may pause."""
+        parcel = _Parcel(push, self._prefix)
+        for user in list(self.membership.members(push.group)):
+            if not self.is_trusted:
+                return
+            self._collect(user, parcel)
+            yield
+
+    def _collect(self, user: str, parcel: _Parcel) -> None:
+        for connection in self._users.get(user, NOBODY).values():
+            if parcel.is_for(connection):
+                self.put(connection, parcel.framed(connection.wire.framed))
 
     def flush(self) -> None:
         """Write all that was collected. A connection whose peer takes too little is reported to `on_slow`."""

@@ -5,9 +5,10 @@ Law: `read_frame` returns a Frame or raises ImError, nothing else, whatever the 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from msgspec import Raw
+import msgspec
+from msgspec import Meta, Raw
 
 from protocol import codec
 from protocol.errors import ImError, bad_field
@@ -25,6 +26,14 @@ class Frame(NamedTuple):
     op: str
     id: str | None
     data: dict[str, Any]
+
+
+class _FrameShape(msgspec.Struct):
+    """A frame whose parts are all there and right."""
+
+    op: str
+    id: Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS)] | None = None
+    data: dict[str, Any] = {}
 
 
 class BadFrameField(ImError):
@@ -59,6 +68,14 @@ def read_frame(text: str) -> Frame:
     """
     if len(text) > MAX_CLIENT_FRAME_BYTES:
         raise ImError("too_large", "a frame is at most 64 KiB")
+    frame = codec.read_plain(text, _FrameShape)
+    if frame is not None:
+        return Frame(frame.op, frame.id, frame.data)
+    return _read_odd_frame(text)
+
+
+def _read_odd_frame(text: str) -> Frame:
+    """A frame that is not plainly right: find out what is wrong with it, if anything."""
     value = read_object(text)
     frame_id = value.get("id")
     if frame_id is not None and not (isinstance(frame_id, str) and 0 < len(frame_id) <= MAX_ID_CHARACTERS):

@@ -11,6 +11,7 @@ import hashlib
 import re
 import secrets
 import zlib
+from functools import lru_cache
 from typing import NamedTuple
 
 SYSTEM_USER = "_system"
@@ -38,6 +39,7 @@ def is_cid(text: str) -> bool:
     return _CID.match(text) is not None and text[0] != "~"
 
 
+@lru_cache(16_384)
 def parse_conversation(text: str) -> Conversation | None:
     """The parts of a conversation id, or None where it is not one (the wrong order of users included)."""
     kind, _, rest = text.partition(":")

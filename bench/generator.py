@@ -1,0 +1,46 @@
+"""The load generator: a process of its own that reads one job from standard input (bench/loads/marks.py).
+
+    python -m bench.generator
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from bench.client import NotOpened
+from bench.loads import echo, pairs
+from bench.loads.echo import EchoJob
+from bench.loads.marks import Marks
+from bench.loads.pairs import PairsJob
+
+Job = EchoJob | PairsJob
+
+LOADS: dict[type, Callable[[Any, Marks], Awaitable[dict[str, Any]]]] = {
+    EchoJob: echo.run,
+    PairsJob: pairs.run,
+}
+
+
+def main() -> int:
+    job: Job = msgspec.json.decode(sys.stdin.readline(), type=Job)
+    marks = Marks()
+    # A run is short and makes no cycles worth a collection, which would only show up as latency.
+    gc.disable()
+    try:
+        result = asyncio.run(LOADS[type(job)](job, marks))
+    except (NotOpened, OSError, TimeoutError) as error:
+        print(json.dumps({"failed": f"{type(error).__name__}: {error}"}), flush=True)
+        return 1
+    print(json.dumps({"result": result | {"generator_cores": round(marks.cores, 3)}}), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""One WebSocket to a gateway, from its login until it is lost (protocol.md sections 2 and 3).
+
+Laws: frames leave in the order in which they were asked for; answers and pushes are handed on one by one in the order
+in which they came, and never awaited. A heartbeat that nothing follows for 15 s ends the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from protocol.errors import RECONNECT, Close
+from protocol.frames import MAX_SERVER_FRAME_BYTES
+
+CONNECT_S = 5.0
+ANSWER_S = 6.0  # the server answers within 5 s, or the connection is bad
+SILENCE_S = 15.0
+NO_CODE = 1006
+
+Frame = dict[str, Any]
+OnFrame = Callable[[Frame], None]
+
+_names = itertools.count(1)
+
+
+class Refused(Exception):
+    """An error frame: `code` of protocol.md section 4; `retry` says whether the same may succeed later."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(f"{error['code']}: {error['message']}")
+        self.code: str = error["code"]
+        self.retry: bool = error["retry"]
+        self.error = error
+
+
+class Lost(Exception):
+    """The connection is gone; `is_final` where the gateway said not to come back."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code} {reason}".strip())
+        self.code, self.reason = code, reason
+
+    @property
+    def is_final(self) -> bool:
+        return self.code in set(Close) - RECONNECT
+
+
+class Connection:
+    """A connection that is logged in. `on_push` gets every frame that answers nothing; it must not raise."""
+
+    def __init__(self, socket: ClientConnection, on_push: OnFrame) -> None:
+        self.name = f"c{next(_names)}"
+        self.login: dict[str, Any] = {}
+        self._socket = socket
+        self._on_push = on_push
+        self._asked: dict[str, OnFrame] = {}
+        self._ids = itertools.count(1)
+        self._outgoing: asyncio.Queue[str] = asyncio.Queue()
+        self._heard_at = time.monotonic()
+        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._write())]
+
+    def __repr__(self) -> str:
+        return f"Connection({self.name}, {len(self._asked)} unanswered, {self._socket.state.name})"
+
+    @classmethod
+    async def open(cls, url: str, login: dict[str, Any], on_push: OnFrame) -> Connection:
+        """Connect and log in. Raises Lost: nobody there, or the login was refused."""
+        try:
+            socket = await connect(
+                url,
+                compression=None,
+                ping_interval=None,
+                proxy=None,
+                open_timeout=CONNECT_S,
+                max_size=2 * MAX_SERVER_FRAME_BYTES,
+            )
+        except (OSError, TimeoutError, WebSocketException) as error:
+            raise Lost(NO_CODE, str(error)) from None
+        connection = cls(socket, on_push)
+        try:
+            connection.login = await connection.call("login", login)
+        except Refused as refused:
+            closed = await connection.lost()
+            raise Lost(closed.code, str(refused)) from None
+        except BaseException:
+            await connection.close()
+            raise
+        connection._tasks.append(asyncio.create_task(connection._beat(connection.login["heartbeat"])))
+        return connection
+
+    def ask(self, op: str, data: dict[str, Any], answered: OnFrame) -> None:
+        """Send a request; `answered` gets its reply or error frame, in turn with everything else that comes."""
+        frame_id = str(next(self._ids))
+        self._asked[frame_id] = answered
+        self._outgoing.put_nowait(json.dumps({"op": op, "id": frame_id, "data": data}))
+
+    async def call(self, op: str, data: dict[str, Any]) -> dict[str, Any]:
+        """The reply's data. Raises Refused; Lost, also where no answer comes."""
+        answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        self.ask(op, data, lambda frame: None if answer.done() else answer.set_result(frame))
+        reader = self._tasks[0]
+        await asyncio.wait({answer, reader}, timeout=ANSWER_S, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            await self.close()
+            raise self._ending()
+        frame = answer.result()
+        if frame["op"] == "error":
+            raise Refused(frame["data"])
+        data = frame["data"]
+        return data
+
+    async def lost(self) -> Lost:
+        """Wait until it is gone, and say why."""
+        await asyncio.wait({self._tasks[0]})
+        await self.close()
+        return self._ending()
+
+    async def close(self) -> None:
+        """End it from our side. May be called again."""
+        for task in self._tasks[1:]:
+            task.cancel()
+        await self._socket.close()
+        await asyncio.wait(self._tasks)
+
+    def _ending(self) -> Lost:
+        return Lost(self._socket.close_code or NO_CODE, self._socket.close_reason or "")
+
+    async def _read(self) -> None:
+        try:
+            async for text in self._socket:
+                self._heard_at = time.monotonic()
+                frame: Frame = json.loads(text)
+                (self._asked.pop(frame.get("id", ""), None) or self._on_push)(frame)
+        except ConnectionClosed:
+            return
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._socket.send(await self._outgoing.get())
+        except ConnectionClosed:
+            return
+
+    async def _beat(self, every_s: float) -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            beaten_at = time.monotonic()
+            self._outgoing.put_nowait('{"op":"heartbeat"}')
+            await asyncio.sleep(min(SILENCE_S, every_s))
+            while self._heard_at < beaten_at:
+                if time.monotonic() - beaten_at >= SILENCE_S:
+                    self._socket.transport.abort()
+                    return
+                await asyncio.sleep(1)

@@ -1,0 +1,143 @@
+"""What a device has of its conversations, by the rules of protocol.md section 5, "What a client does". Pure.
+
+Laws: a message is applied when its seq is last + 1 and dropped when it is not above last, so each once and in order. A
+gap makes the device stale; while it is stale, pushes wait in a buffer, and only a whole sync ends that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+MAX_CURSORS = 400
+
+Message = dict[str, Any]
+
+
+class Started(NamedTuple):
+    """The device has nothing of the conversation up to `after`, and wants all beyond it."""
+
+    conversation: str
+    after: int
+
+
+class Apply(NamedTuple):
+    """The next message of its conversation."""
+
+    message: Message
+
+
+class Gap(NamedTuple):
+    """Something before a message that came is missing: sync once."""
+
+    conversation: str
+
+
+Event = Started | Apply | Gap
+
+
+class Conversations:
+    """All conversations of one device. It is born stale: a login is followed by a sync."""
+
+    def __init__(self) -> None:
+        self._epoch: str | None = None
+        self._last: dict[str, int] = {}
+        self._left: set[str] = set()
+        self._waiting: list[Message] = []
+        self._is_stale = True
+
+    def __repr__(self) -> str:
+        state = f"stale, {len(self._waiting)} waiting" if self._is_stale else "in step"
+        return f"Conversations({len(self._last)}, {len(self._left)} left, {state})"
+
+    def last(self, conversation: str) -> int:
+        """The seq of the newest message that was applied."""
+        return self._last.get(conversation, 0)
+
+    def names(self) -> list[str]:
+        """The conversations that the user is in, as far as the device knows."""
+        return [name for name in self._last if name not in self._left]
+
+    def distrust(self) -> None:
+        """Something may have been missed: what comes from now on waits for a sync."""
+        self._is_stale = True
+
+    def receive(self, message: Message) -> list[Event]:
+        """A push, or what the device itself sent with the seq of its reply."""
+        if self._is_stale:
+            self._waiting.append(message)
+            return []
+        return self._take(message)
+
+    def learn(self, views: Iterable[dict[str, Any]]) -> list[Event]:
+        """A page of conversation.list: a new device goes on from where its user has read."""
+        started: list[Event] = []
+        for view in views:
+            if view["conversation"] not in self._last:
+                self._last[view["conversation"]] = view["read_seq"]
+                started.append(Started(view["conversation"], view["read_seq"]))
+        return started
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The data of the sync calls that together are one sync. Cursors beyond 400 take calls of their own."""
+        cursors = sorted((name, seq) for name, seq in self._last.items() if name not in self._left)
+        epoch = {"epoch": self._epoch} if self._epoch is not None else {}
+        if len(cursors) <= MAX_CURSORS:
+            return [{"cursors": dict(cursors), **epoch}]
+        parts = [dict(cursors[start : start + MAX_CURSORS]) for start in range(0, len(cursors), MAX_CURSORS)]
+        return [*({"cursors": part, "only": True, **epoch} for part in parts), {"cursors": {}, **epoch}]
+
+    def synced(self, request: dict[str, Any], reply: dict[str, Any]) -> list[Event]:
+        """One answer to `request`."""
+        if self._epoch not in (None, reply["epoch"]):
+            self._last.clear()
+            self._left.clear()
+        self._epoch = reply["epoch"]
+        # Without its cursor the server counts a conversation from read_seq, which says nothing about what we have.
+        ours = {
+            entry["conversation"]: entry["from"]
+            for entry in reply["conversations"]
+            if entry["conversation"] in request["cursors"] or entry["conversation"] not in self.names()
+        }
+        events: list[Event] = []
+        for conversation, first in ours.items():
+            events += self._begin(conversation, first)
+        events += self._apply(message for message in reply["messages"] if message["conversation"] in ours)
+        self._left.update(name for name in reply["gone"] if name in self._last)
+        return events
+
+    def page(self, messages: Iterable[Message]) -> list[Event]:
+        """A page of message.history beyond the newest that was applied."""
+        return list(self._apply(messages))
+
+    def settle(self) -> list[Event]:
+        """The sync is over: what waited takes its place, unless it shows another gap."""
+        self._is_stale = False
+        waiting, self._waiting = sorted(self._waiting, key=lambda message: message["seq"]), []
+        return [event for message in waiting for event in self.receive(message)]
+
+    def _begin(self, conversation: str, first: int) -> list[Event]:
+        is_new = conversation not in self._last
+        self._last[conversation] = max(self.last(conversation), first - 1)
+        self._left.discard(conversation)
+        return [Started(conversation, first - 1)] if is_new else []
+
+    def _apply(self, messages: Iterable[Message]) -> list[Event]:
+        applied: list[Event] = []
+        for message in messages:
+            if message["seq"] == self.last(message["conversation"]) + 1:
+                self._last[message["conversation"]] = message["seq"]
+                applied.append(Apply(message))
+        return applied
+
+    def _take(self, message: Message) -> list[Event]:
+        conversation = message["conversation"]
+        # One that began after our login: all of it that may be had is new to us.
+        last = self._last.setdefault(conversation, 0)
+        if message["seq"] <= last:
+            return []
+        self._left.discard(conversation)
+        if message["seq"] == last + 1:
+            return self._apply([message])
+        self._is_stale = True
+        return [Gap(conversation)]
