@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ REPLY = b'{"op":"reply","id":"'
 MESSAGE = b'{"op":"message","data":{'
 LOGIN = '{"op":"login","id":"0","data":{"token":"%s","terminal":"web","device":"bench","client":"bench/1.0"}}'
 LOGIN_S = 30.0
+CLOSE_S = 10.0
 _AFTER_REPLY = len(REPLY)
 
 
@@ -30,7 +32,7 @@ class Client(WSListener):
 
     def __init__(self, tag: str = "") -> None:
         self.transport: WSTransport = None  # type: ignore[assignment]  # set before anything else happens
-        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.opened: asyncio.Future[None] | None = None
         self.errors: Counter[str] = Counter()
         self._cid = b'"cid":"' + tag.encode()
 
@@ -38,8 +40,7 @@ class Client(WSListener):
         self.transport = transport
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        if not self.opened.done():
-            self.opened.set_exception(NotOpened("the connection ended before the login was answered"))
+        self._refused("the connection ended before the login was answered")
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         payload = frame.get_payload_as_bytes()
@@ -49,8 +50,8 @@ class Client(WSListener):
             if number:
                 at = payload.index(b'"seq":', end) + 6
                 self.on_ack(number, int(payload[at : payload.index(b",", at)]))
-            elif not self.opened.done():
-                self.opened.set_result(None)
+            else:
+                self._accepted()
         elif payload.startswith(MESSAGE):
             at = payload.index(b'"seq":') + 6
             cid = payload.find(self._cid, at) + len(self._cid)
@@ -74,14 +75,22 @@ class Client(WSListener):
             self.on_ack(number, data["seq"])
         elif op == "message":
             self.on_push(int(data["cid"].encode().removeprefix(self._cid[7:])), data["seq"])
-        elif op == "error" and not self.opened.done():
-            self.opened.set_exception(NotOpened(str(data)))
-        elif op == "error":
+        elif op == "error" and number:
             self.on_error(number, data["code"])
+        elif op == "error":
+            self._refused(str(data))
         elif op == "reply":
-            self.opened.set_result(None)
+            self._accepted()
         else:
             self.errors[f"push {op}"] += 1
+
+    def _accepted(self) -> None:
+        if self.opened is not None and not self.opened.done():
+            self.opened.set_result(None)
+
+    def _refused(self, why: str) -> None:
+        if self.opened is not None and not self.opened.done():
+            self.opened.set_exception(NotOpened(why))
 
 
 async def connect(url: str, client: WSListener) -> None:
@@ -92,12 +101,16 @@ async def connect(url: str, client: WSListener) -> None:
 async def log_in(url: str, token: str, client: Client) -> None:
     """Connect and log in. Raises NotOpened, OSError, TimeoutError."""
     await connect(url, client)
+    client.opened = asyncio.get_running_loop().create_future()
     client.transport.send(TEXT, (LOGIN % token).encode())
     await asyncio.wait_for(client.opened, LOGIN_S)
 
 
-async def close_all(clients: list[Any]) -> None:
-    """Close in order; peers that do not follow are cut off at the process's end."""
+async def close_all(clients: Sequence[Client]) -> None:
+    """Close in order; who does not follow in time is cut off."""
     for client in clients:
         client.transport.send_close()
+    ends = [asyncio.ensure_future(client.transport.wait_disconnected()) for client in clients]
+    await asyncio.wait(ends, timeout=CLOSE_S)
+    for client in clients:
         client.transport.disconnect(False)

@@ -15,16 +15,22 @@ from typing import Any
 import msgspec
 
 from bench.client import NotOpened
-from bench.loads import echo, pairs
+from bench.loads import crowd, echo, group, pairs, steady
+from bench.loads.crowd import CrowdJob
 from bench.loads.echo import EchoJob
+from bench.loads.group import GroupJob
 from bench.loads.marks import Marks
 from bench.loads.pairs import PairsJob
+from bench.loads.steady import SteadyJob
 
-Job = EchoJob | PairsJob
+Job = CrowdJob | EchoJob | GroupJob | PairsJob | SteadyJob
 
 LOADS: dict[type, Callable[[Any, Marks], Awaitable[dict[str, Any]]]] = {
+    CrowdJob: crowd.run,
     EchoJob: echo.run,
+    GroupJob: group.run,
     PairsJob: pairs.run,
+    SteadyJob: steady.run,
 }
 
 
@@ -35,9 +41,9 @@ def main() -> int:
     gc.disable()
     try:
         result = asyncio.run(LOADS[type(job)](job, marks))
-    except (NotOpened, OSError, TimeoutError) as error:
-        print(json.dumps({"failed": f"{type(error).__name__}: {error}"}), flush=True)
-        return 1
+    except* (NotOpened, OSError, TimeoutError) as errors:
+        print(json.dumps({"failed": f"{errors.exceptions[0]!r}"}), flush=True)
+        sys.exit(1)
     print(json.dumps({"result": result | {"generator_cores": round(marks.cores, 3)}}), flush=True)
     return 0
 

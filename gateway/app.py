@@ -163,6 +163,7 @@ class Gateway:
     def _bus_changed(self, is_connected: bool) -> None:
         if is_connected:
             self._downlink.forget()
+            self._api_sessions.clear()
             if self._hub.connections:
                 self._refresher.request("broker connection is new")
         else:
@@ -189,11 +190,10 @@ class Gateway:
                 if connection.session.state is State.OPEN:
                     connection.send(RESYNC)
 
-    def _groups_changed(self, entered: list[str], left: list[str]) -> None:
+    async def _groups_changed(self, entered: list[str], left: list[str]) -> None:
         if left:
             self._registrar.leave_groups(left)
-        if entered:
-            self._run(self._enter([], entered))
+        await self._opener.enter_groups(entered)
 
     def _close_slow(self, connection: Connection) -> None:
         self._closer.close(connection, Close.SLOW_CONSUMER)

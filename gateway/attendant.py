@@ -88,7 +88,7 @@ class Attendant:
             if type(effect) is Forward:
                 self._forward(connection, effect)
             elif type(effect) is Reply:
-                connection.send(effect.frame)
+                connection.reply(effect.frame)
             elif type(effect) is Login:
                 self._log_in(connection, effect)
             elif type(effect) is End:
@@ -97,6 +97,10 @@ class Attendant:
     def heard(self, connection: Connection) -> None:
         """A ping or pong: as good as a heartbeat."""
         connection.heard_at = time.monotonic()
+
+    def refuse(self, connection: Connection, code: Close) -> None:
+        """What came is not even a frame of the door: close."""
+        self._closer.close(connection, code)
 
     def closed(self, connection: Connection) -> None:
         """The peer is gone, or we closed: forget it. May be called twice."""
@@ -123,7 +127,7 @@ class Attendant:
             self._uplink.submit(queue, command, connection, effect.id)
         except ImError as refusal:
             if effect.id is not None:
-                connection.send(write_error(refusal, effect.id))
+                connection.reply(write_error(refusal, effect.id))
         else:
             connection.pending += 1
 

@@ -87,6 +87,10 @@ class Connection:
         if frame_id is not None and not self.is_closed:
             self.put(self, self.wire.framed(write_frame(op, data, frame_id)))
 
+    def reply(self, payload: bytes) -> None:
+        """Collect one frame. What a client can ask for at will goes this way, where a slow reader is noticed."""
+        self.put(self, self.wire.framed(payload))
+
     def send(self, payload: bytes) -> None:
         """Send one frame now, behind what was collected."""
         self.flush()

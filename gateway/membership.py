@@ -24,6 +24,7 @@ class Membership:
         self._users: dict[str, dict[str, _Entry]] = {}
         self._groups: dict[str, dict[str, None]] = {}
         self._loads = 0
+        self._loaded: dict[str, int] = {}  # the newest load that each user has
 
     def __repr__(self) -> str:
         return f"Membership({len(self._users)} users, {len(self._groups)} groups)"
@@ -48,8 +49,10 @@ class Membership:
     def load(self, user: str, groups: dict[str, int], token: int) -> None:
         """How things were when the load of `token` was read: {group: seq of the event that put the user in}."""
         entries = self._users.get(user)
-        if entries is None:
+        if entries is None or token < self._loaded.get(user, 0):
+            # What was asked for later knows at least as much, and the tombstones that held this one off may be gone.
             return
+        self._loaded[user] = token
         for group in [g for g, entry in entries.items() if g not in groups and entry.changed_at < token]:
             self._drop(user, group)
             del entries[group]
@@ -79,6 +82,7 @@ class Membership:
     def forget(self, user: str) -> list[str]:
         """The user has no connection here any more. Returns the groups that nobody here is in now."""
         entries = self._users.pop(user, {})
+        self._loaded.pop(user, None)
         for group in entries:
             self._drop(user, group)
         return [group for group in entries if group not in self._groups]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
 import structlog
@@ -44,8 +44,9 @@ def _chunks(connections: list[Connection]) -> Iterator[list[Connection]]:
 
 
 class Refresher:
-    """`on_groups(entered, left)` is called when a refresh changed which groups this gateway must be registered for;
-    `on_distrust()` when a hole is noticed, for those who remember that a session stands."""
+    """`on_groups(entered, left)` is awaited when a refresh changed which groups this gateway must be registered for:
+    who syncs before that would miss what is sent to them meanwhile. `on_distrust()` is called when a hole is noticed,
+    for those who remember that a session stands."""
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class Refresher:
         commands: CommandMaker,
         closer: Closer,
         resync_per_s: int,
-        on_groups: Callable[[list[str], list[str]], None],
+        on_groups: Callable[[list[str], list[str]], Awaitable[None]],
         on_distrust: Callable[[], None],
     ) -> None:
         self._hub = hub
@@ -122,7 +123,7 @@ class Refresher:
         for user, groups in refreshed.groups.items():
             membership.load(user, groups, token)
         after = set(membership.groups())
-        self._on_groups(sorted(after - before), sorted(before - after))
+        await self._on_groups(sorted(after - before), sorted(before - after))
         ended = set(refreshed.ended)
         for connection in chunk:
             if connection.session_id in ended and connection.session.state is not State.CLOSED:

@@ -1,51 +1,98 @@
-"""The WebSocket door: `GET /ws`, text frames (protocol.md section 3). Carries bytes; the attendant does the rest."""
+"""The WebSocket door: `GET /ws`, text frames (protocol.md section 3).
+
+Tornado does the HTTP and the handshake; then the socket is taken from its stream and its frames are read here, all that
+has arrived at once. `_take_socket` is the only place that knows how Tornado holds a socket; tests/gateway pins it.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from tornado.iostream import IOStream
 from tornado.websocket import WebSocketHandler
 
-from gateway import stream_writer
 from gateway.attendant import Attendant
 from gateway.connection import Connection
-from gateway.ws_frames import text_frame
-from protocol.errors import CLOSE_REASON, Close
+from gateway.socket_wire import READ_BYTES, SocketWire
+from gateway.ws_frames import Closing, Failed, FrameDecoder, Message, Ping, close_frame, pong_frame, text_frame
+from protocol.errors import Close
+from protocol.frames import MAX_CLIENT_FRAME_BYTES
+
+VERSION = "13"
 
 
-class WebSocketWire:
-    """The wire of one WebSocket."""
+class WebSocketWire(SocketWire):
+    """The wire of one WebSocket after its handshake. `early` is what came right behind the handshake."""
 
-    __slots__ = ("_handler", "_stream")
+    __slots__ = ("_attendant", "_connection", "_decoder", "_early")
 
     framed: Callable[[bytes], bytes] = staticmethod(text_frame)
 
-    def __init__(self, handler: WebSocketDoor, stream: IOStream) -> None:
-        self._handler = handler
-        self._stream = stream
+    def __init__(self, attendant: Attendant, early: bytes) -> None:
+        super().__init__()
+        self._attendant = attendant
+        self._decoder = FrameDecoder(MAX_CLIENT_FRAME_BYTES)
+        self._early = early
+        self._connection: Connection | None = None
 
-    def send(self, data: bytes) -> None:
-        stream_writer.write(self._stream, data)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._connection = self._attendant.opened("ws", self)
+        if self._early:
+            self.bytes_received(self._early)
+            self._early = b""
 
-    @property
-    def queued_bytes(self) -> int:
-        return stream_writer.queued_bytes(self._stream)
+    def bytes_received(self, data: bytes) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        for event in self._decoder.feed(data):
+            if type(event) is Message:
+                self._attendant.received(connection, event.text)
+            elif type(event) is Closing:
+                self._follow(event.code)
+            elif type(event) is Failed:
+                self._attendant.refuse(connection, event.code)
+            else:
+                self._attendant.heard(connection)
+                if type(event) is Ping:
+                    self.send(pong_frame(event.payload))
+
+    def _follow(self, code: int) -> None:
+        """The peer closes, or follows our close."""
+        self.send(close_frame(code, ""))
+        self.hang_up()
+        self.ended()
+
+    def ended(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._attendant.closed(connection)
 
     def close(self, code: Close, reason: str) -> None:
-        # Tornado sends the close frame behind what is queued, and aborts after 5 s without the peer's.
-        self._handler.close(int(code), reason)
+        self.end(close_frame(int(code), reason))
+
+
+def _take_socket(stream: IOStream) -> tuple[socket.socket, bytes]:
+    """The connection of `stream` as a socket of its own, and what was read from it already. Ends the stream."""
+    read = cast("asyncio.Future[bytes]", stream.read_bytes(READ_BYTES, partial=True))
+    early = read.result() if read.done() and read.exception() is None else b""
+    read.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    taken = stream.socket.dup()
+    stream.close()
+    return taken, early
 
 
 class WebSocketDoor(WebSocketHandler):
-    """One WebSocket. `origins` are the exact origins of pages that may open one, besides the gateway's own."""
+    """The handshake. `origins` are the exact origins of pages that may open a WebSocket besides the gateway's own."""
 
     def initialize(self, attendant: Attendant, origins: tuple[str, ...]) -> None:
         self._attendant = attendant
         self._origins = origins
-        self._connection: Connection | None = None
 
     def check_origin(self, origin: str) -> bool:
         own = urlsplit(origin).netloc == self.request.headers.get("Host")
@@ -63,28 +110,19 @@ class WebSocketDoor(WebSocketHandler):
             return
         await super().get(*args, **kwargs)
 
-    def open(self, *args: str, **kwargs: str) -> None:
-        self.set_nodelay(True)
-        connection = self.ws_connection
-        if connection is not None and connection.stream is not None:
-            self._connection = self._attendant.opened("ws", WebSocketWire(self, connection.stream))
+    def get_websocket_protocol(self) -> Any:
+        """None makes Tornado answer 426 and name the version that is spoken."""
+        return super().get_websocket_protocol() if self.request.headers.get("Sec-WebSocket-Version") == VERSION else None
+
+    async def open(self, *args: str, **kwargs: str) -> None:
+        """The handshake is done: take the socket. Tornado finds its stream closed and lets go of the request."""
+        stream = self.ws_connection.stream if self.ws_connection is not None else None
+        if stream is None or stream.closed():
+            return
+        taken, early = _take_socket(stream)
+        taken.setblocking(False)
+        wire = WebSocketWire(self._attendant, early)
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: wire, taken)
 
     def on_message(self, message: str | bytes) -> None:
-        if self._connection is None:
-            return
-        if isinstance(message, bytes):
-            self.close(int(Close.UNSUPPORTED), CLOSE_REASON[Close.UNSUPPORTED])
-        else:
-            self._attendant.received(self._connection, message)
-
-    def on_ping(self, data: bytes) -> None:
-        if self._connection is not None:
-            self._attendant.heard(self._connection)
-
-    def on_pong(self, data: bytes) -> None:
-        self.on_ping(data)
-
-    def on_close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._attendant.closed(connection)
+        """Never called: no frame is read by Tornado."""

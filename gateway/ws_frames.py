@@ -1,17 +1,193 @@
-"""A text frame of the server as bytes (RFC 6455 section 5.2): final, unmasked, built once for all who get it. Pure."""
+"""WebSocket frames (RFC 6455 section 5) without I/O: bytes in, events out; payloads in, bytes out.
+
+Laws: `feed` never raises; after a Closing or a Failed it says nothing more. A client's frame is masked, its message at most
+`max_bytes` and 64 fragments; no memory is taken for what has only been announced.
+"""
 
 from __future__ import annotations
 
 import struct
+from typing import NamedTuple
 
-FINAL_TEXT = 0x81
+from tornado.util import _websocket_mask as unmask
+
+from protocol.errors import Close
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+FINAL, RESERVED_BITS, OPCODE, MASKED, LENGTH = 0x80, 0x70, 0x0F, 0x80, 0x7F
+CONTROL = 0x8
+MASK_BYTES = 4
+MAX_CONTROL_BYTES = 125
+MAX_FRAGMENTS = 64
+
+# Codes that may stand in a close frame: those that RFC 6455 section 7.4 defines for it, and the registered and private.
+_CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
+
+
+class Message(NamedTuple):
+    """A whole text message."""
+
+    text: str
+
+
+class Ping(NamedTuple):
+    payload: bytes
+
+
+class Pong(NamedTuple):
+    payload: bytes
+
+
+class Closing(NamedTuple):
+    """The peer closes, or answers our close; `code` is what to echo."""
+
+    code: int
+
+
+class Failed(NamedTuple):
+    """What came breaks the rules: close with this code."""
+
+    code: Close
+
+
+Event = Message | Ping | Pong | Closing | Failed
+LAST = (Closing, Failed)
+
+
+def _head(opcode: int, size: int) -> bytes:
+    if size < 126:
+        return bytes((FINAL | opcode, size))
+    if size < 1 << 16:
+        return struct.pack("!BBH", FINAL | opcode, 126, size)
+    return struct.pack("!BBQ", FINAL | opcode, 127, size)
 
 
 def text_frame(payload: bytes) -> bytes:
-    """The header and the payload, which is UTF-8."""
-    size = len(payload)
-    if size < 126:
-        return bytes((FINAL_TEXT, size)) + payload
-    if size < 1 << 16:
-        return struct.pack("!BBH", FINAL_TEXT, 126, size) + payload
-    return struct.pack("!BBQ", FINAL_TEXT, 127, size) + payload
+    """A final, unmasked text frame of UTF-8: built once for all who get it."""
+    return _head(TEXT, len(payload)) + payload
+
+
+def pong_frame(payload: bytes) -> bytes:
+    """The answer to a ping: its own payload."""
+    return _head(PONG, len(payload)) + payload
+
+
+def close_frame(code: int, reason: str) -> bytes:
+    """A close frame; a reason too long for it is cut."""
+    payload = struct.pack("!H", code) + reason.encode()[: MAX_CONTROL_BYTES - 2]
+    return _head(CLOSE, len(payload)) + payload
+
+
+class FrameDecoder:
+    """Reads what one client sends, however it is cut up."""
+
+    __slots__ = ("_fragments", "_max_bytes", "_opcode", "_rest", "_size")
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._rest: bytes | None = b""  # None: the end was reached
+        self._opcode = CONTINUATION  # of the message whose fragments are being collected
+        self._fragments: list[bytes] | None = None
+        self._size = 0
+
+    def __repr__(self) -> str:
+        state = "ended" if self._rest is None else f"{len(self._rest)} bytes waiting"
+        return f"FrameDecoder({state}, {len(self._fragments or ())} fragments)"
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events of all frames that are complete now."""
+        if self._rest is None:
+            return []
+        if self._rest:
+            data = self._rest + data
+        events: list[Event] = []
+        position = 0
+        while True:
+            taken, event = self._frame(data, position)
+            if event is not None:
+                events.append(event)
+                if type(event) in LAST:
+                    self._rest, self._fragments = None, None
+                    return events
+            if taken == 0:
+                break
+            position += taken
+        self._rest = data[position:]
+        return events
+
+    def _frame(self, data: bytes, at: int) -> tuple[int, Event | None]:
+        """(bytes taken, event) of the frame at `at`; (0, None) where it is not all there yet."""
+        available = len(data) - at
+        if available < 2:
+            return 0, None
+        first, second = data[at], data[at + 1]
+        size, head = second & LENGTH, 2
+        if first & RESERVED_BITS or not second & MASKED:
+            return 0, Failed(Close.PROTOCOL_ERROR)
+        if size >= 126:
+            head = 4 if size == 126 else 10
+            if available < head:
+                return 0, None
+            size = int.from_bytes(data[at + 2 : at + head], "big")
+        opcode = first & OPCODE
+        refused = self._refused(opcode, bool(first & FINAL), size)
+        if refused is not None:
+            return 0, Failed(refused)
+        start = at + head + MASK_BYTES
+        if available < head + MASK_BYTES + size:
+            return 0, None
+        payload = unmask(data[start - MASK_BYTES : start], data[start : start + size])
+        return head + MASK_BYTES + size, self._event(opcode, bool(first & FINAL), payload)
+
+    def _refused(self, opcode: int, is_final: bool, size: int) -> Close | None:
+        """Why a frame is not even waited for."""
+        if opcode & CONTROL:
+            is_known = opcode in (CLOSE, PING, PONG)
+            return None if is_known and is_final and size <= MAX_CONTROL_BYTES else Close.PROTOCOL_ERROR
+        if opcode > BINARY or (opcode == CONTINUATION) != (self._fragments is not None):
+            return Close.PROTOCOL_ERROR
+        if opcode == BINARY:
+            return Close.UNSUPPORTED
+        if self._size + size > self._max_bytes:
+            return Close.TOO_LARGE
+        if self._fragments is not None and len(self._fragments) >= MAX_FRAGMENTS:
+            return Close.POLICY
+        return None
+
+    def _event(self, opcode: int, is_final: bool, payload: bytes) -> Event | None:
+        if opcode == PING:
+            return Ping(payload)
+        if opcode == PONG:
+            return Pong(payload)
+        if opcode == CLOSE:
+            return _closing(payload)
+        if is_final and self._fragments is None:
+            return _message(payload)
+        if self._fragments is None:
+            self._fragments = []
+        self._fragments.append(payload)
+        self._size += len(payload)
+        if not is_final:
+            return None
+        whole, self._fragments, self._size = b"".join(self._fragments), None, 0
+        return _message(whole)
+
+
+def _message(payload: bytes) -> Event:
+    try:
+        return Message(payload.decode())
+    except UnicodeDecodeError:
+        return Failed(Close.NOT_UTF8)
+
+
+def _closing(payload: bytes) -> Event:
+    if not payload:
+        return Closing(1000)
+    code = int.from_bytes(payload[:2], "big")
+    if len(payload) < 2 or not (code in _CLOSE_CODES or 3000 <= code <= 4999):
+        return Failed(Close.PROTOCOL_ERROR)
+    try:
+        payload[2:].decode()
+    except UnicodeDecodeError:
+        return Failed(Close.NOT_UTF8)
+    return Closing(code)

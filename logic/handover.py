@@ -12,6 +12,7 @@ import structlog
 
 from bus import queues
 from bus.interface import WorkerBus
+from logic.metrics import PARTITIONS
 from router.interface import Resolver, RouterAway
 from router.shares import share
 
@@ -43,12 +44,14 @@ class Handover:
     def saw(self, queue: str) -> None:
         """Something came from `queue`, so this worker is active there."""
         partition = queues.partition_of_queue(queue)
-        if partition is not None:
+        if partition is not None and partition not in self._held:
             self._held.add(partition)
+            PARTITIONS.labels(partition).set(1)
 
     def lost(self) -> None:
         """The connection ended: this worker holds nothing."""
         self._held.clear()
+        PARTITIONS.clear()
         self.leaving = None
 
     def step(self) -> None:
@@ -76,6 +79,11 @@ class Handover:
                 self._bus.slow_down(queues.ordered(partition))
                 return
 
+    def slow_down(self) -> None:
+        """Let at most one more message come from each partition. Raises BusLost."""
+        for partition in self._held:
+            self._bus.slow_down(queues.ordered(partition))
+
     def finish(self) -> int:
         """Everything taken from the queue that is being left is done: hand it over. Returns the partition."""
         partition = self.leaving
@@ -83,6 +91,7 @@ class Handover:
             raise RuntimeError(f"{self!r} is leaving nothing")
         self._bus.give_up(queues.ordered(partition))
         self._held.discard(partition)
+        PARTITIONS.labels(partition).set(0)
         self._given_up_at[partition] = time.monotonic()
         self.leaving = None
         log.info("partition_given_up", worker=self._worker, partition=partition)

@@ -76,11 +76,19 @@ class OrderedWorker:
                 self._bus.connect()
                 self._is_connected = True
                 self._serve()
+                self._finish_taken()
             except BusLost as lost:
                 self._is_connected = False
                 log.warning("bus_lost", reason=str(lost))
                 self._forget_everything()
         self._stop()
+
+    def _finish_taken(self) -> None:
+        """Stopping: let nothing more come, and carry out what came, so that others need not take it up again."""
+        self._handover.slow_down()
+        self._pull(0)
+        while batch := self._inbox.next_batch(self._max_commands, self._max_bytes):
+            self._carry_out(batch)
 
     def _stop(self) -> None:
         self._handover.withdraw()

@@ -25,7 +25,7 @@ from logic.services import Services
 from logic.work import Work
 from protocol import codec
 from protocol.errors import ImError, busy, internal, timeout, unknown_op
-from store.errors import CommitUnknown, Contention, StoreAway
+from store.errors import CommitUnknown, Contention, Duplicate, StoreAway
 
 IDLE_S = 0.25
 TRIES = 3
@@ -230,11 +230,12 @@ class ParallelWorker:
         self._bus.wake()
 
     def _tried(self, works: list[Work], handler: ListHandler) -> list[Outcome]:
-        """A deadlock or a lock wait undid the whole transaction, so the whole handler runs again."""
+        """A deadlock or a lock wait undid the whole transaction, so the whole handler runs again. So it does when the
+        same write was committed meanwhile: it is found then."""
         for _ in range(TRIES - 1):
             try:
                 return handler(works, self._services)
-            except Contention:
+            except (Contention, Duplicate):
                 continue
         return handler(works, self._services)
 

@@ -95,8 +95,10 @@ class Close(IntEnum):
     """Close codes of a connection. After a RECONNECT code a client comes back by itself, after any other it stops."""
 
     GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
     UNSUPPORTED = 1003
     NOT_UTF8 = 1007
+    POLICY = 1008
     TOO_LARGE = 1009
     RESTART = 1012
     BUSY = 1013
@@ -113,8 +115,10 @@ class Close(IntEnum):
 
 CLOSE_REASON: dict[Close, str] = {
     Close.GOING_AWAY: "going_away",
+    Close.PROTOCOL_ERROR: "this is not WebSocket as RFC 6455 has it",
     Close.UNSUPPORTED: "binary frames are not spoken here",
     Close.NOT_UTF8: "text that is not UTF-8",
+    Close.POLICY: "a message in too many pieces",
     Close.TOO_LARGE: "message too big",
     Close.RESTART: "restart",
     Close.BUSY: "busy",

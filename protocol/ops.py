@@ -96,6 +96,8 @@ def _refusal(error: msgspec.ValidationError) -> ImError:
     """msgspec says "Expected `str`, got `int` - at `$.body.text`" or "... missing required field `cid`"."""
     text = str(error)
     what, _, path = text.partition(" - at `$")
+    if not path:  # of a key of an object it says "... - at `key` in `$.cursors`"
+        what, _, path = text.partition(" - at `key` in `$")
     field = path.strip("`.").partition("[")[0].partition(".")[0]
     if "missing required field" in what:
         field = what.rsplit("`", 2)[1]

@@ -105,16 +105,15 @@ class Connection:
         """The reply's data. Raises Refused; Lost, also where no answer comes."""
         answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         self.ask(op, data, lambda frame: None if answer.done() else answer.set_result(frame))
-        reader = self._tasks[0]
-        await asyncio.wait({answer, reader}, timeout=ANSWER_S, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {answer, self._tasks[0]}
+        await asyncio.wait(ends, timeout=ANSWER_S, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
             await self.close()
             raise self._ending()
         frame = answer.result()
         if frame["op"] == "error":
             raise Refused(frame["data"])
-        data = frame["data"]
-        return data
+        return dict(frame["data"])
 
     async def lost(self) -> Lost:
         """Wait until it is gone, and say why."""
@@ -151,11 +150,9 @@ class Connection:
     async def _beat(self, every_s: float) -> None:
         while True:
             await asyncio.sleep(every_s)
-            beaten_at = time.monotonic()
             self._outgoing.put_nowait('{"op":"heartbeat"}')
-            await asyncio.sleep(min(SILENCE_S, every_s))
-            while self._heard_at < beaten_at:
-                if time.monotonic() - beaten_at >= SILENCE_S:
-                    self._socket.transport.abort()
-                    return
-                await asyncio.sleep(1)
+            asyncio.get_running_loop().call_later(SILENCE_S, self._end_if_silent, time.monotonic())
+
+    def _end_if_silent(self, since: float) -> None:
+        if self._heard_at < since:
+            self._socket.transport.abort()

@@ -52,12 +52,23 @@ def by_refresh(tx: Transaction, refresh_hash: str) -> SessionRow | None:
     return None
 
 
-def rotate(tx: Transaction, session: str, new_hash: str, old_hash: str, cid: str | None, expires: int) -> bool:
-    """Replace the refresh token if it is still the old one; whether it was."""
+def rotate(
+    tx: Transaction,
+    session: str,
+    new_hash: str,
+    old_hash: str,
+    cid: str | None,
+    expires: int,
+    used_hash: str | None = None,
+) -> bool:
+    """Replace the refresh token if it is still the old one; whether it was.
+
+    `used_hash` is of the token that was shown for it: an earlier one where a rotation is repeated, the old one else.
+    """
     changed = tx.execute(
         "UPDATE sessions SET refresh_hash = %s, previous_hash = %s, refresh_cid = %s, expires = %s"
         " WHERE id = %s AND refresh_hash = %s AND revoked IS NULL",
-        (new_hash, old_hash, cid, expires, session, old_hash),
+        (new_hash, used_hash or old_hash, cid, expires, session, old_hash),
     )
     return changed > 0
 

@@ -6,13 +6,17 @@ what a killed run left behind is stopped and removed by the next.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import itertools
+import os
 import random
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+from conf.secrets import generate
 from conf.settings import BusSettings, Settings, StoreSettings, load
 from scripts.mariadb_server import create_database
 from scripts.probes import is_port_free, redis_command
@@ -114,6 +118,26 @@ def free_ports() -> dict[str, int]:
         derived = [base + 20_000, base + 20_001, *range(base + 10, base + 40)]
         if all(is_port_free("127.0.0.1", port) for port in [*ports.values(), *derived]):
             return ports
+
+
+@contextlib.contextmanager
+def private_run(suffix: str = "") -> Iterator[PrivateServers]:
+    """The servers of one test run, up; stopped and removed at the end. Another set of the same run has a suffix."""
+    RUNS.mkdir(parents=True, exist_ok=True)
+    remove_dead_runs()
+    var = RUNS / f"run-{os.getpid()}{suffix}"
+    var.mkdir()
+    with (var / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        generate(var)
+        (var / "cluster.toml").write_text(CONFIGURATION.format(var=var, **free_ports()))
+        private = PrivateServers(var / "cluster.toml")
+        try:
+            private.up()
+            yield private
+        finally:
+            private.down()
+    shutil.rmtree(var, ignore_errors=True)
 
 
 def remove_dead_runs() -> None:

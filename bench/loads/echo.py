@@ -28,12 +28,15 @@ class EchoClient(Client):
 
     echoed = 0
     is_sending = True
+    in_flight = 0
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         payload = frame.get_payload_as_bytes()
         self.echoed += 1
         if self.is_sending:
             transport.send(TEXT, payload)
+        else:
+            self.in_flight -= 1
 
 
 async def run(job: EchoJob, marks: Marks) -> dict[str, Any]:
@@ -42,6 +45,7 @@ async def run(job: EchoJob, marks: Marks) -> dict[str, Any]:
     for client in clients:
         await connect(job.url, client)
     for client in clients:
+        client.in_flight = job.window
         for _ in range(job.window):
             client.transport.send(TEXT, b"e" * job.frame_bytes)
     await asyncio.sleep(job.warm_up_s)
@@ -52,5 +56,7 @@ async def run(job: EchoJob, marks: Marks) -> dict[str, Any]:
     echoed = sum(client.echoed for client in clients) - before
     for client in clients:
         client.is_sending = False
+    while any(client.in_flight for client in clients):
+        await asyncio.sleep(0.01)
     await close_all(clients)
     return {"rate": echoed / seconds}

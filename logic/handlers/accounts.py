@@ -16,7 +16,7 @@ from protocol import ids, replies
 from protocol.errors import bad_field, conflict, forbidden, unauthenticated
 from protocol.models import Revocation
 from store import sessions, users
-from store.errors import Duplicate
+from store.errors import Contention, Duplicate
 from store.sessions import SessionRow
 from store.users import UserRow
 
@@ -117,17 +117,19 @@ def logout(work: Work, services: Services) -> Outcome:
 
 def refresh_token(work: Work, services: Services) -> Outcome:
     """New tokens for a refresh token, which is used up; the same cid may use it again, had its answer been lost."""
-    now, old = services.now_ms(), _hashed(work.args.refresh)
+    now, used = services.now_ms(), _hashed(work.args.refresh)
     refresh, cid = new_refresh_token(), _own_cid(work)
     with services.database.transaction() as tx:
-        session = sessions.by_refresh(tx, old)
+        session = sessions.by_refresh(tx, used)
         if session is None or session.revoked is not None or session.expires <= now:
             raise unauthenticated()
-        if session.refresh_hash != old and not (cid and session.refresh_cid == cid):
+        if session.refresh_hash != used and not (cid and session.refresh_cid == cid):
             raise unauthenticated()
         user = users.get(tx, [session.user]).get(session.user)
         if user is None or user.disabled:
             raise unauthenticated()
-        sessions.rotate(tx, session.id, _hashed(refresh), old, cid, now + services.refresh_s * 1000)
+        end = now + services.refresh_s * 1000
+        if not sessions.rotate(tx, session.id, _hashed(refresh), session.refresh_hash, cid, end, used):
+            raise Contention("another call rotated this session's refresh token meanwhile")
     token, expires = services.signer.issue(session.user, session.id, session.terminal, session.device, now)
     return replied(replies.Tokens(token, refresh, expires))

@@ -22,7 +22,7 @@ def _position(after: str | None) -> tuple[int, str] | None:
     if after is None:
         return None
     time, _, conversation = after.partition(":")
-    if not time.isdigit() or len(time) > 16 or not conversation:
+    if not (time.isascii() and time.isdigit()) or len(time) > 16 or not conversation:
         raise bad_field("after", "the `next` of an earlier answer")
     return int(time), conversation
 

@@ -41,15 +41,6 @@ def group_reply(row: GroupRow) -> replies.Group:
     )
 
 
-def _effects(group: str, row: MessageRow) -> list[Effect]:
-    """What a group's notice makes others do; the same again when a retry finds it."""
-    body: dict[str, Any] = codec.read(row.body)
-    push = Push(message_frame(row), group=group)
-    if body["event"] in ("created", "joined"):
-        return [Membership(group, row.seq, joined=body["users"]), push]
-    return [push, Membership(group, row.seq, left=body["users"])]
-
-
 class _GroupChange:
     """One change of one group within a transaction."""
 
@@ -81,6 +72,19 @@ class _GroupChange:
         rows = groups.members(self.tx, [(self.group, user) for user in sorted(set(wanted))])
         return {user: row for (_, user), row in rows.items() if row.left_seq is None}
 
+    def effects(self, notice: MessageRow, *, is_repeated: bool) -> list[Effect]:
+        """What a notice makes others do; when a retry finds it, the same again for those whom it still concerns."""
+        body: dict[str, Any] = codec.read(notice.body)
+        concerned: list[str] = body["users"]
+        push = Push(message_frame(notice), group=self.group)
+        if body["event"] not in ("created", "joined"):
+            return [push, Membership(self.group, notice.seq, left=concerned)]
+        if is_repeated:
+            # Who left since must not be a member again in the eyes of a gateway that has forgotten the leave.
+            present = self.members(concerned)
+            concerned = [u for u in concerned if u in present and present[u].joined_seq == notice.seq]
+        return [Membership(self.group, notice.seq, joined=concerned), push]
+
     def note(self, event: str, concerned: list[str], **more: Any) -> MessageRow:
         """Append the notice that is this write's event row."""
         timeline = Timeline(self.tx, self.caches, self.now_ms)
@@ -109,14 +113,23 @@ class _GroupChange:
             raise not_found()
 
 
+def _founders(change: _GroupChange) -> list[str]:
+    return list(dict.fromkeys([change.work.sender.user, *change.work.args.members]))
+
+
+def _created(change: _GroupChange) -> GroupRow:
+    """The group as it was made: what each retry is answered, whatever became of the group since."""
+    args, members = change.work.args, len(_founders(change))
+    return GroupRow(change.group, args.name, args.avatar, None, change.work.sender.user, args.join, False, members)
+
+
 def _create(change: _GroupChange) -> MessageRow:
     args, creator = change.work.args, change.work.sender.user
     if groups.get(change.tx, [change.group]):
         raise conflict()
-    entering = list(dict.fromkeys([creator, *args.members]))
+    entering = _founders(change)
     change.require_existing(entering)
-    row = GroupRow(change.group, args.name, args.avatar, None, creator, args.join, False, len(entering))
-    groups.insert(change.tx, row, change.now_ms)
+    groups.insert(change.tx, _created(change), change.now_ms)
     notice = change.note("created", entering, name=args.name)
     change.enter(entering, notice.seq, owner=creator)
     return notice
@@ -177,11 +190,11 @@ def change_group(tx: Transaction, caches: Caches, work: Work, now_ms: int) -> Ou
     """Decide and write one change of a group."""
     change = _GroupChange(tx, caches, work, now_ms)
     try:
-        notice = change.found() or CHANGES[work.op.name](change)
+        found = change.found()
+        notice = found or CHANGES[work.op.name](change)
     except ImError as refusal:
         return Outcome(refusal)
-    effects = _effects(change.group, notice) if notice is not None else []
+    effects = change.effects(notice, is_repeated=found is not None) if notice is not None else []
     if work.op.name != "group.create":
         return replied(replies.Reply(), *effects)
-    row = groups.get(tx, [change.group])[change.group]
-    return replied(replies.OneGroup(group_reply(row)), *effects)
+    return replied(replies.OneGroup(group_reply(_created(change))), *effects)

@@ -91,7 +91,9 @@ def sync(work: Work, services: Services) -> Outcome:
     asked: args.Sync = work.args
     cursors = asked.cursors if asked.epoch in (None, services.epoch) else {}
     with services.database.reading() as tx:
-        views = conversations.views(tx, work.sender.user, sorted(cursors) if asked.only else None, with_last=False)
+        views = conversations.views(
+            tx, work.sender.user, sorted(asked.cursors) if asked.only else None, with_last=False
+        )
         present = {view.conversation for view in views if not view.left}
         gone = sorted(set(asked.cursors) - present) if asked.after is None else []
         wanted = sorted((v for v in views if _wanted(v, cursors)), key=lambda view: view.conversation)
@@ -99,7 +101,7 @@ def sync(work: Work, services: Services) -> Outcome:
         next_ = page[MAX_CONVERSATIONS - 1].conversation if len(page) > MAX_CONVERSATIONS else None
         missing = [_missing(view, cursors) for view in page[:MAX_CONVERSATIONS]]
         rows = messages.ranges(tx, _portions(missing))
-    left_bytes = REPLY_BYTES - ENTRY_BYTES * len(missing) - sum(len(name) + 4 for name in gone)
+    left_bytes = REPLY_BYTES - ENTRY_BYTES * len(missing) - sum(len(name.encode()) + 4 for name in gone)
     kept = _fitting(rows, min(MAX_LIST_BYTES, left_bytes))
     reached = {row.conversation: row.seq for row in kept}
     more = [

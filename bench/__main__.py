@@ -1,0 +1,99 @@
+"""`scripts/bench.sh`: load on a private cluster, and figures.
+
+Exit codes: 0 fine, 1 a must was missed in a full run, a promise was broken or something failed, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+
+from bench.figures import group, idle, latency, logins, road, scaling
+from bench.figures.figure import Figure
+from bench.load_process import LoadFailed
+from bench.plan import FULL, QUICK
+from bench.private_cluster import RUNS, private_cluster
+from bench.profile import profile
+from bench.report import table, write
+from bench.run import PromiseBroken, Run
+from conf.settings import PREFIX, BadSettings
+from scripts.processes import ProcessFailed
+from scripts.templates import MissingServer
+
+MEASURES: dict[str, Callable[[Run], Figure]] = {
+    "road": road.measure,
+    "latency": latency.measure,
+    "scaling": scaling.measure,
+    "group": group.measure,
+    "logins": logins.measure,
+    "idle": idle.measure,
+}
+MODES = ("quick", "profile")
+PROFILE_S = 10
+EPILOG = """\
+modes:
+  (none)    the full run: medians of interleaved runs; exit code 1 where a `must` is missed
+  quick     a look in less than a minute: one short run of each, smaller crowds; no verdict by exit code
+  profile   private messages at full load for 10 s while py-spy records the gateway (g1) and the ordered worker (w1):
+            var/bench/profile-DATE.txt lists the top functions by own time, profile-DATE-g1.raw and -w1.raw hold the
+            collapsed stacks that flame graph programs read; needs the right to trace processes (root)
+"""
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench.sh",
+        description="Starts a private cluster, puts load on it from a process of its own, prints a table and writes "
+        "var/bench/bench-DATE.json. Figures compare with bare Tornado on the same machine in the same run.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("words", nargs="*", metavar="quick|profile|NAME", help=f"NAMEs: {', '.join(MEASURES)} (all)")
+    options = parser.parse_args(words)
+    options.mode = options.words.pop(0) if options.words and options.words[0] in MODES else "full"
+    for word in options.words:
+        if word not in MEASURES:
+            parser.error(f"there is no figure {word!r}; there are {', '.join(MEASURES)}")
+    return options
+
+
+def run_figures(run: Run, names: list[str], stamp: str) -> int:
+    figures: list[Figure] = []
+    try:
+        for name in names or MEASURES:
+            figures.append(MEASURES[name](run))
+    finally:
+        target = write(RUNS, stamp, run.plan, figures, run.raw)
+        print(f"\n{table(figures)}\n\nwritten to {target}")
+    is_missed = run.plan is FULL and not all(figure.meets_must for figure in figures)
+    return 1 if is_missed else 0
+
+
+def main(words: list[str]) -> int:
+    options = parse(words)
+    for variable in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[variable]  # the bench measures what ships, not what this shell has set
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    begun = time.monotonic()
+    try:
+        with private_cluster() as cluster:
+            print(f"a private cluster is up after {time.monotonic() - begun:.1f} s; cores used by each are shown:")
+            run = Run(cluster, FULL if options.mode == "full" else QUICK)
+            if options.mode == "profile":
+                print(profile(run, RUNS, stamp, PROFILE_S).read_text())
+                return 0
+            return run_figures(run, options.words, stamp)
+    except (BadSettings, LoadFailed, MissingServer, ProcessFailed, PromiseBroken) as error:
+        print(f"scripts/bench.sh: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 1
+    finally:
+        print(f"ended after {time.monotonic() - begun:.1f} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

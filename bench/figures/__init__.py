@@ -1,0 +1,1 @@
+"""What is measured, one figure a file: how the load is run, and what of it is compared with what."""

@@ -1,0 +1,42 @@
+"""Deliveries in a large group on one gateway, beside a loop of Tornado's `write_message` to as many: interleaved."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from bench.echo_process import echo_server
+from bench.figures.figure import Figure
+from bench.loads.group import GroupJob
+from bench.run import Run, new_tag
+
+TITLE = "deliveries to a group online on one gateway / a loop of write_message"
+ROUNDS = 3
+
+
+def measure(run: Run) -> Figure:
+    """One sender, a few messages in flight."""
+    group, tokens = run.group(run.plan.group)
+    rooms, groups = [], []
+    for _ in range(min(run.plan.rounds, ROUNDS)):
+        rooms.append(_room(run, tokens))
+        groups.append(float(run.measure("group", _job(run, run.cluster.url(), group, tokens))["rate"]))
+        run.cluster.await_closed()
+    detail = {
+        "members_online": run.plan.group,
+        "group_per_s": median(groups),
+        "room_per_s": median(rooms),
+        "generator_cores": max(raw["generator_cores"] for raw in run.raw if raw["name"] == "group"),
+    }
+    return Figure("group", TITLE, "x", 4, 8, median(groups) / median(rooms), detail=detail)
+
+
+def _room(run: Run, tokens: list[str]) -> float:
+    port = run.cluster.echo_port
+    with echo_server(port) as pid:
+        job = _job(run, f"ws://127.0.0.1:{port}/room", "", tokens)
+        return float(run.measure("room", job, {"tornado": pid})["rate"])
+
+
+def _job(run: Run, url: str, group: str, tokens: list[str]) -> GroupJob:
+    plan = run.plan
+    return GroupJob(url, group, tokens, new_tag(), plan.group_in_flight, plan.echo_warm_up_s, plan.echo_window_s)

@@ -1,0 +1,30 @@
+"""How much a run does: the full one for figures that count, the quick one to see in a minute where things stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`rounds` of each interleaved measurement; windows in s; sizes of crowds."""
+
+    name: str
+    rounds: int
+    warm_up_s: float
+    window_s: float
+    echo_warm_up_s: float
+    echo_window_s: float
+    idle: int
+    group: int
+    logins: int
+    pair_connections: int = 100
+    pair_window: int = 10
+    echo_connections: int = 50
+    echo_window: int = 8
+    group_in_flight: int = 4
+    logins_at_once: int = 96
+
+
+FULL = Plan("full", 5, 3.0, 8.0, 1.0, 4.0, idle=5000, group=2000, logins=2000)
+QUICK = Plan("quick", 1, 1.5, 3.0, 0.5, 1.5, idle=1000, group=1000, logins=600)

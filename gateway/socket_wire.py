@@ -1,0 +1,83 @@
+"""A client's socket on the event loop, for doors whose frames come over one: bytes in, bytes out, an end in order.
+
+All connections read into one buffer: what arrives is handled before the next read, so an idle connection owns none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from protocol.errors import Close
+
+READ_BYTES = 64 * 1024
+CLOSE_TIMEOUT_S = 5.0
+
+_buffer = bytearray(READ_BYTES)
+_view = memoryview(_buffer)
+
+
+class SocketWire(asyncio.BufferedProtocol, ABC):
+    """Base of the wires of such doors; a door says how frames are framed, read and ended."""
+
+    __slots__ = ("_transport", "is_ending")
+
+    framed: Callable[[bytes], bytes]
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self.is_ending = False
+
+    # --- what the loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.bytes_received(bytes(_view[:nbytes]))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self.ended()
+
+    # --- what a door adds
+
+    @abstractmethod
+    def bytes_received(self, data: bytes) -> None:
+        """Something arrived."""
+
+    @abstractmethod
+    def ended(self) -> None:
+        """The socket is closed."""
+
+    # --- what the gateway calls
+
+    def send(self, data: bytes) -> None:
+        """Write at once what the socket takes and queue the rest. Never blocks, never raises."""
+        if self._transport is not None and not self.is_ending:
+            self._transport.write(data)
+
+    @property
+    def queued_bytes(self) -> int:
+        """What is queued in this process for the peer."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    def end(self, farewell: bytes) -> None:
+        """Send the last bytes; the peer has 5 s to take them and to close, then the socket is cut."""
+        transport = self._transport
+        if transport is None or self.is_ending:
+            return
+        transport.write(farewell)
+        self.is_ending = True
+        asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, transport.abort)
+
+    def hang_up(self) -> None:
+        """The peer has said goodbye: send what is queued and close."""
+        self.is_ending = True
+        if self._transport is not None:
+            self._transport.close()

@@ -1,0 +1,177 @@
+"""The system as it runs, for tests that use it from outside: standalone, or a cluster over the private servers."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from conf.secrets import generate
+from conf.settings import Settings, load
+from logic.app import open_store
+from scripts.components import component_process, our_environment
+from scripts.probes import answers_http
+from scripts.processes import Process
+from scripts.seed import seed_users
+from store import meta
+from store.database import Database
+from tests.private_servers import ROOT, PrivateServers, free_ports
+
+READY_S = 45.0
+IMPATIENT = {"HONGYAN_GATEWAY__LOGIN_TIMEOUT_S": "1", "HONGYAN_GATEWAY__HEARTBEAT_S": "1"}
+
+_numbers = itertools.count(1)
+
+
+class User(NamedTuple):
+    """A user with a session."""
+
+    id: str
+    token: str
+
+
+class Deployment(ABC):
+    """A running system. `ports` are its gateways', `settings` what its processes read."""
+
+    kind: str
+
+    def __init__(self, config: Path) -> None:
+        self.config = config
+        self.settings: Settings = load(config, {})
+        self.ports: list[int] = []
+        self.processes: list[Process] = []
+        self._database: Database | None = None
+
+    def __repr__(self) -> str:
+        return f"{self.kind} deployment at {self.ports}"
+
+    @property
+    def gateway_urls(self) -> list[str]:
+        """The WebSocket addresses of at least two gateways; where there is only one, it is named twice."""
+        urls = [f"ws://127.0.0.1:{port}/ws" for port in self.ports]
+        return urls if len(urls) > 1 else urls * 2
+
+    def start(self) -> None:
+        """Start all processes at once and wait until all serve."""
+        for process in self.processes:
+            process.start()
+        for process in self.processes:
+            process.await_ready(READY_S)
+
+    def stop(self) -> None:
+        """Stop all of ours, the last started first."""
+        with ThreadPoolExecutor(len(self.processes)) as pool:
+            list(pool.map(Process.stop, reversed(self.processes)))
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        self.stop()
+        if self._database is not None:
+            self._database.close()
+
+    @property
+    def database(self) -> Database:
+        """The store, for what only a test may do."""
+        if self._database is None:
+            self._database = open_store(self.settings, connections=1)
+            meta.initialise(self._database, self.settings.partitions)
+        return self._database
+
+    def new_user(self, prefix: str = "user") -> User:
+        """A user whom nobody knows yet, with a session."""
+        (made,) = seed_users(self.settings, self.database, [f"{prefix}-{next(_numbers)}"]).items()
+        return User(*made)
+
+    def another_session(self, user: str) -> User:
+        """The same user with one more session."""
+        (made,) = seed_users(self.settings, self.database, [user]).items()
+        return User(*made)
+
+    def logs(self) -> str:
+        """All that our processes have logged so far."""
+        return "".join(process.log.read_text() for process in self.processes if process.log.exists())
+
+    @abstractmethod
+    def impatient_gateway(self) -> Process:
+        """One more gateway, not started, that waits 1 s for a login and whose heartbeat is 1 s."""
+
+
+def _process(var: Path, name: str, words: list[str], port: int, environment: dict[str, str]) -> Process:
+    ready: Callable[[], bool] = lambda: answers_http(f"http://127.0.0.1:{port}/readyz")  # noqa: E731
+    command = [sys.executable, *words, "--port", str(port)]
+    return Process(name, lambda: command, var, ready, env={**our_environment(), **environment}, cwd=ROOT, port=port)
+
+
+def _configuration(name: str, var: Path, *changes: tuple[str, str]) -> Path:
+    """A file of conf/ with another var and other values, written into that var."""
+    text = (ROOT / "conf" / name).read_text()
+    for pattern, value in ((r"^var = .*$", f'var = "{var}"'), *changes):
+        text, found = re.subn(pattern, value, text, flags=re.MULTILINE)
+        assert found == 1, pattern
+    (var / name).write_text(text)
+    return var / name
+
+
+class StandaloneDeployment(Deployment):
+    """One process over a SQLite file below `var`."""
+
+    kind = "standalone"
+
+    def __init__(self, var: Path) -> None:
+        generate(var)
+        super().__init__(_configuration("standalone.toml", var))
+        self.ports = [free_ports()["gateway"]]
+        words = ["standalone.py", "--config", str(self.config)]
+        self.processes = [_process(var, "standalone", words, self.ports[0], {})]
+
+    def impatient_gateway(self) -> Process:
+        var = self.settings.var
+        words = ["standalone.py", "--config", str(self.config)]
+        return _process(var, "impatient", words, free_ports()["gateway"], IMPATIENT)
+
+
+class ClusterDeployment(Deployment):
+    """Two gateways, two ordered workers and a parallel one, with a database and a virtual host of their own."""
+
+    kind = "cluster"
+
+    def __init__(self, var: Path, servers: PrivateServers) -> None:
+        var.mkdir(parents=True, exist_ok=True)
+        shutil.copy(servers.settings.var / "secrets.toml", var / "secrets.toml")
+        ports, store, bus = free_ports(), servers.fresh_database(), servers.fresh_bus()
+        text = servers.config.read_text()
+        text = re.sub(r"^var = .*$", f'var = "{var}"', text, flags=re.MULTILINE)
+        text = text.replace("[bus]\n", f'[bus]\nvirtual_host = "{bus.virtual_host}"\n')
+        text = text.replace("[store]\n", f'[store]\ndatabase = "{store.database}"\n')
+        text = re.sub(
+            r"^first_gateway_port = .*$", f"first_gateway_port = {ports['gateway']}", text, flags=re.MULTILINE
+        )
+        text = re.sub(
+            r"^first_metrics_port = .*$", f"first_metrics_port = {ports['metrics']}", text, flags=re.MULTILINE
+        )
+        (var / "cluster.toml").write_text(text)
+        super().__init__(var / "cluster.toml")
+        names = ("w1", "w2", "p1", "g1", "g2")
+        self.processes = [component_process(self.settings, self.config, name) for name in names]
+        self.ports = [ports["gateway"], ports["gateway"] + 1]
+
+    def start(self) -> None:
+        assert self.database  # makes the tables
+        super().start()
+
+    def process(self, name: str) -> Process:
+        """One of w1, w2, p1, g1, g2."""
+        return next(process for process in self.processes if process.name == name)
+
+    def impatient_gateway(self) -> Process:
+        words = ["-m", "gateway", "--config", str(self.config), "--name", "g9"]
+        return _process(self.settings.var, "g9", words, self.ports[1] + 7, IMPATIENT)

@@ -1,0 +1,137 @@
+"""The same write again: one effect, the same answer, whatever the connection and across restarts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from protocol.ids import private_conversation
+from tests.client import Client
+from tests.deployments import Deployment
+from tests.e2e.conftest import NewClient, NewSocket, NewUser
+from tests.http_calls import api
+
+
+def text(conversation: str, cid: str, said: str = "once") -> dict[str, Any]:
+    return {"conversation": conversation, "cid": cid, "type": "text", "body": {"text": said}}
+
+
+@pytest.mark.timeout(180)
+async def test_one_cid_a_hundred_times_at_once_and_again_after_a_restart(
+    deployment: Deployment, new_user: NewUser, new_socket: NewSocket
+) -> None:
+    alice, bob = new_user("alice"), new_user("bob")
+    conversation = private_conversation(alice.id, bob.id)
+    sockets = [await new_socket(alice, 0), await new_socket(alice, 1)]
+    send = text(conversation, "the-one")
+    for number in range(100):
+        await sockets[number % 2].write_frame("message.send", send, id=str(number))
+    answers = [await sockets[number % 2].answer(str(number)) for number in range(100)]
+    assert {answer["op"] for answer in answers} == {"reply"}
+    places = {(a["data"]["conversation"], a["data"]["seq"], a["data"]["time"]) for a in answers}
+    assert len(places) == 1
+    assert sum(not answer["data"]["duplicate"] for answer in answers) == 1
+    await asyncio.to_thread(deployment.restart)
+    again = await new_socket(alice, 1)
+    answer = await again.ask("message.send", send)
+    assert (answer["data"]["conversation"], answer["data"]["seq"], answer["data"]["time"]) in places
+    assert answer["data"]["duplicate"]
+    refused = await again.ask("message.send", text(conversation, "the-one", "something else"))
+    assert (refused["op"], refused["data"]["code"], refused["data"]["retry"]) == ("error", "conflict", False)
+    history = await again.ask("message.history", {"conversation": conversation})
+    assert [(m["seq"], m["body"]["text"]) for m in history["data"]["messages"]] == [(1, "once")]
+
+
+async def test_clients_come_back_after_a_restart_and_nothing_is_lost_or_doubled(
+    deployment: Deployment, new_user: NewUser
+) -> None:
+    alice, bob = new_user("alice"), new_user("bob")
+    conversation = private_conversation(alice.id, bob.id)
+    urls = deployment.gateway_urls
+    async with Client(urls, alice.id, alice.token) as at_alice, Client(urls[::-1], bob.id, bob.token) as at_bob:
+        await at_alice.say(conversation, "before")
+        await at_bob.texts(conversation, "before")
+        restarting = asyncio.create_task(asyncio.to_thread(deployment.restart))
+        sends = [at_alice.say(conversation, f"during {number}") for number in range(20)]
+        await asyncio.gather(*sends, restarting)
+        await at_alice.say(conversation, "after")
+        await at_bob.until(lambda: "after" in at_bob.spoken(conversation), within_s=30)
+    assert at_bob.seqs(conversation) == list(range(1, 23))
+    assert sorted(at_bob.spoken(conversation)[1:-1]) == sorted(f"during {number}" for number in range(20))
+
+
+async def test_a_cid_in_another_conversation_is_a_conflict(new_user: NewUser, new_client: NewClient) -> None:
+    alice, bob, carol = new_user("alice"), new_user("bob"), new_user("carol")
+    socket = await new_client(alice)
+    await socket.call("message.send", text(private_conversation(alice.id, bob.id), "c1"))
+    with pytest.raises(Exception, match="conflict"):
+        await socket.call("message.send", text(private_conversation(alice.id, carol.id), "c1"))
+
+
+async def test_two_users_may_use_the_same_cid(new_user: NewUser, new_socket: NewSocket) -> None:
+    alice, bob = new_user("alice"), new_user("bob")
+    conversation = private_conversation(alice.id, bob.id)
+    seqs = []
+    for user in (alice, bob):
+        socket = await new_socket(user)
+        seqs.append((await socket.ask("message.send", text(conversation, "same")))["data"]["seq"])
+    assert seqs == [1, 2]
+
+
+async def test_group_create_retried_and_twice_at_once_makes_one_group(
+    deployment: Deployment, new_user: NewUser, new_socket: NewSocket
+) -> None:
+    alice, bob = new_user("alice"), new_user("bob")
+    sockets = [await new_socket(alice, 0), await new_socket(alice, 1)]
+    create = {"name": "geese", "members": [bob.id], "cid": "make-it"}
+    for number in range(20):
+        await sockets[number % 2].write_frame("group.create", create, id=str(number))
+    answers = [(await sockets[number % 2].answer(str(number)))["data"] for number in range(20)]
+    assert all(answer == answers[0] for answer in answers)
+    listed = await api(deployment.ports[0], "group.list", {}, alice.token)
+    assert [group["id"] for group in listed.data["groups"]] == [answers[0]["group"]["id"]]
+    conversation = f"g:{answers[0]['group']['id']}"
+    history = await api(deployment.ports[0], "message.history", {"conversation": conversation}, bob.token)
+    assert [message["body"]["event"] for message in history.data["messages"]] == ["created"]
+    other = await api(deployment.ports[0], "group.create", {**create, "name": "swans"}, alice.token)
+    assert (other.status, other.code) == (409, "conflict")
+
+
+async def test_membership_changes_retried_leave_one_notice(
+    deployment: Deployment, new_user: NewUser, new_socket: NewSocket
+) -> None:
+    alice, bob, carol = new_user("alice"), new_user("bob"), new_user("carol")
+    socket = await new_socket(alice)
+    created = await socket.ask("group.create", {"name": "geese", "members": [bob.id]})
+    group = created["data"]["group"]["id"]
+    for op, data in (
+        ("group.invite", {"group": group, "users": [carol.id], "cid": "in"}),
+        ("group.remove", {"group": group, "users": [carol.id], "cid": "out"}),
+        ("group.invite", {"group": group, "users": [carol.id], "cid": "in"}),
+    ):
+        answers = [await socket.ask(op, data), await socket.ask(op, data)]
+        assert [(answer["op"], answer["data"]) for answer in answers] == [("reply", {})] * 2
+    answer = await socket.ask("message.history", {"conversation": f"g:{group}"})
+    assert [m["body"]["event"] for m in answer["data"]["messages"]] == ["created", "joined", "removed"]
+    members = await api(deployment.ports[0], "group.members", {"group": group}, alice.token)
+    assert [member["user"] for member in members.data["members"]] == sorted([alice.id, bob.id])
+
+
+async def test_a_cid_of_the_gateways_own_is_refused(new_user: NewUser, new_socket: NewSocket) -> None:
+    alice = new_user("alice")
+    socket = await new_socket(alice)
+    answer = await socket.ask("user.update", {"name": "x", "cid": "~mine"})
+    assert (answer["op"], answer["data"]["code"], answer["data"]["field"]) == ("error", "bad_field", "cid")
+
+
+async def test_user_update_retried_changes_once(new_user: NewUser, new_socket: NewSocket) -> None:
+    socket = await new_socket(new_user("alice"))
+    first = await socket.ask("user.update", {"name": "Alice A", "cid": "u1"})
+    await socket.ask("user.update", {"name": "Alice B", "cid": "u2"})
+    assert (await socket.ask("user.update", {"name": "Alice A", "cid": "u1"}))["data"] == first["data"]
+    conflict = await socket.ask("user.update", {"name": "Alice C", "cid": "u1"})
+    assert conflict["data"]["code"] == "conflict"
+    me = first["data"]["user"]["id"]
+    assert (await socket.ask("user.get", {"ids": [me]}))["data"]["users"] == [{"id": me, "name": "Alice B"}]

@@ -1,0 +1,163 @@
+"""The people of one fault test: users with clients on both gateways, in pairs and groups, under load; and the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from protocol import ids
+from scripts.seed import seed_group, seed_users
+from tests.client import Client, body_hash
+from tests.faults.cluster import FaultCluster
+from tests.faults.figures import note
+from tests.faults.history import Event, History, Member, Row
+from tests.faults.load import Load
+from tests.faults.oracle import judge
+
+USERS = 36
+GROUPS = 4
+MEMBERS = 9
+WITH_TWO_DEVICES = 4
+ANSWERED_S = 30.0
+CAUGHT_UP_S = 10.0
+POLL_S = 0.1
+
+
+class Fleet:
+    """Users `{prefix}u00` ..., groups `{prefix}g0` ... of nine each. Even users are on g1 first, odd ones on g2."""
+
+    def __init__(self, cluster: FaultCluster, prefix: str) -> None:
+        self._cluster = cluster
+        self._prefix = prefix
+        self.users = [f"{prefix}u{number:02}" for number in range(USERS)]
+        self.groups = {
+            f"{prefix}g{number}": self.users[number * MEMBERS : (number + 1) * MEMBERS] for number in range(GROUPS)
+        }
+        self.events: list[Event] = []
+        self.clients: list[Client] = []
+        self.load = Load([], prefix)
+
+    def __repr__(self) -> str:
+        return f"Fleet({self._prefix}, {len(self.clients)} clients, {len(self.events)} events, {self.load})"
+
+    async def start(self) -> None:
+        """Seed, connect, sync, and begin the load."""
+        await asyncio.to_thread(self._seed)
+        for client in self.clients:
+            client.start()
+        await asyncio.gather(*(client.in_step() for client in self.clients))
+        self._cluster.faults_of_ours()  # what the test before left
+        self.load = Load([(c, self._private(c.seen.user), self._group_names(c.seen.user)) for c in self.clients], "1")
+        self.load.start()
+        async with asyncio.timeout(ANSWERED_S):
+            await self.load.goes_on(200)
+
+    async def stop(self) -> None:
+        await self.load.stop()
+        await asyncio.gather(*(client.stop() for client in self.clients))
+
+    def of(self, user: str) -> Client:
+        """A client of this user."""
+        return next(client for client in self.clients if client.seen.user == user)
+
+    def gateway_of(self, client: Client) -> str:
+        """Where the client connects first."""
+        return "g1" if self.clients.index(client) % 2 == 0 else "g2"
+
+    def conversations(self) -> list[str]:
+        """Every conversation in which the load writes."""
+        return sorted({name for user in self.users for name in self._private(user) + self._group_names(user)})
+
+    async def recovered(self, what: str, since: float, limit_s: float) -> None:
+        """Every partition acknowledges what was sent after `since`, within `limit_s`."""
+        note(what, await self.load.recovered(since, self._cluster.partition, 2 * limit_s), limit_s)
+
+    async def verdict(self, what: str) -> None:
+        """Stop the load, wait until all is answered and everyone has everything, and let the oracle judge."""
+        await self.load.stop()
+        await self.load.answered(ANSWERED_S)
+        note(f"{what}: caught up after the last answer", await self.caught_up(2 * CAUGHT_UP_S), CAUGHT_UP_S)
+        refusals = [message for message in self.load.messages if message.refusal is not None]
+        assert not refusals, f"{len(refusals)} refused: {refusals[:3]}"
+        assert [str(violation) for violation in judge(await asyncio.to_thread(self._history))] == []
+        assert self._cluster.faults_of_ours() == []
+
+    async def caught_up(self, within_s: float) -> float:
+        """Until every client has applied all that its user may read; the seconds that it took."""
+        began = time.monotonic()
+        while behind := self._behind(*await asyncio.to_thread(self._ends)):
+            waited = time.monotonic() - began
+            assert waited < within_s, f"{len(behind)} are behind after {within_s} s, such as {behind[:3]}"
+            await asyncio.sleep(POLL_S)
+        return time.monotonic() - began
+
+    def _seed(self) -> None:
+        database, settings = self._cluster.database, self._cluster.settings
+        urls = self._cluster.deployment.gateway_urls
+        tokens = seed_users(settings, database, self.users)
+        for group, members in self.groups.items():
+            seed_group(database, group, members)
+        others = seed_users(settings, database, self.users[:WITH_TWO_DEVICES])
+        wanted = [*tokens.items(), *list(others.items())[::-1]]  # the other way round: on the other gateway
+        for number, (user, token) in enumerate(wanted):
+            order = urls if number % 2 == 0 else urls[::-1]
+            self.clients.append(Client(order, user, token, self.events))
+
+    def _private(self, user: str) -> list[str]:
+        number = self.users.index(user)
+        peers = {self.users[(number + step) % USERS] for step in (1, -1, USERS // 2)}
+        return sorted(ids.private_conversation(user, peer) for peer in peers)
+
+    def _group_names(self, user: str) -> list[str]:
+        return [ids.group_conversation(group) for group, members in self.groups.items() if user in members]
+
+    # --- what the store says ---
+
+    def _ends(self) -> tuple[dict[str, int], list[Member]]:
+        """The newest seq of each conversation, and who may read which."""
+        with self._cluster.database.reading() as tx:
+            newest = tx.rows(
+                "SELECT conversation, MAX(seq) FROM messages WHERE conversation LIKE %s OR conversation LIKE %s"
+                " GROUP BY conversation",
+                (f"p:{self._prefix}u%", f"g:{self._prefix}g%"),
+            )
+            members = tx.rows(
+                "SELECT user, chat_group, joined_seq, left_seq FROM members WHERE chat_group LIKE %s",
+                (f"{self._prefix}g%",),
+            )
+        ends = {str(conversation): int(seq) for conversation, seq in newest}
+        spans = [Member(str(user), f"g:{group}", int(first), last) for user, group, first, last in members]
+        private = (ids.parse_conversation(name) for name in ends if name.startswith("p:"))
+        spans += [Member(user, ids.private_conversation(*c.users)) for c in private if c for user in c.users]
+        return ends, spans
+
+    def _behind(self, ends: dict[str, int], members: Iterable[Member]) -> list[str]:
+        behind = []
+        for span in members:
+            newest = ends.get(span.conversation, 0) if span.to_seq is None else span.to_seq
+            for client in self.clients:
+                if client.seen.user == span.user:
+                    timeline = client.seen.timelines[span.conversation]
+                    last = timeline[-1]["seq"] if timeline else 0
+                    if last < newest:
+                        behind.append(f"{client.device} has {span.conversation}/{last} of {newest}")
+        return behind
+
+    def _history(self) -> History:
+        _, members = self._ends()
+        with self._cluster.database.reading() as tx:
+            rows = tx.rows(
+                "SELECT conversation, seq, sender, cid, type, body FROM messages"
+                " WHERE conversation LIKE %s OR conversation LIKE %s",
+                (f"p:{self._prefix}u%", f"g:{self._prefix}g%"),
+            )
+        devices = {client.device: client.seen.user for client in self.clients}
+        return History(list(self.events), [_row(*row) for row in rows], members, devices)
+
+
+def _row(conversation: Any, seq: Any, sender: Any, cid: Any, type_: Any, body: Any) -> Row:
+    hashed = body_hash(json.loads(body))
+    return Row(str(conversation), int(seq), str(sender), str(cid), hashed, is_event=type_ == "notice")

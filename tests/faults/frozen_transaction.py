@@ -1,0 +1,56 @@
+"""Stopping a worker in the middle of a transaction, for certain and not by luck.
+
+A lock on rows that its next batch must write holds the worker in its transaction, with its messages inserted; there it
+is stopped. Then the lock is given back, so that the transaction stands open with nobody to end it.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from scripts.mariadb_server import administer
+from tests.faults.cluster import FaultCluster
+
+WRITES_WITHIN_S = 1.5  # a lock wait ends after 2 s
+POLL_S = 0.02
+LOCK_WAIT, RUNNING = "LOCK WAIT", "RUNNING"
+TRANSACTIONS = """
+SELECT p.host, t.trx_state FROM information_schema.innodb_trx t
+JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id WHERE t.trx_rows_modified > 0
+"""
+
+
+def stop_in_transaction(cluster: FaultCluster, worker: str, conversation: str) -> None:
+    """SIGSTOP `worker` while it writes to `conversation`, which it owns and somebody sends to."""
+    process = cluster.process(worker)
+    with cluster.database.transaction() as tx:
+        tx.rows("SELECT user FROM cursors WHERE conversation = %s FOR UPDATE", (conversation,))
+        _await(cluster, worker, LOCK_WAIT)
+        process.pause()
+    _await(cluster, worker, RUNNING)
+
+
+def _await(cluster: FaultCluster, worker: str, state: str) -> None:
+    until = time.monotonic() + WRITES_WITHIN_S
+    while (seen := _state(cluster, worker)) != state:
+        assert time.monotonic() < until, f"{worker}'s transaction is {seen}, not {state}"
+        time.sleep(POLL_S)
+
+
+def _state(cluster: FaultCluster, worker: str) -> str | None:
+    """The state of the open transaction in which `worker` has written; None where there is none."""
+    ports = _ports(cluster.process(worker).pid)
+    for line in administer(cluster.servers.settings.var, TRANSACTIONS).splitlines():
+        host, state = line.split("\t")
+        if int(host.rpartition(":")[2]) in ports:
+            return state
+    return None
+
+
+def _ports(pid: int | None) -> set[int]:
+    """The local ports of all TCP connections of a process."""
+    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+    inodes = {link.removeprefix("socket:[").removesuffix("]") for link in links if link.startswith("socket:")}
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    return {int(row[1].rpartition(":")[2], 16) for row in rows if row[9] in inodes}

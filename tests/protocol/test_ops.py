@@ -1,0 +1,155 @@
+"""The registry of ops, their arguments, and the digest that tells a retry from other content."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol import ids
+from protocol.args import WriteArgs
+from protocol.digest import content_digest
+from protocol.errors import HTTP_STATUS, ImError
+from protocol.models import UserInfo
+from protocol.ops import OPS, Caller, Op, created_group, find_op, read_args
+
+ANN = UserInfo("ann", "web")
+SEND = {"conversation": "p:ann:bob", "cid": "c1", "type": "text", "body": {"text": "hi"}}
+FIELDS = [
+    "conversation",
+    "cid",
+    "type",
+    "body",
+    "seq",
+    "limit",
+    "after",
+    "before",
+    "cursors",
+    "group",
+    "users",
+    "ids",
+    "name",
+]
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=80)
+    | st.lists(st.text(max_size=5), max_size=3)
+    | st.dictionaries(st.text(max_size=5), st.integers())
+)
+
+
+def _refused(op: str, data: dict[str, Any]) -> ImError:
+    with pytest.raises(ImError) as refused:
+        read_args(OPS[op], data)
+    return refused.value
+
+
+@given(st.sampled_from(sorted(OPS)), st.dictionaries(st.sampled_from(FIELDS), VALUES))
+def test_arguments_or_a_refusal_that_names_the_field(op: str, data: dict[str, Any]) -> None:
+    try:
+        args = read_args(OPS[op], data)
+    except ImError as refusal:
+        assert refusal.code in HTTP_STATUS
+        assert refusal.code == "too_large" or refusal.extra["field"]
+    else:
+        assert isinstance(args, OPS[op].args)
+
+
+@pytest.mark.parametrize("op", [op for op in OPS.values() if op.writes], ids=lambda op: op.name)
+def test_every_write_takes_a_cid(op: Op) -> None:
+    assert issubclass(op.args, WriteArgs)
+    assert "cid" in op.args.__struct_fields__
+
+
+@pytest.mark.parametrize(
+    ("op", "data", "code", "field"),
+    [
+        ("message.send", {"cid": "c1"}, "bad_field", "conversation"),
+        ("message.send", {**SEND, "cid": "a b"}, "bad_field", "cid"),
+        ("message.send", {**SEND, "cid": ""}, "bad_field", "cid"),
+        ("message.send", {**SEND, "cid": "x" * 65}, "bad_field", "cid"),
+        ("message.send", {k: v for k, v in SEND.items() if k != "cid"}, "bad_field", "cid"),
+        ("message.send", {**SEND, "conversation": "p:bob:ann"}, "bad_field", "conversation"),
+        ("message.send", {**SEND, "conversation": "nowhere"}, "bad_field", "conversation"),
+        ("message.send", {**SEND, "conversation": {"$ne": 1}}, "bad_field", "conversation"),
+        ("message.send", {**SEND, "body": "hi"}, "bad_field", "body"),
+        ("message.send", {**SEND, "mentions": ["x"] * 201}, "too_large", None),
+        ("message.send", {**SEND, "reply_to": 0}, "bad_field", "reply_to"),
+        ("message.send", {**SEND, "reply_to": True}, "bad_field", "reply_to"),
+        ("message.read", {"conversation": "g:x", "seq": 2**63 - 1}, "bad_field", "seq"),
+        ("message.read", {"conversation": "g:x", "seq": -1}, "bad_field", "seq"),
+        ("message.read", {"conversation": "g:x", "seq": "1"}, "bad_field", "seq"),
+        ("message.read", {"conversation": "g:x", "seq": 1.5}, "bad_field", "seq"),
+        ("message.history", {"conversation": "g:x", "limit": 201}, "bad_field", "limit"),
+        ("message.history", {"conversation": "g:x", "limit": 0}, "bad_field", "limit"),
+        ("sync", {"cursors": []}, "bad_field", "cursors"),
+        ("sync", {"cursors": {"x": 1}}, "bad_field", "cursors"),
+        ("sync", {"cursors": {"p:a:b": -1}}, "bad_field", "cursors"),
+        ("sync", {"cursors": {f"g:{n}": 1 for n in range(401)}}, "too_large", None),
+        ("group.create", {"name": "", "members": []}, "bad_field", "name"),
+        ("group.create", {"name": "x", "members": ["u"] * 501}, "too_large", None),
+        ("group.invite", {"group": "g", "users": []}, "bad_field", "users"),
+        ("group.invite", {"group": "g", "users": ["a b"]}, "bad_field", "users"),
+        ("account.register", {"username": "ann", "password": "short"}, "bad_field", "password"),
+        ("account.register", {"username": "a n", "password": "longenough"}, "bad_field", "username"),
+    ],
+)
+def test_what_is_wrong_is_named(op: str, data: dict[str, Any], code: str, field: str | None) -> None:
+    refusal = _refused(op, data)
+    assert (refusal.code, refusal.extra.get("field")) == (code, field)
+
+
+def test_unknown_fields_are_ignored() -> None:
+    assert read_args(OPS["message.send"], {**SEND, "sender": "bob"}) == read_args(OPS["message.send"], SEND)
+
+
+def test_clients_find_their_ops_only() -> None:
+    assert find_op("sync", Caller.CLIENT).name == "sync"
+    for name, callers in [
+        ("session.open", (Caller.CLIENT, Caller.ANYONE)),
+        ("sync", (Caller.ANYONE,)),
+        ("no.op", tuple(Caller)),
+    ]:
+        with pytest.raises(ImError) as refused:
+            find_op(name, *callers)
+        assert refused.value.code == "unknown_op"
+
+
+def test_a_command_belongs_to_the_conversation_that_it_changes() -> None:
+    def key(op: str, data: dict[str, Any]) -> str:
+        found = OPS[op].key
+        assert found is not None
+        return found(ANN, read_args(OPS[op], data))
+
+    assert key("message.send", SEND) == "p:ann:bob"
+    assert key("group.leave", {"group": "team"}) == "g:team"
+    made = created_group(ANN, "c1")
+    assert key("group.create", {"name": "x", "members": [], "cid": "c1"}) == ids.group_conversation(made)
+    assert made == created_group(UserInfo("ann", "app"), "c1") != created_group(UserInfo("bob"), "c1")
+
+
+def test_the_digest_is_of_the_content() -> None:
+    send = OPS["message.send"]
+
+    def digest(op: Op = send, **changes: Any) -> bytes:
+        return content_digest(op.name, read_args(op, {**SEND, **changes}))
+
+    first = digest()
+    assert len(first) == 16
+    assert first == digest(unknown="field") == digest(mentions=None)
+    others = [
+        digest(body={"text": "ho"}),
+        digest(conversation="p:ann:cat"),
+        digest(reply_to=1),
+        digest(type="markdown"),
+    ]
+    assert len({first, *others}) == 5
+    invite, remove = ({"group": "g", "users": ["u"], "cid": "c"} for _ in range(2))
+    assert content_digest("group.invite", read_args(OPS["group.invite"], invite)) != content_digest(
+        "group.remove", read_args(OPS["group.remove"], remove)
+    )
