@@ -15,6 +15,7 @@ import structlog
 
 from bus import queues
 from bus.memory import MemoryBus
+from conf.garbage import tune_garbage_collector
 from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
 from gateway.__main__ import stop_on_signals
@@ -46,6 +47,7 @@ async def _serve(settings: Settings, port: int) -> None:
     workers = _workers(settings, bus, router, stopping)
     threads = [threading.Thread(target=worker.run, name=f"worker-{n}") for n, worker in enumerate(workers)]
     gateway = Gateway(settings, "g1", port, bus.gateway_end(), router.registrar())
+    tune_garbage_collector()
     for thread in threads:
         thread.start()
     try:

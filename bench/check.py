@@ -6,12 +6,13 @@ Law: a figure whose run broke it is no figure (the caller fails).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 Pushes = Sequence[tuple[int, int]]
 
 
 def direction_violations(acked: Mapping[int, int], pushed: Pushes) -> list[str]:
-    """From one sender to one receiver: `acked` {number: seq} there, `pushed` (number, seq) here, in order of arrival."""
+    """From one sender to one receiver: `acked` {number: seq} there, `pushed` (number, seq) here, as they arrived."""
     found = []
     received = dict(pushed)
     lost = acked.keys() - received.keys()
@@ -19,7 +20,7 @@ def direction_violations(acked: Mapping[int, int], pushed: Pushes) -> list[str]:
         found.append(f"{len(lost)} acknowledged and not delivered")
     if len(received) != len(pushed):
         found.append(f"{len(pushed) - len(received)} delivered more than once")
-    if any(here[1] >= there[1] or here[0] >= there[0] for here, there in zip(pushed, pushed[1:], strict=False)):
+    if any(here[1] >= there[1] or here[0] >= there[0] for here, there in pairwise(pushed)):
         found.append("delivered out of order")
     if any(received.get(number, seq) != seq for number, seq in acked.items()):
         found.append("acknowledged and delivered under different seqs")

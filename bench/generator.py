@@ -1,6 +1,6 @@
 """The load generator: a process of its own that reads one job from standard input (bench/loads/marks.py).
 
-    python -m bench.generator
+python -m bench.generator
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 import gc
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -25,7 +25,7 @@ from bench.loads.steady import SteadyJob
 
 Job = CrowdJob | EchoJob | GroupJob | PairsJob | SteadyJob
 
-LOADS: dict[type, Callable[[Any, Marks], Awaitable[dict[str, Any]]]] = {
+LOADS: dict[type, Callable[[Any, Marks], Coroutine[Any, Any, dict[str, Any]]]] = {
     CrowdJob: crowd.run,
     EchoJob: echo.run,
     GroupJob: group.run,
@@ -39,6 +39,7 @@ def main() -> int:
     marks = Marks()
     # A run is short and makes no cycles worth a collection, which would only show up as latency.
     gc.disable()
+    result: dict[str, Any] = {}
     try:
         result = asyncio.run(LOADS[type(job)](job, marks))
     except* (NotOpened, OSError, TimeoutError) as errors:

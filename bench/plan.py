@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plan:
-    """`rounds` of each interleaved measurement; windows in s; sizes of crowds."""
+    """How often echo and road take turns, and how often all else is measured; windows in s; sizes of crowds."""
 
     name: str
+    road_rounds: int
     rounds: int
     warm_up_s: float
     window_s: float
@@ -26,5 +27,5 @@ class Plan:
     logins_at_once: int = 96
 
 
-FULL = Plan("full", 5, 3.0, 8.0, 1.0, 4.0, idle=5000, group=2000, logins=2000)
-QUICK = Plan("quick", 1, 1.5, 3.0, 0.5, 1.5, idle=1000, group=1000, logins=600)
+FULL = Plan("full", 5, 3, 3.0, 8.0, 1.0, 4.0, idle=5000, group=2000, logins=2000)
+QUICK = Plan("quick", 2, 1, 1.0, 2.0, 0.5, 1.2, idle=2000, group=1000, logins=600)

@@ -76,10 +76,14 @@ class PrivateCluster:
     def url(self, gateway: int = 1) -> str:
         return f"ws://127.0.0.1:{self.settings.cluster.first_gateway_port + gateway - 1}/ws"
 
+    def connections(self, gateway: int = 1) -> int:
+        """How many WebSockets the gateway itself says that it holds."""
+        return int(self._metric(gateway, 'hongyan_connections{door="ws"}'))
+
     def await_closed(self, gateway: int = 1) -> None:
         """Return when the gateway holds no connection any more, so that runs do not disturb each other."""
         until = time.monotonic() + CLOSED_S
-        while self._metric(gateway, 'hongyan_connections{door="ws"}') > 0:
+        while self.connections(gateway) > 0:
             if time.monotonic() > until:
                 raise ProcessFailed(f"gateway g{gateway} still holds connections {CLOSED_S:.0f} s after a run")
             time.sleep(0.1)

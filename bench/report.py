@@ -8,6 +8,7 @@ import platform
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psutil
@@ -16,6 +17,8 @@ from bench.figures.figure import Figure
 from bench.plan import Plan
 from scripts.templates import ROOT
 
+DISTURBED_CORES = 0.2
+
 
 def table(figures: list[Figure]) -> str:
     """One line a figure."""
@@ -23,9 +26,19 @@ def table(figures: list[Figure]) -> str:
     for figure in figures:
         verdict = "goal met" if figure.meets_goal else "must met" if figure.meets_must else "MISSED"
         marks = " ".join(f"{_number(mark):>9}" for mark in (figure.must, figure.goal))
-        rows.append(f"{figure.name:<9} {marks} {_number(figure.value):>10}  {verdict:<9} {figure.title} [{figure.unit}]")
+        value = _number(figure.value)
+        rows.append(f"{figure.name:<9} {marks} {value:>10}  {verdict:<9} {figure.title} [{figure.unit}]")
         rows += [f"{'':<11}{name} {_shown(value)}" for name, value in figure.detail.items()]
     return "\n".join(rows)
+
+
+def disturbance(raw: list[dict[str, Any]]) -> str:
+    """How much other programs had of this machine meanwhile; whoever reads the table must know."""
+    others = [one["cores"]["others"] for one in raw if "cores" in one]
+    if not others:
+        return "nothing was measured"
+    told = f"other programs used {median(others):.2f} of {os.cpu_count()} cores meanwhile, at most {max(others):.2f}"
+    return told + (": the rates are those of a shared machine" if max(others) > DISTURBED_CORES else "")
 
 
 def write(directory: Path, stamp: str, plan: Plan, figures: list[Figure], raw: list[dict[str, Any]]) -> Path:

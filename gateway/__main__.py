@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bus.rabbit_gateway import RabbitGatewayBus
 from bus.rabbit_topology import RabbitAddress
+from conf.garbage import tune_garbage_collector
 from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
 from gateway.app import Gateway
@@ -54,6 +55,7 @@ def stop_on_signals() -> asyncio.Event:
 async def _serve(settings: Settings, name: str, port: int) -> None:
     stopping = stop_on_signals()
     gateway = _gateway(settings, name, port)
+    tune_garbage_collector()
     starting = asyncio.create_task(gateway.start())
     asked = asyncio.create_task(stopping.wait())
     await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)

@@ -17,7 +17,7 @@ from gateway.closing import Closer
 from gateway.commands import CommandMaker
 from gateway.connection import Connection, Wire
 from gateway.hub import Hub
-from gateway.metrics import CONNECTIONS, FRAMES_IN
+from gateway.metrics import CONNECTIONS
 from gateway.opening import Opener
 from gateway.session import End, Forward, Login, Reply, State
 from gateway.uplink import Uplink
@@ -82,7 +82,6 @@ class Attendant:
 
     def received(self, connection: Connection, text: str) -> None:
         """A frame's text came in."""
-        FRAMES_IN.inc()
         now = connection.heard_at = time.monotonic()
         for effect in connection.session.receive(text, now):
             if type(effect) is Forward:

@@ -73,6 +73,7 @@ class SocketWire(asyncio.BufferedProtocol, ABC):
         if transport is None or self.is_ending:
             return
         transport.write(farewell)
+        transport.write_eof()  # a peer whose goodbye we no longer read need not wait for the cut
         self.is_ending = True
         asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, transport.abort)
 

@@ -17,8 +17,9 @@ from tornado.websocket import WebSocketHandler
 
 from gateway.attendant import Attendant
 from gateway.connection import Connection
+from gateway.metrics import FRAMES_IN
 from gateway.socket_wire import READ_BYTES, SocketWire
-from gateway.ws_frames import Closing, Failed, FrameDecoder, Message, Ping, close_frame, pong_frame, text_frame
+from gateway.ws_frames import Closing, Failed, FrameDecoder, Ping, close_frame, pong_frame, text_frame
 from protocol.errors import Close
 from protocol.frames import MAX_CLIENT_FRAME_BYTES
 
@@ -50,9 +51,11 @@ class WebSocketWire(SocketWire):
         connection = self._connection
         if connection is None:
             return
-        for event in self._decoder.feed(data):
-            if type(event) is Message:
-                self._attendant.received(connection, event.text)
+        events = self._decoder.feed(data)
+        FRAMES_IN.inc(len(events))
+        for event in events:
+            if type(event) is str:
+                self._attendant.received(connection, event)
             elif type(event) is Closing:
                 self._follow(event.code)
             elif type(event) is Failed:

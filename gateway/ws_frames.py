@@ -24,12 +24,6 @@ MAX_FRAGMENTS = 64
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 
 
-class Message(NamedTuple):
-    """A whole text message."""
-
-    text: str
-
-
 class Ping(NamedTuple):
     payload: bytes
 
@@ -50,7 +44,8 @@ class Failed(NamedTuple):
     code: Close
 
 
-Event = Message | Ping | Pong | Closing | Failed
+# A whole text message is simply its text.
+Event = str | Ping | Pong | Closing | Failed
 LAST = (Closing, Failed)
 
 
@@ -175,7 +170,7 @@ class FrameDecoder:
 
 def _message(payload: bytes) -> Event:
     try:
-        return Message(payload.decode())
+        return payload.decode()
     except UnicodeDecodeError:
         return Failed(Close.NOT_UTF8)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from bus import queues
+from conf.garbage import tune_garbage_collector
 from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
 from logic import app
@@ -90,6 +91,7 @@ def main() -> int:
     worker = _worker(settings, arguments.kind, arguments.name, stopping)
     stop_health = serve_health("127.0.0.1", arguments.metrics_port, arguments.name, lambda: worker.is_ready)
     log.info("worker_started", kind=arguments.kind, metrics_port=arguments.metrics_port)
+    tune_garbage_collector()
     worker.run()
     stop_health()
     log.info("worker_stopped")

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter as Tally
+
 from prometheus_client import Counter, Gauge, Histogram
+
+from logic.outcome import Outcome
+from protocol.models import ReceiveInfo
 
 COMMANDS = Counter("hongyan_commands", "Commands carried out, by op and outcome code", ["op", "code"])
 BATCHES = Histogram("hongyan_batch_commands", "Commands in a batch", buckets=(1, 3, 10, 30, 100, 300, 1000))
 PARTITIONS = Gauge("hongyan_partition_held", "1 where commands come to this worker from the partition", ["partition"])
+
+
+def count_commands(decided: list[tuple[ReceiveInfo, Outcome]]) -> None:
+    """Count a batch: one step a label, not one a command."""
+    for (op, code), number in Tally((command.op, outcome.code) for command, outcome in decided).items():
+        COMMANDS.labels(op, code).inc(number)

@@ -19,7 +19,7 @@ from logic.caches import Caches
 from logic.fanout import FanOut
 from logic.handover import Handover
 from logic.inbox import Inbox, Parcel
-from logic.metrics import BATCHES, COMMANDS
+from logic.metrics import BATCHES, count_commands
 from logic.outcome import Outcome
 from logic.work import Work
 from protocol import codec
@@ -160,8 +160,8 @@ class OrderedWorker:
         refused = [pair for parcel in batch for pair in parcel.refused]
         decided = [(work.command, r) for work, r in zip(works, results, strict=True) if isinstance(r, Outcome)]
         self._fan_out.send(refused + decided)
+        count_commands(decided)
         for command, outcome in decided:
-            COMMANDS.labels(command.op, outcome.code).inc()
             if isinstance(outcome, Poisoned):
                 self._bus.dead_letter(codec.write_struct(command), "it failed alone")
         unknown = {work.command.name for work, r in zip(works, results, strict=True) if isinstance(r, Held)}

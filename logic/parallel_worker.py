@@ -19,7 +19,7 @@ from logic import redelivery
 from logic.fanout import FanOut
 from logic.handlers import accounts, conversations, group_reads, history, reads, sessions, sync, users
 from logic.inbox import Inbox, Parcel
-from logic.metrics import COMMANDS
+from logic.metrics import count_commands
 from logic.outcome import Outcome
 from logic.services import Services
 from logic.work import Work
@@ -246,18 +246,19 @@ class ParallelWorker:
             finished.append(self._finished.get())
         # What a former connection delivered is no longer ours to answer.
         done = [item for item in finished if item.pending in self._under_way]
-        self._fan_out.send([(w.command, o) for item in done for w, o in zip(item.works, item.outcomes, strict=True)])
+        decided = [(w.command, o) for item in done for w, o in zip(item.works, item.outcomes, strict=True)]
+        self._fan_out.send(decided)
+        count_commands(decided)
         for item in done:
-            self._count(item)
+            if item.is_poisoned:
+                self._bury(item)
             item.pending.remaining -= len(item.works)
             if item.pending.remaining == 0:
                 self._finish(item.pending)
 
-    def _count(self, item: Finished) -> None:
-        for work, outcome in zip(item.works, item.outcomes, strict=True):
-            COMMANDS.labels(work.op.name, outcome.code).inc()
-            if item.is_poisoned:
-                self._bus.dead_letter(codec.write_struct(work.command), "delivered three times")
+    def _bury(self, item: Finished) -> None:
+        for work in item.works:
+            self._bus.dead_letter(codec.write_struct(work.command), "delivered three times")
 
     def _finish(self, pending: Pending) -> None:
         self._under_way.discard(pending)

@@ -141,13 +141,13 @@ class LeaveGroup(WriteArgs):
 
 
 class ListGroups(Args):
-    after: Annotated[str, Meta(max_length=64)] | None = None
+    after: Ident | None = None
     limit: Limit = 200
 
 
 class ListMembers(Args):
     group: Ident
-    after: Annotated[str, Meta(max_length=64)] | None = None
+    after: Ident | None = None
     limit: Limit = 200
 
 

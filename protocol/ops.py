@@ -92,6 +92,9 @@ def find_op(name: str, *callers: Caller) -> Op:
     return op
 
 
+CONVERSATIONS = "p:{a}:{b} with the users in ascending order, g:{group} or s:{user}"
+
+
 def _refusal(error: msgspec.ValidationError) -> ImError:
     """msgspec says "Expected `str`, got `int` - at `$.body.text`" or "... missing required field `cid`"."""
     text = str(error)
@@ -116,5 +119,7 @@ def read_args(op: Op, data: dict[str, Any]) -> Any:
         raise _refusal(error) from None
     conversation = getattr(value, "conversation", None)
     if conversation is not None and ids.parse_conversation(conversation) is None:
-        raise bad_field("conversation", "p:{a}:{b} with the users in ascending order, g:{group} or s:{user}")
+        raise bad_field("conversation", CONVERSATIONS)
+    if isinstance(value, args.Sync) and not all(map(ids.parse_conversation, value.cursors)):
+        raise bad_field("cursors", f"by conversation: {CONVERSATIONS}")
     return value

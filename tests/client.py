@@ -167,6 +167,7 @@ class Socket:
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
         self._ids = itertools.count(1)
+        self._answers: dict[str, Frame] = {}
         self.others: list[Frame] = []
 
     @classmethod
@@ -207,10 +208,14 @@ class Socket:
             return str(await self._socket.recv())
 
     async def answer(self, frame_id: str) -> Frame:
-        """The frame that answers `frame_id`; others are kept in `others`."""
-        while (frame := await self.read()).get("id") != frame_id:
-            self.others.append(frame)
-        return frame
+        """The frame that answers `frame_id`, whatever comes before it; pushes are kept in `others`."""
+        while frame_id not in self._answers:
+            frame = await self.read()
+            if "id" in frame:
+                self._answers[frame["id"]] = frame
+            else:
+                self.others.append(frame)
+        return self._answers.pop(frame_id)
 
     async def ask(self, op: str, data: Any = None) -> Frame:
         """A request and its answer."""

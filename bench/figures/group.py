@@ -10,14 +10,13 @@ from bench.loads.group import GroupJob
 from bench.run import Run, new_tag
 
 TITLE = "deliveries to a group online on one gateway / a loop of write_message"
-ROUNDS = 3
 
 
 def measure(run: Run) -> Figure:
     """One sender, a few messages in flight."""
     group, tokens = run.group(run.plan.group)
     rooms, groups = [], []
-    for _ in range(min(run.plan.rounds, ROUNDS)):
+    for _ in range(run.plan.rounds):
         rooms.append(_room(run, tokens))
         groups.append(float(run.measure("group", _job(run, run.cluster.url(), group, tokens))["rate"]))
         run.cluster.await_closed()

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench import usage
 from bench.figures.figure import Figure
-from bench.load_process import LoadProcess
+from bench.load_process import LoadFailed, LoadProcess
 from bench.loads.crowd import CrowdJob
 from bench.run import Run
 
@@ -30,12 +30,15 @@ def measure(run: Run) -> Figure:
         load.await_mark("end")
         time.sleep(SETTLE_S)
         after = usage.resident_bytes(gateway)
+        held = run.cluster.connections()
         busy = _idle_cores(gateway)
         load.go()
         result = load.result()
     run.cluster.await_closed()
+    if held != run.plan.idle:
+        raise LoadFailed(f"the gateway held {held} connections of {run.plan.idle}")
     kib = (after - before) / 1024 / run.plan.idle
-    found: dict[str, Any] = {"connections": run.plan.idle, "kib_each": kib, "gateway_cores_while_idle": busy}
+    found: dict[str, Any] = {"connections": held, "kib_each": kib, "gateway_cores_while_idle": busy}
     run.record("idle", {**result, **found})
     detail = {**found, "logins_per_s": result["rate"], "gateway_mib": after / 2**20}
     return Figure("idle", TITLE, "KiB", 24, 16, kib, low_is_good=True, detail=detail)

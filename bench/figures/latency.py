@@ -17,7 +17,7 @@ def measure(run: Run) -> Figure:
     """The p99 of the median run. A run in which the generator itself was late by 20 ms (p99) is marked."""
     rate = median(run.road_rates()) / SHARE
     found = []
-    for _ in range(min(run.plan.rounds, 3)):
+    for _ in range(run.plan.rounds):
         found.append(run.measure("steady", SteadyJob(run.pairs_job(1, run.plan.window_s), rate)))
         run.cluster.await_closed()
     detail = {

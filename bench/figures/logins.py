@@ -9,14 +9,13 @@ from bench.loads.crowd import CrowdJob
 from bench.run import Run
 
 TITLE = "WebSocket logins by token through one gateway"
-ROUNDS = 3
 
 
 def measure(run: Run) -> Figure:
     """From the TCP connection to the login's reply, so many at a time."""
     tokens = [token for _, token in run.users(run.plan.logins)]
     found = []
-    for _ in range(min(run.plan.rounds, ROUNDS)):
+    for _ in range(run.plan.rounds):
         found.append(run.measure("logins", CrowdJob(run.cluster.url(), tokens, run.plan.logins_at_once)))
         run.cluster.await_closed()
     detail = {

@@ -15,12 +15,14 @@ def measure(run: Run) -> Figure:
 
     One gateway, one ordered worker, one parallel; 1,000 in flight over 100 connections."""
     echoes, roads = [], []
-    for _ in range(run.plan.rounds):
+    for _ in range(run.plan.road_rounds):
         echoes.append(run.echo())
         roads.append(run.road())
     ratios = [road / echo for road, echo in zip(roads, echoes, strict=True)]
     cpu = [raw["cpu_us"] for raw in run.raw if raw["name"] in ("echo", "road")]
-    tornado, gateway, worker = (median(one[who] for one in cpu if who in one) for who in ("tornado", "g1", "w1"))
+    tornado, gateway, worker = (
+        round(median(one[who] for one in cpu if who in one), 1) for who in ("tornado", "g1", "w1")
+    )
     latency = [raw["latency_ms"] for raw in run.raw if raw["name"] == "road"]
     detail = {
         "road_per_s": median(roads),

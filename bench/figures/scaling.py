@@ -10,7 +10,6 @@ from bench.load_process import LoadFailed
 from bench.run import Run
 
 TITLE = "two gateways and two workers / one of each"
-ROUNDS = 3
 SHARED_S = 40.0
 
 
@@ -18,7 +17,7 @@ def measure(run: Run) -> Figure:
     """Interleaved with one of each in a full run; a quick one compares with what was measured before."""
     is_full = run.plan.rounds > 1
     ones, twos = [] if is_full else run.road_rates(), []
-    for _ in range(ROUNDS if is_full else 1):
+    for _ in range(run.plan.rounds):
         if is_full:
             run.cluster.resize(1, 1)
             ones.append(run.road("one"))

@@ -1,7 +1,7 @@
 """How the generator talks to the bench: one JSON object a line.
 
-    generator -> bench   {"mark":"begin"}  {"mark":"end"}  ...  {"result":{...}} or {"failed":"..."}
-    bench -> generator   the job, then `go` where the load waits for one
+generator -> bench   {"mark":"begin"}  {"mark":"end"}  ...  {"result":{...}} or {"failed":"..."}
+bench -> generator   the job, then `go` where the load waits for one
 """
 
 from __future__ import annotations

@@ -54,7 +54,6 @@ class Sweep:
                 self._epoll.unregister(descriptor)
             self._rest[descriptor] = self._walk(descriptor, self._rest[descriptor] + came)
 
-
     def _walk(self, descriptor: int, data: bytes) -> bytes:
         """Count the whole frames; what is left over."""
         at, end = 0, len(data)

@@ -1,11 +1,13 @@
-"""The people of one fault test: users with clients on both gateways, in pairs and groups, under load; and the verdict."""
+"""The people of one fault test: users with clients on both gateways, in pairs and groups, under load; the verdict."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from protocol import ids
@@ -67,9 +69,41 @@ class Fleet:
         """Where the client connects first."""
         return "g1" if self.clients.index(client) % 2 == 0 else "g2"
 
+    def member_of(self, conversation: str) -> Client:
+        """A client of somebody who may write to the conversation."""
+        return next(c for c in self.clients if conversation in self._where(c.seen.user))
+
+    def pair_across(self, one: str, other: str) -> tuple[Client, Client]:
+        """Two who write to each other privately, the first on one gateway, the second on the other."""
+        first = next(c for c in self.clients[WITH_TWO_DEVICES:] if self.gateway_of(c) == one)
+        number = self.users.index(first.seen.user)
+        second = self.of(self.users[number + 1])
+        assert self.gateway_of(second) == other
+        return first, second
+
+    def whereabouts(self, address: dict[str, str]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+        """At which addresses each user and each group must be registered, as long as nobody had to reconnect."""
+        users: defaultdict[str, set[str]] = defaultdict(set)
+        for client in self.clients:
+            assert client.seen.logins == 1
+            users[client.seen.user].add(address[self.gateway_of(client)])
+        groups = {group: set.union(*(users[user] for user in members)) for group, members in self.groups.items()}
+        return dict(users), groups
+
+    def silence(self, user: str) -> None:
+        """This user writes nothing more."""
+        self.load.silence(user)
+
     def conversations(self) -> list[str]:
         """Every conversation in which the load writes."""
-        return sorted({name for user in self.users for name in self._private(user) + self._group_names(user)})
+        return sorted({name for user in self.users for name in self._where(user)})
+
+    async def in_step_again(self, clients: Sequence[Client], since: float, within_s: float) -> float:
+        """Until each of these has logged in once more and synced; how long after `since`."""
+        for client in clients:
+            await client.until(partial(_has_come_back, client), within_s)
+            await client.in_step(within_s)
+        return time.monotonic() - since
 
     async def recovered(self, what: str, since: float, limit_s: float) -> None:
         """Every partition acknowledges what was sent after `since`, within `limit_s`."""
@@ -110,6 +144,9 @@ class Fleet:
         number = self.users.index(user)
         peers = {self.users[(number + step) % USERS] for step in (1, -1, USERS // 2)}
         return sorted(ids.private_conversation(user, peer) for peer in peers)
+
+    def _where(self, user: str) -> list[str]:
+        return self._private(user) + self._group_names(user)
 
     def _group_names(self, user: str) -> list[str]:
         return [ids.group_conversation(group) for group, members in self.groups.items() if user in members]
@@ -156,6 +193,10 @@ class Fleet:
             )
         devices = {client.device: client.seen.user for client in self.clients}
         return History(list(self.events), [_row(*row) for row in rows], members, devices)
+
+
+def _has_come_back(client: Client) -> bool:
+    return client.seen.logins > 1
 
 
 def _row(conversation: Any, seq: Any, sender: Any, cid: Any, type_: Any, body: Any) -> Row:

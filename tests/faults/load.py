@@ -35,6 +35,12 @@ class Message:
     def is_over(self) -> bool:
         return self.acked_at is not None or self.refusal is not None
 
+    def ended(self, outcome: asyncio.Future[dict[str, Any]]) -> None:
+        """Its final answer is there."""
+        self.refusal = outcome.exception()
+        if self.refusal is None:
+            self.acked_at = time.monotonic()
+
 
 class Load:
     """`conversations` names for each client where it may write: (private ones, groups)."""
@@ -62,9 +68,16 @@ class Load:
                 self._task.result()
             self._task = None
 
-    def silence(self, client: Client) -> None:
-        """This client writes nothing more."""
-        self._silent.add(client.device)
+    def silence(self, user: str) -> None:
+        """This user writes nothing more."""
+        self._silent.add(user)
+
+    def follow(self, conversation: str, outcome: asyncio.Future[dict[str, Any]]) -> asyncio.Future[dict[str, Any]]:
+        """Count a message that is not of the load with it: nothing is quiet before it has its answer."""
+        message = Message(conversation, time.monotonic())
+        self.messages.append(message)
+        outcome.add_done_callback(message.ended)
+        return outcome
 
     async def _run(self) -> None:
         began = time.monotonic()
@@ -83,20 +96,12 @@ class Load:
         to_group = groups and self._random.random() < GROUP_PART
         conversation = self._random.choice(groups if to_group else private)
         line = (client.device, conversation)
-        if client.device in self._silent or self._waiting[line] >= WAITING_IN_CONVERSATION:
+        if client.seen.user in self._silent or self._waiting[line] >= WAITING_IN_CONVERSATION:
             return
-        message = Message(conversation, time.monotonic())
         self._waiting[line] += 1
-        self.messages.append(message)
         outcome = client.send(conversation, {"text": f"message {len(self.messages)}"})
-        outcome.add_done_callback(lambda done: self._ended(message, line, done))
-
-    def _ended(self, message: Message, line: tuple[str, str], done: asyncio.Future[dict[str, Any]]) -> None:
-        self._waiting[line] -= 1
-        if done.cancelled() or (error := done.exception()) is None:
-            message.acked_at = time.monotonic()
-        else:
-            message.refusal = error
+        outcome.add_done_callback(lambda _: self._waiting.subtract([line]))
+        self.follow(conversation, outcome)
 
     async def answered(self, within_s: float) -> float:
         """Until every message has its final answer; the seconds that it took."""

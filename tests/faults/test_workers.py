@@ -28,9 +28,7 @@ async def test_an_ordered_worker_is_killed(cluster: FaultCluster, fleet: Fleet) 
     await fleet.verdict("kill -9 of w1")
 
 
-async def test_an_ordered_worker_is_stopped_in_the_middle_of_a_transaction(
-    cluster: FaultCluster, fleet: Fleet
-) -> None:
+async def test_an_ordered_worker_is_stopped_in_the_middle_of_a_transaction(cluster: FaultCluster, fleet: Fleet) -> None:
     """SIGSTOP while its INSERTs are made and not committed; SIGCONT when another has long taken over."""
     mine = cluster.share("w1", "w2")
     await held(cluster, "w1", mine)

@@ -15,7 +15,6 @@ from gateway.ws_frames import (
     Event,
     Failed,
     FrameDecoder,
-    Message,
     Ping,
     Pong,
     close_frame,
@@ -54,14 +53,14 @@ def conversations(draw: st.DrawFn) -> tuple[bytes, list[Event]]:
         if kind == "text":
             text = draw(texts)
             data += frame(1, text.encode())
-            events.append(Message(text))
+            events.append(text)
         elif kind == "fragments":
             text = draw(texts)
             raw = text.encode()
             cut = draw(st.integers(0, len(raw)))
             payload = draw(control)
             data += frame(1, raw[:cut], final=False) + frame(9, payload) + frame(0, raw[cut:])
-            events += [Ping(payload), Message(text)]
+            events += [Ping(payload), text]
         else:
             payload = draw(control)
             data += frame(9 if kind == "ping" else 10, payload)

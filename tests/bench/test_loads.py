@@ -1,0 +1,59 @@
+"""The generator as a process against real bare Tornado: what it counts is what went over the wire."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from bench import usage
+from bench.echo_process import echo_server
+from bench.load_process import LoadFailed, LoadProcess
+from bench.loads.crowd import CrowdJob
+from bench.loads.echo import EchoJob
+from bench.loads.group import GroupJob
+from bench.loads.latency import percentiles_ms
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        free = int(listener.getsockname()[1])
+    with echo_server(free):
+        yield free
+
+
+def test_echoes_are_counted_in_the_window(port: int) -> None:
+    with LoadProcess(EchoJob(f"ws://127.0.0.1:{port}/echo", 5, 4, 150, 0.2, 0.5)) as load:
+        load.await_mark("begin")
+        begun = usage.look({"generator": load.pid})
+        load.await_mark("end")
+        cores = usage.shares(begun, usage.look({"generator": load.pid}))
+        result = load.result()
+    assert result["rate"] > 100
+    assert 0 < result["generator_cores"] < 1.5
+    assert cores["generator"] > 0
+
+
+def test_a_room_brings_every_message_to_everyone_once(port: int) -> None:
+    job = GroupJob(f"ws://127.0.0.1:{port}/room", "", ["no token"] * 21, "", 2, 0.2, 0.5)
+    with LoadProcess(job) as load:
+        load.await_mark("begin")
+        load.await_mark("end")
+        result = load.result()
+    assert result["violations"] == {}
+    assert result["rate"] == pytest.approx(20 * result["messages_per_s"], rel=0.2)
+
+
+def test_a_door_that_is_shut_fails_the_load_in_words() -> None:
+    with LoadProcess(CrowdJob("ws://127.0.0.1:1/ws", ["token"], 1)) as load:
+        load.await_mark("begin")
+        with pytest.raises(LoadFailed, match=r"refused|Connect"):
+            load.await_mark("end")
+
+
+def test_percentiles_are_of_what_was_measured() -> None:
+    found = percentiles_ms([n / 1000 for n in range(1, 1001)])
+    assert (found["p50"], found["p99"], found["max"]) == (501.0, 990.0, 1000.0)
+    assert percentiles_ms([])["max"] == 0

@@ -1,0 +1,196 @@
+"""Accounts, tokens, and sessions that end: everywhere, within 2 s (protocol.md section 5)."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Any
+
+import pytest
+
+from tests.client import Socket
+from tests.deployments import Deployment
+from tests.e2e.conftest import NewSocket, NewUser
+from tests.http_calls import Answer, api
+
+PASSWORD = "correct horse battery"
+ENDS_WITHIN_S = 2.0
+
+_names = itertools.count(1)
+
+
+@pytest.fixture
+def port(deployment: Deployment) -> int:
+    return deployment.ports[0]
+
+
+@pytest.fixture
+async def account(port: int) -> dict[str, Any]:
+    """A registered account: username, and what register replied."""
+    username = f"姓名-{next(_names)}"
+    made = await api(port, "account.register", {"username": username, "password": PASSWORD, "name": "Ann"})
+    return {"username": username, **made.data}
+
+
+async def log_in(port: int, account: dict[str, Any], password: str = PASSWORD, **more: Any) -> Answer:
+    return await api(port, "account.login", {"username": account["username"], "password": password, **more})
+
+
+async def stands(port: int, token: str) -> bool:
+    answer = await api(port, "conversation.list", {}, token)
+    assert answer.status == 200 or answer.code == "unauthenticated", answer.body
+    return answer.status == 200
+
+
+async def test_register_and_log_in(port: int, account: dict[str, Any], deployment: Deployment) -> None:
+    assert account["user"]["name"] == "Ann"
+    assert account["expires"] > time.time() * 1000
+    again = (await log_in(port, account, terminal="app", device="d1")).data
+    assert again["user"] == account["user"]
+    assert again["token"] != account["token"]
+    for token in (account["token"], again["token"]):
+        async with await Socket.open(deployment.gateway_urls[1]) as socket:
+            assert (await socket.login(token))["data"]["user"]["id"] == account["user"]["id"]
+
+
+async def test_register_over_a_connection_that_is_logged_in(
+    new_user: NewUser, new_socket: NewSocket, port: int
+) -> None:
+    socket = await new_socket(new_user("alice"))
+    made = await socket.ask("account.register", {"username": f"bot-{next(_names)}", "password": PASSWORD})
+    assert await stands(port, made["data"]["token"])
+
+
+async def test_a_name_that_is_taken_and_names_that_cannot_be(port: int, account: dict[str, Any]) -> None:
+    taken = await api(port, "account.register", {"username": account["username"], "password": "another password"})
+    assert (taken.status, taken.code) == (409, "conflict")
+    for username in ("_system", "", "with space", "x" * 65, "tab\there", 7):
+        refused = await api(port, "account.register", {"username": username, "password": PASSWORD})
+        assert (refused.status, refused.code) == (400, "bad_field"), username
+    for password in ("short", "x" * 129, None, 7, {"$ne": ""}):
+        data = {"username": f"new-{next(_names)}", "password": password}
+        assert (await api(port, "account.register", data)).code == "bad_field", password
+
+
+async def test_register_retried_is_the_same_account(port: int) -> None:
+    data = {"username": f"retry-{next(_names)}", "password": PASSWORD, "cid": "r1"}
+    first, again = await api(port, "account.register", data), await api(port, "account.register", data)
+    assert again.data["user"] == first.data["user"]
+    assert await stands(port, again.data["token"])
+    assert (await api(port, "account.register", {**data, "cid": "r2"})).code == "conflict"
+    assert (await api(port, "account.register", {**data, "password": "another password"})).code == "conflict"
+
+
+async def test_a_wrong_password_and_a_wrong_name_look_the_same(port: int, account: dict[str, Any]) -> None:
+    wrong = await log_in(port, account, "wrong password")
+    nobody = await api(port, "account.login", {"username": "nobody-at-all", "password": "wrong password"})
+    assert wrong.status == 401
+    assert (wrong.status, wrong.body) == (nobody.status, nobody.body)
+
+
+async def test_refresh_rotates_and_a_retry_with_the_same_cid_works(port: int, account: dict[str, Any]) -> None:
+    first = {"refresh": account["refresh"], "cid": "f1"}
+    rotated = (await api(port, "token.refresh", first)).data
+    assert rotated["refresh"] != account["refresh"]
+    assert await stands(port, rotated["token"])
+    retried = (await api(port, "token.refresh", first)).data
+    assert await stands(port, retried["token"])
+    for data in ({"refresh": account["refresh"]}, {"refresh": account["refresh"], "cid": "f2"}, {"refresh": "rubbish"}):
+        refused = await api(port, "token.refresh", data)
+        assert (refused.status, refused.code) == (401, "unauthenticated"), data
+    further = await api(port, "token.refresh", {"refresh": retried["refresh"]})
+    assert further.status == 200
+    assert (await api(port, "token.refresh", first)).code == "unauthenticated"
+
+
+async def ends(socket: Socket) -> None:
+    """The connection is told that it was logged out, and closed."""
+    code, frames = await socket.closed(ENDS_WITHIN_S)
+    assert code == 4006
+    assert socket.close_reason == "logged_out"
+    assert [(frame["op"], frame["data"]) for frame in frames] == [("kicked", {"reason": "logged_out"})]
+
+
+async def test_logout_ends_this_session_on_every_gateway_and_no_other(
+    deployment: Deployment, port: int, account: dict[str, Any]
+) -> None:
+    other = (await log_in(port, account)).data
+    urls = deployment.gateway_urls
+    async with (
+        await Socket.logged_in(urls[0], account["token"], device="a") as here,
+        await Socket.logged_in(urls[1], account["token"], device="b") as there,
+        await Socket.logged_in(urls[1], other["token"], device="c") as kept,
+    ):
+        for each in deployment.ports:
+            assert await stands(each, account["token"])
+        assert (await api(port, "account.logout", {}, account["token"])).data == {}
+        await ends(here)
+        await ends(there)
+        for each in deployment.ports:
+            assert not await stands(each, account["token"])
+            assert await stands(each, other["token"])
+        assert (await kept.ask("user.get", {"ids": ["x"]}))["op"] == "reply"
+    async with await Socket.open(urls[0]) as socket:
+        assert (await socket.login(account["token"]))["data"]["code"] == "unauthenticated"
+        assert (await socket.closed())[0] == 4004
+    assert (await api(port, "token.refresh", {"refresh": account["refresh"]})).code == "unauthenticated"
+
+
+async def test_logout_of_all_over_a_connection_ends_that_too(
+    deployment: Deployment, port: int, account: dict[str, Any]
+) -> None:
+    other = (await log_in(port, account)).data
+    urls = deployment.gateway_urls
+    async with (
+        await Socket.logged_in(urls[0], account["token"], device="a") as here,
+        await Socket.logged_in(urls[1], other["token"], device="b") as there,
+    ):
+        await here.write_frame("account.logout", {"all": True}, id="1")
+        assert await here.answer("1") == {"op": "reply", "id": "1", "data": {}}
+        await ends(here)
+        await ends(there)
+    assert (await log_in(port, account)).status == 200
+
+
+async def test_a_new_password_ends_all_other_sessions(
+    deployment: Deployment, port: int, account: dict[str, Any]
+) -> None:
+    other = (await log_in(port, account)).data
+    change = {"old": PASSWORD, "new": "new horse battery", "cid": "p1"}
+    urls = deployment.gateway_urls
+    async with (
+        await Socket.logged_in(urls[0], account["token"], device="a") as here,
+        await Socket.logged_in(urls[1], other["token"], device="b") as there,
+    ):
+        assert await stands(deployment.ports[-1], other["token"])
+        refused = await here.ask("account.password", {**change, "old": "wrong password", "cid": "p0"})
+        assert refused["data"]["code"] == "forbidden"
+        for _ in range(2):
+            assert (await here.ask("account.password", change))["op"] == "reply"
+        await ends(there)
+        assert not await stands(deployment.ports[-1], other["token"])
+        assert await stands(port, account["token"])
+        conflict = await here.ask("account.password", {**change, "new": "third horse battery"})
+        assert conflict["data"]["code"] == "conflict"
+    assert (await log_in(port, account)).code == "unauthenticated"
+    assert (await log_in(port, account, change["new"])).status == 200
+
+
+async def test_a_password_in_two_compositions_is_one(port: int, account: dict[str, Any]) -> None:
+    name = f"accents-{next(_names)}"
+    made = await api(port, "account.register", {"username": name, "password": "caf\u00e9 caf\u00e9"})
+    assert made.status == 200
+    assert (await log_in(port, {"username": name}, "cafe\u0301 cafe\u0301")).status == 200
+
+
+async def test_no_secret_is_in_the_logs(deployment: Deployment, port: int, account: dict[str, Any]) -> None:
+    await api(port, "user.update", {"bio": "a body that is nobody's business"}, account["token"])
+    logs = deployment.logs()
+    for secret in (
+        PASSWORD,
+        account["token"],
+        account["refresh"],
+        deployment.settings.token.secret,
+        "nobody's business",
+    ):
+        assert secret not in logs

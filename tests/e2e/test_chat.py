@@ -1,0 +1,178 @@
+"""scripts/chat.sh as a person uses it: at a pipe, with another person at another gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+
+from scripts.chat import main
+from tests.deployments import Deployment
+from tests.e2e.conftest import NewUser
+from tests.private_servers import ROOT
+
+WAIT_S = 20.0
+
+SCRIPT = str(ROOT / "scripts" / "chat.sh")
+
+
+class Person:
+    """Someone at chat.sh."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.screen = ""
+
+    async def type(self, *lines: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("".join(f"{line}\n" for line in lines).encode())
+        await self.process.stdin.drain()
+
+    async def sees(self, text: str) -> None:
+        """Until the text is on the screen."""
+        assert self.process.stdout is not None
+        try:
+            async with asyncio.timeout(WAIT_S):
+                while text not in self.screen:
+                    line = await self.process.stdout.readline()
+                    assert line, f"{text!r} is not on the screen:\n{self.screen}"
+                    self.screen += line.decode()
+        except TimeoutError:
+            raise AssertionError(f"{text!r} is not on the screen:\n{self.screen}") from None
+
+    async def leaves(self) -> int:
+        """Ends the input; the exit code."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        return await self.ended()
+
+    async def ended(self) -> int:
+        assert self.process.stdout is not None
+        async with asyncio.timeout(WAIT_S):
+            self.screen += (await self.process.stdout.read()).decode()
+            return await self.process.wait()
+
+
+Sit = Callable[..., Awaitable[Person]]
+
+
+@pytest.fixture
+async def sit(deployment: Deployment) -> AsyncIterator[Sit]:
+    """`await sit(user, *options, gateway=0)` -> a person at chat.sh."""
+    people: list[Person] = []
+
+    async def start(user: str, *options: str, gateway: int = 0) -> Person:
+        port = deployment.ports[gateway % len(deployment.ports)]
+        process = await asyncio.create_subprocess_exec(
+            SCRIPT,
+            user,
+            "--port",
+            str(port),
+            *options,
+            env={**os.environ, "HONGYAN_CONFIG": str(deployment.config)},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        people.append(Person(process))
+        return people[-1]
+
+    yield start
+    for person in people:
+        with suppress(ProcessLookupError):
+            person.process.kill()
+        await person.process.wait()
+
+
+@pytest.fixture
+def names(new_user: NewUser) -> list[str]:
+    """Names that nobody has yet."""
+    return [f"{new_user('pair').id}-{name}" for name in ("alice", "bob", "carol")]
+
+
+async def test_two_people_on_different_gateways(sit: Sit, names: list[str]) -> None:
+    alice, bob = names[:2]
+    at_bob, at_alice = await sit(bob, gateway=1), await sit(alice, gateway=0)
+    await at_bob.sees(f"connected as {bob}")
+    await at_alice.type(f"/to {bob}")
+    await at_alice.sees(f"-- to {bob}")
+    await at_alice.type("hello Bob, 你好")
+    await at_bob.sees(f"{alice}: hello Bob, 你好")
+    await at_bob.type(f"/to {alice}", "hello Alice")
+    await at_alice.sees(f"{bob}: hello Alice")
+    assert await at_alice.leaves() == 0
+    await at_bob.type("are you there?", "/quit")
+    assert await at_bob.ended() == 0
+    again = await sit(alice, gateway=1)
+    await again.sees("are you there?")
+    await again.type(f"/to {bob}", "/history")
+    await again.sees("hello Bob, 你好")
+    assert await again.leaves() == 0
+    # What was shown once is read.
+    third = await sit(alice)
+    await third.sees("connected")
+    assert await third.leaves() == 0
+    assert "are you there?" not in third.screen
+
+
+async def test_a_group(sit: Sit, names: list[str]) -> None:
+    alice, bob, carol = names
+    at_bob, at_alice = await sit(bob, gateway=1), await sit(alice)
+    for person in (at_bob, at_alice):
+        await person.sees("connected")
+    await at_alice.type("/groups")
+    await at_alice.sees("you are in no group")
+    await at_alice.type(f"/create geese {bob}", "hello all")
+    await at_alice.sees("made the group 建群成功")
+    await at_bob.sees("hello all")
+    await at_alice.type(f"/invite {carol}")
+    await at_alice.sees("! there is nobody")
+    at_carol = await sit(carol)
+    await at_carol.sees("connected")
+    await at_alice.type(f"/invite {carol}", "welcome Carol")
+    await at_carol.sees("welcome Carol")
+    await at_carol.type("/groups")
+    await at_carol.sees("'geese' (3 members")
+    group = at_carol.screen.split("/group ")[-1].split(" ")[0]
+    await at_carol.type(f"/group {group}", "thank you")
+    await at_bob.sees(f"{group}/{carol}: thank you")
+
+
+async def test_a_pipe_is_sent_to_its_end(sit: Sit, names: list[str]) -> None:
+    alice, bob = names[:2]
+    at_bob = await sit(bob)
+    await at_bob.sees("connected")
+    person = await sit(alice, "--to", bob)
+    await person.type(*(f"line {number}" for number in range(50)))
+    assert await person.leaves() == 0
+    for number in range(50):
+        await at_bob.sees(f"{alice}: line {number}\n")
+
+
+async def test_mistakes_are_said_in_words(sit: Sit, names: list[str]) -> None:
+    alice = names[0]
+    person = await sit(alice, "--to", "nobody-at-all")
+    await person.sees("there is no user 'nobody-at-all' yet")
+    await person.type("hello?")
+    await person.sees("! there is nobody")
+    await person.type("/group nonesuch", "/dance", "/to", "/to a/b", "/invite x", "/create", "/help")
+    await person.sees("退出")
+    assert await person.leaves() == 0
+    assert person.screen.count("! /to USER") == 2
+    assert "no command /dance" in person.screen
+
+
+@pytest.mark.parametrize(
+    "words", [["a/b"], ["_system"], ["alice", "--to", "a b"], ["alice", "--to", "x", "--group", "y"], []]
+)
+def test_wrong_usage_is_2(words: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+
+
+def test_nobody_listening_is_said(capsys: pytest.CaptureFixture[str], deployment: Deployment) -> None:
+    assert main(["alice", "--port", "1", "--config", str(deployment.config)]) == 1
+    assert "nobody listens on port 1" in capsys.readouterr().err

@@ -1,0 +1,178 @@
+"""The first frame and the life of a connection: login, heartbeat, silence (protocol.md sections 3 and 4)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import jwt
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from protocol.errors import RECONNECT
+from protocol.tokens import AUDIENCE, ISSUER, TokenSigner
+from scripts.processes import Process
+from tests.client import Socket
+from tests.deployments import Deployment
+from tests.e2e.conftest import NewSocket, NewUser
+
+
+async def test_the_reply_to_a_login(deployment: Deployment, new_user: NewUser, new_socket: NewSocket) -> None:
+    alice = new_user("alice")
+    socket = await new_socket()
+    data = {"token": alice.token, "terminal": "web", "device": "d1", "client": "h5/1.0"}
+    answer = await socket.ask("login", data)
+    assert answer["op"] == "reply"
+    reply = answer["data"]
+    assert reply["user"] == {"id": alice.id, "name": alice.id}
+    assert reply["heartbeat"] == deployment.settings.gateway.heartbeat_s
+    assert abs(reply["time"] - time.time() * 1000) < 60_000
+    assert reply["session"]
+    assert reply["epoch"]
+    synced = await socket.ask("sync", {"cursors": {}})
+    assert synced["data"]["epoch"] == reply["epoch"]
+
+
+def forged(deployment: Deployment, user: str, **changes: object) -> dict[str, str]:
+    """Tokens that are wrong in one way each."""
+    now = int(time.time())
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": user, "sid": "s", "iat": now, "exp": now + 600}
+    secret = deployment.settings.token.secret
+
+    def token(secret: str = secret, algorithm: str = "HS256", **other: object) -> str:
+        return jwt.encode({**claims, **other}, secret, algorithm)
+
+    return {
+        "rubbish": "rubbish",
+        "other_secret": token("x" * 64),
+        "other_algorithm": token(algorithm="HS512"),
+        "no_algorithm": jwt.encode(claims, "", "none"),
+        "other_audience": token(aud="others"),
+        "other_issuer": token(iss="others"),
+        "expired": token(iat=now - 1000, exp=now - 500),
+        "no_such_session": token(),
+        "user_as_number": token(sub=7),
+        "10_KiB": token(more="x" * 10_000),
+    }
+
+
+async def test_wrong_tokens_are_refused_with_the_same_words(deployment: Deployment, new_user: NewUser) -> None:
+    alice, mallory = new_user("alice"), new_user("mallory")
+    tokens = forged(deployment, alice.id)
+    session = jwt.decode(mallory.token, options={"verify_signature": False})["sid"]
+    signer = TokenSigner(deployment.settings.token.secret, 600)
+    tokens["session_of_another"] = signer.issue(alice.id, session, "web", "", int(time.time() * 1000))[0]
+    seen = set()
+    for name, token in tokens.items():
+        async with await Socket.open(deployment.gateway_urls[0]) as socket:
+            answer = await socket.login(token)
+            assert (answer["op"], answer["data"]["code"]) == ("error", "unauthenticated"), name
+            seen.add(str(answer["data"]))
+            assert await socket.closed() == (4004, []), name
+    assert len(seen) == 1
+
+
+async def test_a_login_that_is_no_login_may_be_tried_again(new_user: NewUser, new_socket: NewSocket) -> None:
+    alice = new_user("alice")
+    socket = await new_socket()
+    for data in ({}, {"token": alice.token}, {"token": 7, "terminal": "web"}, {"token": "x", "terminal": "fridge"}):
+        answer = await socket.ask("login", data)
+        assert (answer["op"], answer["data"]["code"]) == ("error", "bad_field")
+    assert (await socket.login(alice.token))["op"] == "reply"
+
+
+async def test_an_op_before_login_is_4003(new_socket: NewSocket) -> None:
+    for op in ("user.get", "sync", "heartbeat", "no.such"):
+        socket = await new_socket()
+        await socket.write_frame(op, {"ids": ["a"]}, id="1")
+        code, frames = await socket.closed()
+        assert code == 4003
+        assert [(f["op"], f["id"], f["data"]["code"]) for f in frames] == [("error", "1", "unauthenticated")]
+
+
+async def test_a_second_login_is_refused_and_the_connection_kept(new_user: NewUser, new_socket: NewSocket) -> None:
+    alice, bob = new_user("alice"), new_user("bob")
+    socket = await new_socket(alice)
+    answer = await socket.login(bob.token)
+    assert (answer["op"], answer["data"]["code"]) == ("error", "bad_field")
+    update = await socket.ask("user.update", {"name": "still Alice"})
+    assert update["data"]["user"]["id"] == alice.id
+
+
+async def test_a_heartbeat_is_answered_with_the_time(new_user: NewUser, new_socket: NewSocket) -> None:
+    socket = await new_socket(new_user("alice"))
+    await socket.write('{"op":"heartbeat"}')
+    answer = await socket.read()
+    assert answer["op"] == "heartbeat"
+    assert abs(answer["data"]["time"] - time.time() * 1000) < 60_000
+    await socket.ping()
+
+
+@pytest.mark.xfail(strict=True, raises=TimeoutError, reason="a login does not yet replace an older one of its device")
+async def test_the_same_device_again_replaces_the_old_connection(new_user: NewUser, new_socket: NewSocket) -> None:
+    alice = new_user("alice")
+    old = await new_socket(alice, 0, device="d1")
+    other = await new_socket(alice, 0, device="d2")
+    await new_socket(alice, 1, device="d1")
+    assert await old.closed(within_s=3) == (4006, [])
+    assert old.close_reason == "replaced"
+    assert (await other.ask("user.get", {"ids": [alice.id]}))["op"] == "reply"
+
+
+async def test_the_handshake_is_refused_to_other_sites_and_to_tokens_in_the_address(
+    deployment: Deployment, new_user: NewUser
+) -> None:
+    url = deployment.gateway_urls[0]
+    own = url.removeprefix("ws://").removesuffix("/ws")
+    for origin in ("https://evil.example", "null", f"http://{own}.evil.example", f"http://evil-{own}"):
+        with pytest.raises(InvalidStatus, match="403"):
+            await Socket.open(url, additional_headers={"Origin": origin})
+    with pytest.raises(InvalidStatus, match="400"):
+        await Socket.open(f"{url}?token={new_user('alice').token}")
+    async with await Socket.open(url, additional_headers={"Origin": f"http://{own}"}) as socket:
+        assert (await socket.login(new_user("alice").token))["op"] == "reply"
+
+
+@pytest.fixture
+def impatient(deployment: Deployment) -> Iterator[tuple[Process, str]]:
+    """A gateway that waits 1 s for a login and whose heartbeat is 1 s, and its address."""
+    process = deployment.impatient_gateway()
+    process.start()
+    try:
+        process.await_ready()
+        yield process, f"ws://127.0.0.1:{process.port}/ws"
+    finally:
+        process.stop()
+
+
+async def test_silence_ends_a_connection_and_life_keeps_it(impatient: tuple[Process, str], new_user: NewUser) -> None:
+    process, url = impatient
+    async with (
+        await Socket.open(url) as mute,
+        await Socket.logged_in(url, new_user("silent").token) as silent,
+        await Socket.logged_in(url, new_user("beating").token) as beating,
+        await Socket.logged_in(url, new_user("pinging").token) as pinging,
+    ):
+        begun = time.monotonic()
+        gone = {
+            "mute": asyncio.create_task(mute.closed()),
+            "silent": asyncio.create_task(silent.closed()),
+        }
+        while not all(task.done() for task in gone.values()):
+            await beating.write('{"op":"heartbeat"}')
+            assert (await beating.read())["op"] == "heartbeat"
+            await pinging.ping()
+            await asyncio.wait(gone.values(), timeout=0.3)
+        assert gone["mute"].result() == (4001, [])
+        assert gone["silent"].result() == (4009, [])
+        assert 4001 not in RECONNECT
+        assert 4009 in RECONNECT
+        assert 2.0 < time.monotonic() - begun < 10
+        assert (await beating.ask("user.get", {"ids": ["x"]}))["op"] == "reply"
+        assert (await pinging.ask("user.get", {"ids": ["x"]}))["op"] == "reply"
+        await asyncio.to_thread(process.stop)
+        code, frames = await beating.closed()
+        assert code == 1012
+        assert [frame["op"] for frame in frames] == ["reconnect"]
+        assert 0 <= frames[0]["data"]["after"] <= 10_000

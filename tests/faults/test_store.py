@@ -1,0 +1,42 @@
+"""MariaDB dies under load."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from scripts.chat_connection import Refused
+from tests.faults.cluster import FaultCluster
+from tests.faults.figures import note
+from tests.faults.fleet import Fleet
+
+pytestmark = pytest.mark.timeout(150)
+
+AT_ONCE_S = 2.0  # the kernel takes a while to close what a killed server held; a timeout would take 5 s
+
+
+async def test_mariadb_is_killed(cluster: FaultCluster, fleet: Fleet) -> None:
+    """Without a store every send is refused with `busy`, at once; with it again all go on."""
+    await asyncio.to_thread(cluster.kill, "mariadb")
+    # One of each partition: its worker, not the other one, has to say so.
+    by_partition = {cluster.partition(name): name for name in fleet.conversations()}
+    waits = await asyncio.gather(*(refused_as_busy(fleet, name) for name in by_partition.values()))
+    note("kill -9 of MariaDB: the longest wait for `busy`", max(waits), AT_ONCE_S)
+    back = await asyncio.to_thread(cluster.start, "mariadb")
+    await fleet.recovered("MariaDB started again: all partitions acknowledge", back, 30)
+    await fleet.verdict("kill -9 of MariaDB")
+
+
+async def refused_as_busy(fleet: Fleet, conversation: str) -> float:
+    """Send something that will be refused; how long the refusal took. The same is sent in the end like all else."""
+    client = fleet.member_of(conversation)
+    cid, body = f"while-away-{conversation}"[:64], {"text": "is anybody there?"}
+    began = time.monotonic()
+    with pytest.raises(Refused) as refused:
+        await client.call("message.send", {"conversation": conversation, "cid": cid, "type": "text", "body": body})
+    waited = time.monotonic() - began
+    assert refused.value.code == "busy"
+    fleet.load.follow(conversation, client.send(conversation, body, cid=cid))
+    return waited

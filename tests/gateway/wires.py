@@ -1,0 +1,104 @@
+"""What the parts of a gateway are tested with: a wire that keeps what is written, a registrar over a router in memory,
+and the far end of a bus in memory."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from bus import queues
+from bus.memory import MemoryBus
+from gateway.connection import Connection
+from gateway.hub import Hub
+from gateway.session import State
+from protocol import codec
+from protocol.errors import Close, ImError
+from protocol.models import Answer, Downward, DownwardMessage, ReceiveInfo, UserInfo, read_upward
+
+ADDRESS = "g1.e1"
+PARTITIONS = 2
+
+
+class KeptWire:
+    """A wire whose frames are lines. `stuck_bytes` is what its peer has not taken."""
+
+    framed: Callable[[bytes], bytes] = staticmethod(lambda payload: payload + b"\n")
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.closes: list[tuple[Close, str]] = []
+        self.stuck_bytes = 0
+
+    def send(self, data: bytes) -> None:
+        self.writes.append(data)
+
+    @property
+    def queued_bytes(self) -> int:
+        return self.stuck_bytes
+
+    def close(self, code: Close, reason: str) -> None:
+        self.closes.append((code, reason))
+
+    @property
+    def frames(self) -> list[dict[str, Any]]:
+        """Every frame that was written, in order."""
+        return [json.loads(line) for line in b"".join(self.writes).splitlines()]
+
+    @property
+    def ops(self) -> list[str]:
+        return [frame["op"] for frame in self.frames]
+
+
+class Crowd:
+    """Connections of a hub, logged in without a login."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._numbers = itertools.count(1)
+
+    def join(self, user: str, *groups: str, terminal: str = "web", session: str = "") -> tuple[Connection, KeptWire]:
+        wire = KeptWire()
+        connection = Connection(next(self._numbers), "ws", wire, self._hub.put, time.monotonic())
+        connection.user, connection.terminal, connection.session_id = user, terminal, session or f"s-{user}"
+        connection.sender = UserInfo(user, terminal)
+        self._hub.add(connection)
+        self._hub.enter(connection)
+        token = self._hub.membership.begin_load()
+        self._hub.membership.load(user, dict.fromkeys(groups, 1), token)
+        connection.session.move(State.OPENING)
+        connection.session.move(State.OPEN)
+        return connection, wire
+
+
+class FarEnd:
+    """The worker's end: takes the batches that a gateway sent and answers them over a numbered link."""
+
+    def __init__(self, bus: MemoryBus, *names: str) -> None:
+        wanted = names or (*(queues.ordered(p) for p in range(PARTITIONS)), queues.PARALLEL)
+        self._bus = bus.worker_end(list(wanted), 1000)
+        self._bus.connect()
+        self._number = 0
+
+    def batches(self) -> list[list[ReceiveInfo]]:
+        """The batches that came since, each with its commands."""
+        taken = self._bus.take(0)
+        self._bus.ack(taken)
+        return [read_upward(delivery.body).bodies for delivery in taken]
+
+    def commands(self) -> list[ReceiveInfo]:
+        return [command for batch in self.batches() for command in batch]
+
+    def send(self, *bodies: Downward, skip: int = 0, kind: str = "batch") -> None:
+        """The next message of the link, `skip` of them lost before it."""
+        self._number += skip + (kind == "batch")
+        message = DownwardMessage(queues.gateway(ADDRESS), "w1.x", list(bodies), self._number, kind)  # type: ignore[arg-type]
+        self._bus.publish(queues.gateway(ADDRESS), codec.write_struct(message))
+
+    def reply(self, command: ReceiveInfo, data: object) -> None:
+        self.send(Answer(command.number, "reply", codec.msgspec.Raw(codec.write_struct(data))))
+
+    def refuse(self, command: ReceiveInfo, refusal: ImError) -> None:
+        self.send(Answer(command.number, "error", codec.msgspec.Raw(codec.write(refusal.data()))))

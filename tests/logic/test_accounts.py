@@ -1,0 +1,221 @@
+"""Accounts, sessions and refresh tokens: what ends, what is repeated, and what nobody learns."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from logic import passwords
+from logic.outcome import Outcome
+from logic.parallel_worker import HANDLERS
+from store import sessions, users
+from store.errors import Contention, Duplicate
+from tests.logic.road import Road, code, reply, revoked, work
+
+PASSWORD = "correct horse"
+OTHER = "battery staple"
+
+
+def register(road: Road, username: str = "ann", **more: Any) -> dict[str, Any]:
+    return reply(road.call("account.register", username=username, password=PASSWORD, **more))
+
+
+def session_of(road: Road, token: str) -> str:
+    return road.services.signer.verify(token).session
+
+
+def opens(road: Road, token: str) -> bool:
+    """Whether a gateway would open a session with this token."""
+    who = road.services.signer.verify(token)
+    return code(road.call("session.open", who.user, user=who.user, session=who.session)) == "ok"
+
+
+def test_an_account_is_registered_and_logged_in(road: Road) -> None:
+    made = register(road, name="Ann 安")
+    assert made["user"]["name"] == "Ann 安" and opens(road, made["token"])
+    assert road.services.signer.verify(made["token"]).user == made["user"]["id"]
+    again = reply(road.call("account.login", username="ann", password=PASSWORD, terminal="app", device="phone"))
+    assert again["user"] == made["user"]
+    assert road.services.signer.verify(again["token"]).device == "phone"
+
+
+def test_a_name_is_taken_once(road: Road) -> None:
+    register(road)
+    assert code(road.call("account.register", username="ann", password=OTHER)) == "conflict"
+    assert code(road.call("account.register", username="_ann", password=OTHER)) == "bad_field"
+
+
+def test_a_registration_is_repeated_under_its_cid(road: Road) -> None:
+    first = register(road, cid="c")
+    again = register(road, cid="c")
+    assert again["user"] == first["user"]
+    assert session_of(road, again["token"]) == session_of(road, first["token"])
+    for other in ({"cid": "c", "password": OTHER}, {"cid": "d", "password": PASSWORD}):
+        assert code(road.call("account.register", username="ann", **other)) == "conflict"
+
+
+def test_no_answer_tells_whether_a_name_exists(road: Road) -> None:
+    register(road)
+    refusals = [
+        road.call("account.login", username=name, password=word)
+        for name, word in [("ann", OTHER), ("nobody", PASSWORD), ("ANN", PASSWORD), ("an", PASSWORD)]
+    ]
+    assert {bytes(outcome.answer(1).data) for outcome in refusals} == {bytes(refusals[0].answer(1).data)}
+    assert code(refusals[0]) == "unauthenticated"
+
+
+def test_a_disabled_user_can_neither_log_in_nor_open_a_session(road: Road) -> None:
+    made = register(road)
+    with road.database.transaction() as tx:
+        users.set_disabled(tx, made["user"]["id"], True)
+    assert code(road.call("account.login", username="ann", password=PASSWORD)) == "unauthenticated"
+    assert not opens(road, made["token"])
+    assert code(road.call("token.refresh", refresh=made["refresh"])) == "unauthenticated"
+
+
+def test_a_login_is_repeated_under_its_cid(road: Road) -> None:
+    register(road)
+    tokens = [reply(road.call("account.login", username="ann", password=PASSWORD, cid="c"))["token"] for _ in range(2)]
+    assert session_of(road, tokens[0]) == session_of(road, tokens[1])
+
+
+def test_a_new_password_ends_every_other_session(road: Road) -> None:
+    made = register(road)
+    user, mine = made["user"]["id"], session_of(road, made["token"])
+    other = reply(road.call("account.login", username="ann", password=PASSWORD))["token"]
+    wrong = road.call("account.password", user, mine, old=OTHER, new=OTHER)
+    assert code(wrong) == "forbidden" and opens(road, other)
+    changed = road.call("account.password", user, mine, old=PASSWORD, new=OTHER, cid="c")
+    assert revoked(changed) == [session_of(road, other)]
+    assert opens(road, made["token"]) and not opens(road, other)
+    assert code(road.call("account.login", username="ann", password=PASSWORD)) == "unauthenticated"
+    assert code(road.call("account.login", username="ann", password=OTHER)) == "ok"
+
+
+def test_a_change_of_password_is_repeated_under_its_cid(road: Road) -> None:
+    made = register(road)
+    user, mine = made["user"]["id"], session_of(road, made["token"])
+    for _ in range(2):
+        assert code(road.call("account.password", user, mine, cid="c", old=PASSWORD, new=OTHER)) == "ok"
+    assert code(road.call("account.password", user, mine, cid="c", old=PASSWORD, new="something else")) == "conflict"
+
+
+def test_logging_out_ends_this_session_or_all(road: Road) -> None:
+    made = register(road)
+    user = made["user"]["id"]
+    tokens = [reply(road.call("account.login", username="ann", password=PASSWORD))["token"] for _ in range(2)]
+    one = road.call("account.logout", user, session_of(road, tokens[0]))
+    assert revoked(one) == [session_of(road, tokens[0])]
+    assert [opens(road, token) for token in (made["token"], *tokens)] == [True, False, True]
+    everything = road.call("account.logout", user, session_of(road, made["token"]), all=True)
+    assert sorted(revoked(everything)) == sorted(session_of(road, t) for t in (made["token"], tokens[1]))
+    assert not opens(road, tokens[1])
+
+
+def test_a_refresh_token_is_good_once(road: Road) -> None:
+    made = register(road)
+    fresh = reply(road.call("token.refresh", refresh=made["refresh"]))
+    assert opens(road, fresh["token"]) and session_of(road, fresh["token"]) == session_of(road, made["token"])
+    assert code(road.call("token.refresh", refresh=made["refresh"])) == "unauthenticated"
+    assert code(road.call("token.refresh", refresh=fresh["refresh"])) == "ok"
+    assert code(road.call("token.refresh", refresh="made up")) == "unauthenticated"
+
+
+def test_a_refresh_whose_answers_were_lost_still_leads_on(road: Road) -> None:
+    """Each retry's new refresh token is the one that counts."""
+    made = register(road)
+    for _ in range(3):
+        fresh = reply(road.call("token.refresh", refresh=made["refresh"], cid="c"))
+    assert code(road.call("token.refresh", refresh=made["refresh"], cid="d")) == "unauthenticated"
+    assert code(road.call("token.refresh", refresh=fresh["refresh"], cid="e")) == "ok"
+
+
+def test_a_refresh_token_ends_with_its_session(road: Road) -> None:
+    made = register(road)
+    road.now_ms += 86_400 * 1000 + 1
+    assert code(road.call("token.refresh", refresh=made["refresh"])) == "unauthenticated"
+    assert not opens(road, made["token"])
+
+
+def test_of_two_rotations_at_once_one_wins(road: Road) -> None:
+    """The other is refused, not given a token that nobody knows."""
+    made = register(road)
+    refresh = work("token.refresh", "", {"refresh": made["refresh"], "cid": "~e1.1"})
+
+    def rotate() -> str | None:
+        for _ in range(3):
+            try:
+                return str(reply(HANDLERS["token.refresh"](refresh, road.services))["refresh"])
+            except Contention:
+                continue
+            except Exception:
+                return None
+        return None
+
+    with ThreadPoolExecutor(4) as pool:
+        fresh = [future.result() for future in [pool.submit(rotate) for _ in range(4)]]
+    winners = [token for token in fresh if token is not None]
+    assert len(winners) == 1
+    assert code(road.call("token.refresh", refresh=winners[0])) == "ok"
+
+
+def test_a_session_is_of_its_user(road: Road) -> None:
+    road.people("bob")
+    made = register(road)
+    session = session_of(road, made["token"])
+    assert code(road.call("session.open", "bob", user="bob", session=session)) == "unauthenticated"
+    assert code(road.call("session.open", "bob", user="bob", session="made up")) == "unauthenticated"
+
+
+def test_a_gateway_refreshes_what_it_knows_of_many(road: Road) -> None:
+    made = register(road)
+    user = made["user"]["id"]
+    group = road.group("bob", user)
+    mine = session_of(road, made["token"])
+    gone = session_of(road, reply(road.call("account.login", username="ann", password=PASSWORD))["token"])
+    with road.database.transaction() as tx:
+        sessions.revoke(tx, [gone], road.now_ms)
+    answer = reply(road.call("session.refresh", sessions={mine: user, gone: user, "made up": "bob"}))
+    assert sorted(answer["ended"]) == sorted([gone, "made up"])
+    assert answer["groups"] == {user: {group: 1}, "bob": {group: 1}}
+
+
+def test_users_are_found_and_change_themselves(road: Road) -> None:
+    road.people("ann", "bob")
+    found = reply(road.call("user.get", "ann", ids=["bob", "nobody", "ann", "bob"]))["users"]
+    assert [user["id"] for user in found] == ["bob", "ann"]
+    changed = reply(road.call("user.update", "ann", name="安", bio="", cid="c"))["user"]
+    assert changed["name"] == "安"
+    road.call("user.update", "ann", name="Ann")
+    assert reply(road.call("user.update", "ann", name="安", bio="", cid="c"))["user"] == changed  # the first answer
+    assert reply(road.call("user.get", "bob", ids=["ann"]))["users"][0]["name"] == "Ann"
+    assert code(road.call("user.update", "ann", name="x", cid="c")) == "conflict"
+
+
+def test_a_write_repeated_at_once_is_carried_out_once(road: Road) -> None:
+    """Whoever comes second finds the row when it begins anew."""
+    road.people("ann")
+    update = work("user.update", "ann", {"name": "安", "cid": "c"})
+
+    def tried() -> Outcome:
+        for _ in range(3):
+            try:
+                return HANDLERS["user.update"](update, road.services)
+            except (Contention, Duplicate):
+                continue
+        raise AssertionError("three times were not enough")
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = [future.result() for future in [pool.submit(tried) for _ in range(8)]]
+    assert len({reply(outcome)["user"]["name"] for outcome in outcomes}) == 1
+
+
+@pytest.mark.parametrize(("one", "other"), [("é", "e\u0301"), ("한", "\u1112\u1161\u11ab")])
+def test_a_password_is_the_same_on_every_keyboard(one: str, other: str) -> None:
+    stored = passwords.hash_password(one * 8)
+    assert passwords.is_password(stored, other * 8)
+    assert not passwords.is_password(stored, "e" * 8)
+    assert not passwords.is_password(None, "nobody has this password")
+    assert not passwords.is_password("no hash", one)
