@@ -46,11 +46,14 @@ def read_secrets(var: Path) -> Secrets:
     """What `var/secrets.toml` holds; nothing where there is no such file."""
     path = var / "secrets.toml"
     try:
-        return Secrets(path, tomllib.loads(path.read_text()))
+        values = tomllib.loads(path.read_text())
     except FileNotFoundError:
         return Secrets(path, {})
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadSecret(f"{path} cannot be read: {error}.") from None
+    if not all(isinstance(value, str) for value in values.values()):
+        raise BadSecret(f'{path} must hold strings only, such as token = "...".')
+    return Secrets(path, values)
 
 
 def generate(var: Path) -> bool:

@@ -7,6 +7,7 @@ what to write instead, before anything is started. `HONGYAN_STORE__PORT=3310` ov
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import tomllib
 import typing
@@ -18,6 +19,7 @@ from typing import Any
 from conf.secrets import BadSecret, read_secrets
 
 PREFIX = "HONGYAN_"
+MODES = ("standalone", "cluster", "production")
 # The file that the scripts read; no setting of its own.
 FILE_VARIABLE = "HONGYAN_CONFIG"
 
@@ -149,8 +151,8 @@ def _typed(where: str, wanted: Any, value: Any) -> Any:
         value = float(value)
     if type(value) is not wanted:
         raise BadSettings(f"{where} must be of type {wanted.__name__}, not {value!r}.")
-    if wanted in (int, float) and value <= 0:
-        raise BadSettings(f"{where} must be greater than 0, not {value!r}.")
+    if wanted in (int, float) and not 0 < value < math.inf:
+        raise BadSettings(f"{where} must be greater than 0 and finite, not {value!r}.")
     return value
 
 
@@ -195,7 +197,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
         tree = tomllib.loads(path.read_text())
     except OSError as error:
         raise BadSettings(f"{path} cannot be read ({error.strerror}); name a file such as conf/cluster.toml.") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadSettings(f"{path} is not TOML: {error}.") from None
     tree = _with_environment(tree, os.environ if environment is None else environment)
     for name, value in tree.items():
@@ -211,6 +213,8 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
         partitions=_typed("partitions", int, tree.get("partitions", 8)),
         **sections,
     )
+    if settings.mode not in MODES:
+        raise BadSettings(f"mode must be one of {', '.join(MODES)}, not {settings.mode!r}.")
     for name, kinds in _KINDS.items():
         if getattr(settings, name).kind not in kinds:
             raise BadSettings(f"{name}.kind must be one of {', '.join(kinds)}, not {getattr(settings, name).kind!r}.")

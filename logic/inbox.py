@@ -71,18 +71,17 @@ class Inbox:
         return any(parcel.delivery.queue == queue for parcel in self._parcels)
 
     def next_batch(self, max_commands: int, max_bytes: int) -> list[Parcel]:
-        """The next parcels of one batch: one that was redelivered is alone, the others fill the limits."""
+        """The next parcels of one batch, up to the limits; those that were redelivered are not mixed with others."""
         batch: list[Parcel] = []
         commands = size = 0
         while self._parcels:
             parcel = self._parcels[0]
             commands += len(parcel.works)
             size += len(parcel.delivery.body)
-            if batch and (commands > max_commands or size > max_bytes or parcel.delivery.redelivered):
+            is_other = bool(batch) and parcel.delivery.redelivered != batch[0].delivery.redelivered
+            if batch and (commands > max_commands or size > max_bytes or is_other):
                 break
             batch.append(self._parcels.popleft())
-            if parcel.delivery.redelivered:
-                break
         return batch
 
     def clear(self) -> None:

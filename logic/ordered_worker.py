@@ -14,7 +14,7 @@ import structlog
 from bus import queues
 from bus.interface import BusLost, WorkerBus
 from logic import redelivery
-from logic.batch import BatchRunner, Held, Poisoned, Result
+from logic.batch import HELD, BatchRunner, Held, Poisoned, Result
 from logic.caches import Caches
 from logic.fanout import FanOut
 from logic.handover import Handover
@@ -135,15 +135,27 @@ class OrderedWorker:
             # Say so at once, and keep only what may have been committed before.
             self._finish(batch, works, [self._while_away(work) for work in works])
         elif any(work.redelivered for work in works):
-            self._finish(batch, works, [self._one_redelivered(work) for work in works])
+            self._finish(batch, works, self._redelivered(works))
         else:
             self._finish(batch, works, self._runner.run(works))
 
     def _while_away(self, work: Work) -> Result:
-        return Held() if work.redelivered else Outcome(busy())
+        return HELD if work.redelivered else Outcome(busy())
 
-    def _one_redelivered(self, work: Work) -> Result:
-        """By itself, with the cids looked up: it may have been committed, it may have killed its last worker."""
+    def _redelivered(self, works: list[Work]) -> list[Result]:
+        """With the cids looked up, for any may have been committed. Together the first time; each alone if some came
+        back before, for one of them may have killed its last worker."""
+        self._breathe()
+        try:
+            if redelivery.came_back_before(self._database, works):
+                return [self._alone(work) for work in works]
+            results = self._runner.run(works, look_up=True)
+            redelivery.forget(self._database, works)
+        except (StoreAway, Contention):
+            return [HELD for _ in works]
+        return results
+
+    def _alone(self, work: Work) -> Result:
         self._breathe()
         try:
             if redelivery.is_given_up(self._database, work):
@@ -152,7 +164,7 @@ class OrderedWorker:
             (result,) = self._runner.run([work], look_up=True)
             redelivery.forget(self._database, [work])
         except (StoreAway, Contention):
-            return Held()
+            return HELD
         return result
 
     def _finish(self, batch: list[Parcel], works: list[Work], results: list[Result]) -> None:
@@ -194,10 +206,11 @@ class OrderedWorker:
         self._runner.is_store_away = False
         held, self._held = self._held, []
         log.info("store_back", held=len(held))
-        for parcel in held:
+        while held and not self._held:
+            parcel = held.pop(0)
             works = parcel.works
-            if parcel.delivery.redelivered:
-                results = [self._one_redelivered(work) for work in works]
-            else:
-                results = self._runner.run(works, look_up=True)
+            came_back = parcel.delivery.redelivered
+            results = self._redelivered(works) if came_back else self._runner.run(works, look_up=True)
             self._finish([parcel], works, results)
+        # One that must be held again holds those behind it: they come after it in their conversations.
+        self._held += held

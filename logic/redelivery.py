@@ -1,7 +1,8 @@
 """Commands that came back: counted in the store, given up at the third time (design section 4).
 
 RabbitMQ only says that something was delivered before, not how often; a command that kills its worker would go round
-for ever. Each is counted in a transaction of its own, before it is run.
+for ever. What runs alone is counted before it is run, in a transaction of its own. An ordered worker runs alone only
+what it cannot rule out: docs/decisions/0005-redelivery.md.
 """
 
 from __future__ import annotations
@@ -13,6 +14,17 @@ from store.database import Database
 
 # The first delivery is not counted: the second redelivery is the third time.
 MAX_REDELIVERIES = 2
+
+
+def came_back_before(database: Database, works: list[Work]) -> bool:
+    """Note, once, that these came back; True where one of them did before. Raises StoreAway, Contention."""
+    fresh = [work for work in works if work.came_back_before is None]
+    if fresh:
+        with database.transaction() as tx:
+            known = attempts.note(tx, [work.command.name for work in fresh], now_ms())
+        for work in fresh:
+            work.came_back_before = work.command.name in known
+    return any(work.came_back_before for work in works)
 
 
 def is_given_up(database: Database, work: Work) -> bool:

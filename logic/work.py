@@ -14,7 +14,7 @@ from protocol.ops import OPS, Op, read_args
 @dataclass(slots=True)
 class Work:
     """`key` is the conversation that the command changes, "" for one that runs in parallel. A redelivered one is
-    counted in the store once before it is run."""
+    noted or counted in the store once before it is run: see redelivery.py."""
 
     command: ReceiveInfo
     op: Op
@@ -22,6 +22,7 @@ class Work:
     key: str
     redelivered: bool = False
     is_counted: bool = False
+    came_back_before: bool | None = None
 
     @property
     def sender(self) -> UserInfo:

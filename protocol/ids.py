@@ -79,6 +79,7 @@ def derived_cid(*parts: str) -> str:
     return "~" + derived_id(*parts)
 
 
+@lru_cache(16_384)
 def partition_of(key: str, partitions: int) -> int:
     """The partition that owns `key`: crc32 modulo the number of partitions, which is fixed at the first start."""
     return zlib.crc32(key.encode()) % partitions

@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import sys
 import threading
 from pathlib import Path
 
+from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
 from logic.app import open_store
 from protocol.ids import is_id
@@ -134,6 +136,7 @@ async def run(options: argparse.Namespace, url: str, token: str) -> int:
 
 def main(words: list[str]) -> int:
     options = parse(words)
+    configure_logs("chat", logging.WARNING)
     try:
         settings, port = choose(options.port, options.config)
         if not accepts("127.0.0.1", port):

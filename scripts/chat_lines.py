@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -19,6 +20,9 @@ HELP = """\
   /history [N]       the newest N messages of this one  最近 N 条消息
   /help  /quit       this; leave                        帮助；退出"""
 
+# Control characters but the line feed, bidirectional overrides, lone surrogates.
+_STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
 _SHOWN = {
     "image": "[image 图片] {url}",
     "voice": "[voice 语音 {seconds} s] {url}",
@@ -30,8 +34,8 @@ _SHOWN = {
 
 
 def printable(text: str) -> str:
-    """Without control characters: a message must not steer the reader's terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    """A message must not steer the reader's terminal, nor write backwards over what others said."""
+    return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def place(conversation: str, me: str) -> str:

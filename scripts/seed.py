@@ -14,6 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
 from logic.app import open_store
 from logic.clock import now_ms
@@ -101,6 +102,7 @@ def main() -> int:
     parser.add_argument("--members", type=int, default=3, help="the first so many users are in each group")
     parser.add_argument("--prefix", default="u", help="begins every id")
     arguments = parser.parse_args()
+    configure_logs("seed")
     try:
         made = seed(load(arguments.config), arguments.users, arguments.groups, arguments.members, arguments.prefix)
     except (BadSettings, StoreError) as error:

@@ -16,6 +16,16 @@ def count(tx: Transaction, name: str, now_ms: int) -> int:
     return int(row[0]) if row else 0
 
 
+def note(tx: Transaction, names: Iterable[str], now_ms: int) -> set[str]:
+    """Begin a count at 0 for each of `names` that has none; which of them had one."""
+    wanted = sorted(set(names))
+    known = {str(row[0]) for row in tx.rows_in("SELECT name FROM attempts WHERE", ("name",), [(n,) for n in wanted])}
+    fresh = [(name, 0, now_ms) for name in wanted if name not in known]
+    if fresh:
+        tx.upsert("attempts", ("name", "count", "time"), fresh, key=("name",), greatest=("time",))
+    return known
+
+
 def forget(tx: Transaction, names: Iterable[str]) -> None:
     """Begin those counts anew."""
     tx.execute_in("DELETE FROM attempts WHERE", ("name",), [(name,) for name in sorted(set(names))])

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from protocol.frames import MAX_LIST_BYTES
 from store.messages import MessageRow
 
-ENVELOPE_BYTES = 400
+# The names of the fields and three numbers of 16 digits.
+ENVELOPE_BYTES = 150
 
 
 def message_bytes(row: MessageRow) -> int:
     """About what a message takes in a frame; never less than it does."""
-    return ENVELOPE_BYTES + len(row.body.encode()) + len(row.mentions or "")
+    names = len(row.conversation) + len(row.sender) + len(row.type) + 2 * len(row.cid)  # quotes in a cid are escaped
+    return ENVELOPE_BYTES + names + len(row.body.encode()) + len(row.mentions or "")
 
 
 def fit(rows: Iterable[MessageRow], budget: int = MAX_LIST_BYTES) -> list[MessageRow]:

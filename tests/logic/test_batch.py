@@ -129,18 +129,18 @@ def test_all_poisonous(road: Road) -> None:
     assert _stored(road.database, AB) == []
 
 
+@pytest.fixture(scope="module")
+def settings(servers: PrivateServers) -> StoreSettings:
+    """A database of MariaDB for the tests of what lies between it and the worker."""
+    found = servers.fresh_database()
+    database = open_server(found)
+    meta.initialise(database, PARTITIONS)
+    Road(database).people("ann", "bob", "cat")
+    database.close()
+    return found
+
+
 class TestLostConnections:
-    """MariaDB, and what lies between it and the worker."""
-
-    @pytest.fixture(scope="class")
-    def settings(self, servers: PrivateServers) -> StoreSettings:
-        found = servers.fresh_database()
-        database = open_server(found)
-        meta.initialise(database, PARTITIONS)
-        Road(database).people("ann", "bob", "cat")
-        database.close()
-        return found
-
     @pytest.fixture
     def cutter(self, settings: StoreSettings) -> Iterator[CommitCutter]:
         with CommitCutter(settings.host, settings.port) as cutter:

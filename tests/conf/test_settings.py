@@ -1,0 +1,147 @@
+"""Settings: what is read, what overrides it, and the sentence that each mistake gets."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from conf.secrets import generate
+from conf.settings import BadSettings, GatewaySettings, Settings, load
+
+SHIPPED = Path(__file__).resolve().parents[2] / "conf"
+STANDALONE = """\
+mode = "standalone"
+var = "{var}"
+[bus]
+kind = "memory"
+[router]
+kind = "memory"
+[store]
+kind = "sqlite"
+path = "db"
+"""
+
+
+@pytest.fixture
+def var(tmp_path: Path) -> Path:
+    var = tmp_path / "var"
+    generate(var)
+    return var
+
+
+def written(var: Path, more: str = "", base: str = STANDALONE) -> Path:
+    path = var / "settings.toml"
+    path.write_text(base.format(var=var) + more)
+    return path
+
+
+def loaded(var: Path, more: str = "", **environment: str) -> Settings:
+    return load(written(var, more), environment)
+
+
+def refusal(var: Path, more: str = "", **environment: str) -> str:
+    with pytest.raises(BadSettings) as refused:
+        loaded(var, more, **environment)
+    return str(refused.value)
+
+
+def test_what_is_not_said_has_its_default(var: Path) -> None:
+    settings = loaded(var, "[gateway]\nport = 7000\n")
+    assert settings.gateway == dataclasses.replace(GatewaySettings(), port=7000)
+    assert (settings.mode, settings.var, settings.partitions) == ("standalone", var, 8)
+
+
+@pytest.mark.parametrize("name", ["standalone.toml", "cluster.toml"])
+def test_what_is_shipped_can_be_used(var: Path, name: str) -> None:
+    settings = load(SHIPPED / name, {"HONGYAN_VAR": str(var)})
+    assert settings.mode == name.partition(".")[0]
+    assert settings.gateway.host == "127.0.0.1"
+
+
+def test_the_environment_overrides_the_file(var: Path) -> None:
+    settings = loaded(
+        var,
+        "[gateway]\nport = 7000\n",
+        HONGYAN_GATEWAY__PORT="7001",
+        HONGYAN_GATEWAY__LOGIN_TIMEOUT_S="1",
+        HONGYAN_GATEWAY__ORIGINS="https://a.example.com, https://b.example.com,",
+        HONGYAN_PARTITIONS="4",
+        HONGYAN_CONFIG="ignored.toml",
+        PATH="/usr/bin",
+    )
+    assert (settings.gateway.port, settings.gateway.login_timeout_s, settings.partitions) == (7001, 1.0, 4)
+    assert settings.gateway.origins == ("https://a.example.com", "https://b.example.com")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("[gateway]\nprot = 1\n", "[gateway] has no setting 'prot'"),
+        ("[gatway]\nport = 1\n", "'gatway'"),
+        ("[gateway]\nport = '9001x'\n", "gateway.port must be a number"),
+        ("[gateway]\nport = true\n", "gateway.port must be of type int"),
+        ("[gateway]\nport = 0\n", "gateway.port must be greater than 0"),
+        ("[gateway]\nport = 1.5\n", "gateway.port must be of type int"),
+        ("[gateway]\nlogin_timeout_s = nan\n", "gateway.login_timeout_s"),
+        ("[gateway]\nlogin_timeout_s = inf\n", "gateway.login_timeout_s"),
+        ("[gateway]\nhost = 7\n", "gateway.host must be of type str"),
+        ("[gateway]\norigins = 'x'\n[gateway.more]\n", "no setting 'more'"),
+        ("[gateway]\norigins = [1]\n", "gateway.origins must be a list of strings"),
+        ("[logic]\nthreads = -1\n", "logic.threads must be greater than 0"),
+    ],
+)
+def test_a_mistake_is_named(var: Path, more: str, said: str) -> None:
+    assert said in refusal(var, more)
+
+
+def test_a_mistake_in_the_environment_is_named(var: Path) -> None:
+    assert "gateway.port must be a number" in refusal(var, HONGYAN_GATEWAY__PORT="x")
+    for variable in ("HONGYAN_GATWAY__PORT", "HONGYAN_PORT", "HONGYAN_GATEWAY__"):
+        assert variable in refusal(var, **{variable: "1"})
+
+
+def test_a_file_that_cannot_be_used_is_named(var: Path, tmp_path: Path) -> None:
+    for path, said in [(tmp_path / "no.toml", "cannot be read"), (written(var, "[gateway\n"), "is not TOML")]:
+        with pytest.raises(BadSettings, match=said):
+            load(path, {})
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe")
+    with pytest.raises(BadSettings, match=r"binary\.toml"):
+        load(binary, {})
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ('var = "{var}"\nbus = 7\n', "bus must be a section"),
+        ('var = "{var}"\n[bus]\nkind = "pigeon"\n', "bus.kind must be one of rabbitmq, memory"),
+        ('mode = "cloud"\nvar = "{var}"\n', "mode must be one of"),
+        ("var = 7\n", "var must be of type str"),
+    ],
+)
+def test_what_is_no_configuration(var: Path, base: str, said: str) -> None:
+    with pytest.raises(BadSettings, match=said):
+        load(written(var, base=base), {})
+
+
+def test_without_secrets_nothing_starts(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match="generate"):
+        load(written(tmp_path), {})
+
+
+@pytest.mark.parametrize(
+    "secret", ["short", "x" * 64, "change-me-please-change-me-please-now", "a-sample-secret-0123456789-abcdef-ghi"]
+)
+def test_a_weak_secret_is_refused(var: Path, secret: str) -> None:
+    assert "'token' is short or a sample" in refusal(var, HONGYAN_TOKEN__SECRET=secret)
+
+
+def test_secrets_are_taken_from_where_they_belong_and_never_shown(var: Path) -> None:
+    path = written(var, base='var = "{var}"\n')
+    settings = load(path, {"HONGYAN_BUS__PASSWORD": "k7Qp2mX9vB4nT6wZ1sD8fG3hJ5lR0yUe"})
+    assert settings.bus.password == "k7Qp2mX9vB4nT6wZ1sD8fG3hJ5lR0yUe"
+    held = {settings.token.secret, settings.router.password, settings.store.password, settings.bus.password}
+    assert len(held) == 4
+    assert not any(secret in repr(settings) for secret in held)

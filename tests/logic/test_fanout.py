@@ -1,0 +1,173 @@
+"""From outcomes to one message a gateway: who gets what, in which order, and what a router that is away costs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from bus.memory import MemoryBus
+from logic.fanout import FanOut
+from logic.gateways import Gateways
+from logic.outcome import Effect, Outcome
+from protocol.errors import busy
+from protocol.models import Answer, DownwardMessage, Membership, Push, ReceiveInfo, Revocation, read_downward
+from router.interface import GatewayLease, Route, RouterAway, Snapshot
+from router.memory import MemoryRegistrar, MemoryRouter
+
+FRAME = Raw(b'{"op":"message","data":{}}')
+
+
+class Site:
+    """Two gateways that live and listen, and one worker's fan-out."""
+
+    def __init__(self) -> None:
+        self.bus, self.router = MemoryBus(1), MemoryRouter()
+        self.worker = self.bus.worker_end(["ordered.0"], 1)
+        self.worker.connect()
+        self.inboxes: dict[str, list[DownwardMessage]] = {}
+        self.registrars: dict[str, MemoryRegistrar] = {}
+        self.gateways = Gateways(self.router.resolver())
+        self.fan_out = FanOut("w1.x", self.worker, self.gateways)
+
+    async def gateway(self, name: str) -> None:
+        address = f"{name}.e1"
+        inbox = self.inboxes.setdefault(address, [])
+
+        def receive(body: bytes, ack: Any) -> None:
+            inbox.append(read_downward(body))
+            ack()
+
+        await self.bus.gateway_end().start(address, receive, lambda is_connected: None)
+        registrar = self.registrars[address] = self.router.registrar()
+        lease = GatewayLease(name, "e1", "127.0.0.1", 9001, "up", 0)
+        await registrar.start(lambda: lease, Snapshot, lambda: None)
+
+    async def hold(self, address: str, *users: str, groups: Iterable[str] = ()) -> None:
+        for number, user in enumerate(users, 1):
+            await self.registrars[address].register(Route(user, number, "web", "", f"s-{user}", number))
+        await self.registrars[address].enter_groups(groups)
+
+    async def send(self, *done: tuple[ReceiveInfo, Outcome]) -> None:
+        self.fan_out.send(list(done))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    def bodies(self, address: str) -> list[Any]:
+        return [body for message in self.inboxes[address] for body in message.bodies]
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    site = Site()
+    await site.gateway("g1")
+    await site.gateway("g2")
+    yield site
+    for registrar in site.registrars.values():
+        await registrar.close()
+
+
+def _command(number: int, gateway: str = "g1") -> ReceiveInfo:
+    return ReceiveInfo("message.send", number, gateway, "e1", 0, {})
+
+
+def _outcome(*effects: Effect) -> Outcome:
+    return Outcome(b"{}", list(effects))
+
+
+async def test_an_answer_goes_back_where_the_command_came_from(site: Site) -> None:
+    await site.send((_command(1, "g1"), _outcome()), (_command(1, "g2"), Outcome(busy())))
+    (one,), (two,) = site.bodies("g1.e1"), site.bodies("g2.e1")
+    assert isinstance(one, Answer) and (one.number, one.op) == (1, "reply")
+    assert isinstance(two, Answer) and (two.number, two.op) == (1, "error")
+
+
+async def test_a_batch_is_one_numbered_message_a_gateway_in_order(site: Site) -> None:
+    await site.hold("g1.e1", "ann")
+    await site.hold("g2.e1", "bob")
+    push = Push(FRAME, users=["ann", "bob"])
+    for _ in range(2):
+        await site.send((_command(1), _outcome(push)), (_command(2), _outcome(push)))
+    for address in ("g1.e1", "g2.e1"):
+        assert [(m.number, m.source, m.kind) for m in site.inboxes[address]] == [
+            (1, "w1.x", "batch"),
+            (2, "w1.x", "batch"),
+        ]
+    assert [type(body) for body in site.inboxes["g1.e1"][0].bodies] == [Answer, Push, Answer, Push]
+    assert [body.users for body in site.bodies("g2.e1")] == [["bob"]] * 4
+
+
+async def test_a_push_goes_only_where_somebody_is(site: Site) -> None:
+    await site.hold("g1.e1", "ann", groups=["team"])
+    await site.hold("g2.e1", "bob", "cat", groups=["other"])
+    await site.send((_command(1), _outcome(Push(FRAME, users=["ann"], terminals=["app"], excluded="g1.e1.7"))))
+    await site.send(
+        (_command(2), _outcome(Push(FRAME, group="team"))), (_command(3), _outcome(Push(FRAME, users=["dan"])))
+    )
+    pushes = [body for body in site.bodies("g1.e1") if isinstance(body, Push)]
+    assert [(p.users, p.group, p.terminals, p.excluded) for p in pushes] == [
+        (["ann"], "", ["app"], "g1.e1.7"),
+        ([], "team", None, ""),
+    ]
+    assert site.inboxes["g2.e1"] == []
+
+
+async def test_a_user_at_two_gateways_is_reached_at_both(site: Site) -> None:
+    for address in ("g1.e1", "g2.e1"):
+        await site.hold(address, "ann")
+    await site.send((_command(1), _outcome(Push(FRAME, users=["ann"]))))
+    assert len(site.bodies("g1.e1")) == 2 and len(site.bodies("g2.e1")) == 1
+
+
+async def test_deltas_go_to_every_gateway_that_lives_even_one_that_began_a_moment_ago(site: Site) -> None:
+    site.gateways.refresh()
+    await site.gateway("g3")
+    join, end = Membership("team", 4, joined=["ann"]), Revocation(["s1"], "logged_out")
+    await site.send((_command(1), _outcome(Push(FRAME, group="team"), join, end)))
+    assert site.bodies("g2.e1") == site.bodies("g3.e1") == [join, end]
+
+
+async def test_who_removed_gets_the_notice_before_the_delta(site: Site) -> None:
+    await site.hold("g1.e1", "ann", groups=["team"])
+    left = Membership("team", 4, left=["ann"])
+    await site.send((_command(1, "g2"), _outcome(Push(FRAME, group="team"), left)))
+    assert [type(body) for body in site.bodies("g1.e1")] == [Push, Membership]
+
+
+async def test_a_dead_gateway_is_forgotten_by_whoever_meets_it(site: Site) -> None:
+    await site.hold("g1.e1", "ann")
+    lease = GatewayLease("g2", "e2", "127.0.0.1", 9002, "up", 0)
+    await site.hold("g2.e1", "ann")
+    site.router.renew(lease)  # g2 lives on in another epoch
+    await site.send((_command(1), _outcome(Push(FRAME, users=["ann"]))))
+    assert site.inboxes["g2.e1"] == []
+    assert site.router.resolve(["ann"], [])[0] == {"ann": ["g1.e1"]}
+
+
+async def test_while_the_router_is_away_frames_go_everywhere(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.gateways.refresh()
+
+    def away(*_: Any) -> Any:
+        raise RouterAway
+
+    resolver = site.gateways._resolver
+    for name in ("gateways", "resolve", "forget"):
+        monkeypatch.setattr(resolver, name, away)
+    pushes = (Push(FRAME, users=["ann"]), Push(FRAME, group="team"), Membership("team", 1, joined=["ann"]))
+    await site.send((_command(1), _outcome(*pushes)))
+    assert [type(body) for body in site.bodies("g2.e1")] == [Push, Push, Membership]
+    assert not site.gateways.is_router_up
+
+
+async def test_an_idle_link_is_told_its_number_and_a_stop_says_bye(site: Site) -> None:
+    await site.send((_command(1), _outcome()))
+    site.fan_out.is_ready = False
+    site.fan_out.beacon()  # g1 heard just now, g2 never
+    site.fan_out.bye()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert [(m.kind, m.number) for m in site.inboxes["g1.e1"]] == [("batch", 1), ("bye", 1)]
+    assert [(m.kind, m.number, m.ready) for m in site.inboxes["g2.e1"]] == [("beacon", 0, False), ("bye", 0, False)]

@@ -1,0 +1,274 @@
+"""The workers in their threads, over a bus, a router and a store of this process: what crosses, and what is left."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from bus import queues
+from bus.memory import MemoryBus
+from logic.fanout import FanOut
+from logic.gateways import Gateways
+from logic.handover import Handover
+from logic.ordered_worker import OrderedWorker
+from logic.parallel_worker import ParallelWorker
+from logic.services import Services
+from protocol import codec, content
+from protocol.models import Answer, ReceiveInfo, TopicMessage, UserInfo, read_downward, read_upward
+from protocol.ops import OPS
+from protocol.tokens import TokenSigner
+from router.interface import GatewayLease, Snapshot
+from router.memory import MemoryRouter
+from store import attempts, messages, meta, users
+from store.database import Database, open_sqlite
+from tests.bus_fabric import Gateway
+from tests.logic.road import SECRET
+from tests.store.rows import NOW_MS, user
+
+ADDRESS = "g1.e1"
+AB = "p:ann:bob"
+
+
+class Site:
+    """One queue of conversations, `parallel`, their workers, and a gateway that listens."""
+
+    def __init__(self, path: Path) -> None:
+        self.database: Database = open_sqlite(path, 4)
+        self.bus, self.router = MemoryBus(1), MemoryRouter()
+        self.gateway = Gateway(self.bus.gateway_end())
+        self.stopping = threading.Event()
+        self.threads: list[threading.Thread] = []
+        self._number = 0
+        meta.initialise(self.database, 1)
+        with self.database.transaction() as tx:
+            users.insert_missing(tx, [user("ann"), user("bob")], NOW_MS)
+
+    async def start(self) -> None:
+        await self.gateway.start(ADDRESS)
+        registrar = self.router.registrar()
+        lease = GatewayLease("g1", "e1", "127.0.0.1", 9001, "up", 0)
+        await registrar.start(lambda: lease, Snapshot, lambda: None)
+        self._registrar = registrar
+
+    def ordered(self) -> OrderedWorker:
+        end = self.bus.worker_end([queues.ordered(0)], 32, self.stopping)
+        resolver = self.router.resolver()
+        fan_out = FanOut("w1.x", end, Gateways(resolver))
+        handover = Handover("w1", "x", 1, end, resolver)
+        return self._run(
+            OrderedWorker(end, fan_out, handover, open_sqlite(self._path, 1), 1, 300, 1 << 20, self.stopping)
+        )
+
+    def parallel(self, hashing_waiting: int = 20) -> ParallelWorker:
+        end = self.bus.worker_end([queues.PARALLEL], 32, self.stopping)
+        fan_out = FanOut("p1.x", end, Gateways(self.router.resolver()))
+        services = Services(open_sqlite(self._path, 4), TokenSigner(SECRET, 60), 600, "epoch")
+        return self._run(ParallelWorker(end, fan_out, services, 2, 1, hashing_waiting, self.stopping))
+
+    @property
+    def _path(self) -> str:
+        return str(self.database.engine).removeprefix("sqlite ")
+
+    def _run(self, worker: Any) -> Any:
+        self.threads.append(threading.Thread(target=worker.run))
+        self.threads[-1].start()
+        return worker
+
+    def command(self, op: str, data: dict[str, Any], sender: str = "ann") -> ReceiveInfo:
+        self._number += 1
+        return ReceiveInfo(op, self._number, "g1", "e1", 0, data, sender=UserInfo(sender, "web"), session="s1")
+
+    def send(self, text: str = "hi", **more: Any) -> ReceiveInfo:
+        data = {"conversation": AB, "cid": f"c{self._number}", "type": "text", "body": {"text": text}, **more}
+        return self.command("message.send", data)
+
+    def publish(self, *commands: ReceiveInfo) -> None:
+        """One batch, to the queue of its first command."""
+        op = OPS.get(commands[0].op)
+        queue = queues.PARALLEL if op is None or op.key is None else queues.ordered(0)
+        bodies = [Raw(codec.write_struct(command)) for command in commands]
+        self.bus.publish(queue, codec.write_struct(TopicMessage(queue, ADDRESS, bodies)))
+
+    def answers(self) -> dict[int, Answer]:
+        found = [body for raw in self.gateway.bodies for body in read_downward(raw).bodies]
+        return {body.number: body for body in found if isinstance(body, Answer)}
+
+    async def ask(self, *commands: ReceiveInfo) -> list[dict[str, Any]]:
+        """Publish a batch and wait for all its answers: their data, with the op."""
+        self.publish(*commands)
+        return await self.answered(*commands)
+
+    async def answered(self, *commands: ReceiveInfo) -> list[dict[str, Any]]:
+        await self.gateway.until(lambda: all(command.number in self.answers() for command in commands))
+        answers = [self.answers()[command.number] for command in commands]
+        return [{"op": answer.op, **json.loads(bytes(answer.data))} for answer in answers]
+
+    def dead(self) -> list[bytes]:
+        end = self.bus.worker_end([queues.DEAD], 100)
+        end.connect()
+        bodies = [delivery.body for delivery in end.take(0)]
+        end.close()
+        return bodies
+
+    def take_and_drop(self, queue: str) -> None:
+        """A consumer takes what waits and dies: it comes back redelivered."""
+        end = self.bus.worker_end([queue], 100)
+        end.connect()
+        assert end.take(0)
+        end.close()
+
+    async def stop(self) -> None:
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join(20)
+            assert not thread.is_alive()
+        await self._registrar.close()
+        self.database.close()
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    site = Site(tmp_path / "store.db")
+    await site.start()
+    yield site
+    if not site.stopping.is_set():
+        await site.stop()
+
+
+async def test_an_ordered_worker_answers_in_order_over_a_numbered_link(site: Site) -> None:
+    site.ordered()
+    batches = [[site.send() for _ in range(5)] for _ in range(4)]
+    for batch in batches:
+        site.publish(*batch)
+    answers = await site.answered(*(command for batch in batches for command in batch))
+    assert [answer["seq"] for answer in answers] == list(range(1, 21))
+    link = [read_downward(body) for body in site.gateway.bodies]
+    assert [m.number for m in link if m.kind == "batch"] == list(range(1, sum(m.kind == "batch" for m in link) + 1))
+
+
+async def test_what_is_no_work_is_answered_with_its_reason(site: Site) -> None:
+    site.ordered()
+    site.parallel()
+    bad, good = await site.ask(site.send(conversation="nowhere"), site.send())
+    assert (bad["code"], good["op"]) == ("bad_field", "reply")
+    (unknown,) = await site.ask(site.command("no.op", {}))
+    assert unknown["code"] == "unknown_op"
+
+
+@pytest.mark.parametrize("body", [b"", b"not json", b'{"to":1}', b"\xff\xfe"])
+async def test_what_cannot_be_read_is_dead_and_the_next_is_served(site: Site, body: bytes) -> None:
+    site.ordered()
+    site.bus.publish(queues.ordered(0), body)
+    assert (await site.ask(site.send()))[0]["seq"] == 1
+    assert site.dead() == [body]
+
+
+async def test_a_poisonous_command_is_dead_and_the_others_are_served(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = content.check_body
+    monkeypatch.setattr(content, "check_body", lambda t, b: 1 / 0 if b["text"] == "poison" else check(t, b))
+    site.ordered()
+    first, poison, last = await site.ask(site.send(), site.send("poison"), site.send())
+    assert (first["seq"], poison["code"], last["seq"]) == (1, "internal", 2)
+    assert "trace" in poison and "division" not in json.dumps(poison)
+    await site.stop()
+    assert [read["op"] for read in map(json.loads, site.dead())] == ["message.send"]
+
+
+async def test_what_was_committed_before_its_worker_died_is_answered_again(site: Site) -> None:
+    site.ordered()
+    command = site.send(cid="mine")
+    (first,) = await site.ask(command)
+    site.stopping.set()
+    for thread in site.threads:
+        thread.join()
+    site.gateway.bodies.clear()
+    site.publish(command)
+    site.take_and_drop(queues.ordered(0))
+    site.stopping.clear()
+    site.ordered()
+    (again,) = await site.answered(command)
+    assert again == {**first, "duplicate": True}
+    with site.database.reading() as tx:
+        assert len(messages.after(tx, AB, 0, 10)) == 1
+        assert tx.rows("SELECT name FROM attempts") == []
+
+
+@pytest.mark.parametrize("op", ["message.send", "sync"])
+async def test_what_killed_its_workers_twice_is_given_up(site: Site, op: str) -> None:
+    command = site.send() if op == "message.send" else site.command("sync", {"cursors": {}})
+    queue = queues.ordered(0) if op == "message.send" else queues.PARALLEL
+    with site.database.transaction() as tx:
+        attempts.count(tx, command.name, NOW_MS)
+    site.publish(command)
+    site.take_and_drop(queue)
+    site.ordered()
+    site.parallel()
+    (answer,) = await site.answered(command)
+    assert answer["code"] == "internal"
+    await site.stop()
+    assert [codec.msgspec.json.decode(body, type=ReceiveInfo).name for body in site.dead()] == [command.name]
+
+
+async def test_a_stopping_worker_finishes_what_it_took_and_says_bye(site: Site) -> None:
+    site.ordered()
+    site.parallel()
+    commands = [site.send() for _ in range(50)]
+    reads = [site.command("sync", {"cursors": {}}) for _ in range(20)]
+    for command in commands:
+        site.publish(command)
+    site.publish(*reads)
+    await site.answered(commands[0])
+    await site.stop()
+    await site.gateway.until(lambda: sum(read_downward(b).kind == "bye" for b in site.gateway.bodies) == 2)
+    left = site.bus.worker_end([queues.ordered(0), queues.PARALLEL], 1000)
+    left.connect()
+    waiting = {command.number for delivery in left.take(0) for command in read_upward(delivery.body).bodies}
+    assert waiting | set(site.answers()) == {command.number for command in (*commands, *reads)}
+    assert not waiting & set(site.answers())
+
+
+async def test_a_parallel_worker_answers_every_kind_of_command(site: Site) -> None:
+    site.parallel()
+    answers = await site.ask(
+        site.command("sync", {"cursors": {}}),
+        site.command("user.get", {"ids": ["bob"]}),
+        site.command("session.open", {"user": "ann", "session": "none"}),
+        site.command("session.open", {"user": "bob", "session": "none"}),
+        site.command("message.read", {"conversation": AB, "seq": 1, "cid": "c"}),
+        site.command("account.register", {"username": "dan", "password": "long enough", "cid": "c"}, sender=""),
+    )
+    assert [answer.get("code", answer["op"]) for answer in answers] == [
+        *("reply", "reply", "unauthenticated", "unauthenticated", "bad_field", "reply"),
+    ]
+
+
+async def test_a_flood_of_passwords_is_busy_and_delays_nobody_else(site: Site) -> None:
+    site.parallel(hashing_waiting=2)
+    login = {"username": "nobody", "password": "wrong"}
+    flood = [site.command("account.login", {**login, "cid": f"c{n}"}, sender="") for n in range(20)]
+    *answers, sync = await site.ask(*flood, site.command("sync", {"cursors": {}}))
+    codes = [answer["code"] for answer in answers]
+    assert sync["op"] == "reply"
+    assert codes.count("unauthenticated") >= 3 and set(codes) == {"unauthenticated", "busy"}
+
+
+async def test_the_same_write_at_once_is_carried_out_once_and_answered_alike(site: Site) -> None:
+    site.parallel()
+    data = {"name": "安", "cid": "c"}
+    answers = await site.ask(*(site.command("user.update", data) for _ in range(10)))
+    assert all(answer == {"op": "reply", "user": {"id": "ann", "name": "安"}} for answer in answers)
+
+
+async def test_a_fault_of_ours_says_nothing_of_its_insides(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "get", lambda *_: 1 / 0)
+    site.parallel()
+    (answer,) = await site.ask(site.command("user.get", {"ids": ["bob"]}))
+    assert answer["code"] == "internal" and set(answer) == {"op", "code", "message", "retry", "trace"}
