@@ -78,7 +78,8 @@ class SocketWire(asyncio.BufferedProtocol, ABC):
         asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, transport.abort)
 
     def hang_up(self) -> None:
-        """The peer has said goodbye: send what is queued and close."""
+        """The peer has said goodbye: send what is queued and close; what it does not take in 5 s is dropped."""
         self.is_ending = True
         if self._transport is not None:
             self._transport.close()
+            asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self._transport.abort)

@@ -63,7 +63,7 @@ class WebSocketWire(SocketWire):
             else:
                 self._attendant.heard(connection)
                 if type(event) is Ping:
-                    self.send(pong_frame(event.payload))
+                    connection.put(connection, pong_frame(event.payload))  # there a flood without a reader is noticed
 
     def _follow(self, code: int) -> None:
         """The peer closes, or follows our close."""
@@ -115,7 +115,9 @@ class WebSocketDoor(WebSocketHandler):
 
     def get_websocket_protocol(self) -> Any:
         """None makes Tornado answer 426 and name the version that is spoken."""
-        return super().get_websocket_protocol() if self.request.headers.get("Sec-WebSocket-Version") == VERSION else None
+        return (
+            super().get_websocket_protocol() if self.request.headers.get("Sec-WebSocket-Version") == VERSION else None
+        )
 
     async def open(self, *args: str, **kwargs: str) -> None:
         """The handshake is done: take the socket. Tornado finds its stream closed and lets go of the request."""

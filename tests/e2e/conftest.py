@@ -30,6 +30,7 @@ def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         yield made
     finally:
         made.close()
+    assert "Traceback" not in made.logs()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.deployments import Deployment, User
-from tests.e2e.conftest import NewUser
+from tests.e2e.conftest import NewSocket, NewUser
 from tests.http_calls import Answer, api
 
 
@@ -134,3 +134,23 @@ async def test_a_member_leaves_and_the_owner_may_not(group: Group) -> None:
     send = {"conversation": f"g:{group.id}", "cid": "c1", "type": "text", "body": {"text": "still here"}}
     assert (await api(group.port, "message.send", send, member.token)).code == "not_found"
     assert (await api(group.port, "message.send", send, other.token)).status == 200
+
+
+async def test_each_send_is_wholly_before_or_wholly_after_a_removal(group: Group, new_socket: NewSocket) -> None:
+    member = group.members[0]
+    await group.create()
+    owners, members = await new_socket(group.owner, 0), await new_socket(member, 1)
+    for number in range(60):
+        data = {"conversation": f"g:{group.id}", "cid": f"c{number}", "type": "text", "body": {"text": str(number)}}
+        await members.write_frame("message.send", data, id=str(number))
+        if number == 20:
+            await owners.write_frame("group.remove", {"group": group.id, "users": [member.id]}, id="remove")
+    assert (await owners.answer("remove"))["op"] == "reply"
+    answers = [await members.answer(str(number)) for number in range(60)]
+    taken = [answer["data"]["seq"] for answer in answers if answer["op"] == "reply"]
+    assert {answer["data"]["code"] for answer in answers[len(taken) :]} <= {"not_found"}
+    history = await owners.ask("message.history", {"conversation": f"g:{group.id}", "limit": 200})
+    messages = history["data"]["messages"]
+    assert [m["seq"] for m in messages if m["sender"] == member.id] == taken
+    assert messages[-1]["body"].get("event") == "removed"
+    assert [m["seq"] for m in messages] == list(range(1, len(taken) + 3))

@@ -15,8 +15,8 @@ from gateway.connection import Connection
 from gateway.hub import Hub
 from gateway.session import State
 from protocol import codec
-from protocol.errors import Close, ImError
-from protocol.models import Answer, Downward, DownwardMessage, ReceiveInfo, UserInfo, read_upward
+from protocol.errors import Close
+from protocol.models import Downward, DownwardMessage, ReceiveInfo, UserInfo, read_upward
 
 ADDRESS = "g1.e1"
 PARTITIONS = 2
@@ -78,6 +78,7 @@ class FarEnd:
 
     def __init__(self, bus: MemoryBus, *names: str) -> None:
         wanted = names or (*(queues.ordered(p) for p in range(PARTITIONS)), queues.PARALLEL)
+        self._fabric = bus
         self._bus = bus.worker_end(list(wanted), 1000)
         self._bus.connect()
         self._number = 0
@@ -91,14 +92,14 @@ class FarEnd:
     def commands(self) -> list[ReceiveInfo]:
         return [command for batch in self.batches() for command in batch]
 
-    def send(self, *bodies: Downward, skip: int = 0, kind: str = "batch") -> None:
-        """The next message of the link, `skip` of them lost before it."""
-        self._number += skip + (kind == "batch")
-        message = DownwardMessage(queues.gateway(ADDRESS), "w1.x", list(bodies), self._number, kind)  # type: ignore[arg-type]
-        self._bus.publish(queues.gateway(ADDRESS), codec.write_struct(message))
+    def send(self, address: str, *bodies: Downward, lost: int = 0) -> None:
+        """The next message of the link to `address`, after `lost` others that never arrive."""
+        self._number += lost + 1
+        self._publish(DownwardMessage(queues.gateway(address), "w1.x", list(bodies), self._number))
 
-    def reply(self, command: ReceiveInfo, data: object) -> None:
-        self.send(Answer(command.number, "reply", codec.msgspec.Raw(codec.write_struct(data))))
+    def send_beacon(self, address: str) -> None:
+        """What an idle link says."""
+        self._publish(DownwardMessage(queues.gateway(address), "w1.x", [], self._number, "beacon"))
 
-    def refuse(self, command: ReceiveInfo, refusal: ImError) -> None:
-        self.send(Answer(command.number, "error", codec.msgspec.Raw(codec.write(refusal.data()))))
+    def _publish(self, message: DownwardMessage) -> None:
+        self._fabric.publish(message.to, codec.write_struct(message))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -103,9 +103,6 @@ async def gateway() -> AsyncIterator[Gateway]:
     async with serve(made.serve, "127.0.0.1", 0) as server:
         made.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws"
         yield made
-
-
-Start = Callable[[], Awaitable[Client]]
 
 
 @pytest.fixture

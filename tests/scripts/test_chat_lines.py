@@ -15,7 +15,7 @@ def message(type_: str, body: dict[str, Any], conversation: str = "p:alice:bob",
 
 
 def test_a_message_cannot_steer_the_terminal() -> None:
-    assert printable("\x1b[2Jgone\x07\u202e\n雁 🪿") == "\ufffd[2Jgone\ufffd\ufffd\n雁 🪿"
+    assert printable("\x1b[2Jgone\x07\u202e\n雁 🪿 👩\u200d👧") == "\ufffd[2Jgone\ufffd\ufffd\n雁 🪿 👩\u200d👧"
     assert "\x1b" not in content(message("notice", {"event": "joined", "users": ["\x1b[31m"]}))
     assert "\x1b" not in content(message("file", {"name": "\x1b[31m", "url": "u", "size": 1}))
 

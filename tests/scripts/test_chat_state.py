@@ -1,4 +1,4 @@
-"""The rules of a client, against a model of the server: whatever is lost, doubled or late, each message once, in order."""
+"""The rules of a client, against a model of the server: whatever is lost, doubled or late, each once and in order."""
 
 from __future__ import annotations
 

@@ -1,0 +1,96 @@
+"""The HTTP door: statuses, bodies, and what is no call."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from protocol.errors import HTTP_STATUS, ImError
+from tests.gateway.site import Site
+from tests.http_calls import api, get, request
+
+
+async def test_a_call_goes_the_same_road(site: Site) -> None:
+    answer = await api(site.port, "sync", {"cursors": {}}, site.token("ann", "s1"))
+    assert answer.data == {"asked": {"cursors": {}}}
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-type"].startswith("application/json")
+    command = site.worker.seen[-1]
+    assert (command.door, command.sender.user, command.sender.terminal, command.session) == ("http", "ann", "web", "s1")
+    assert command.connection == 0
+
+
+async def test_register_login_and_refresh_need_no_token(site: Site) -> None:
+    for op, data in [
+        ("account.register", {"username": "ann", "password": "long enough"}),
+        ("account.login", {"username": "ann", "password": "x"}),
+        ("token.refresh", {"refresh": "x"}),
+    ]:
+        assert (await api(site.port, op, data)).data["asked"].items() >= data.items()
+    assert site.worker.count("session.open") == 0
+
+
+@pytest.mark.parametrize("code", sorted(HTTP_STATUS))
+async def test_every_refusal_has_its_status(site: Site, code: str) -> None:
+    site.worker.refusals["sync"] = ImError(code, "words")
+    answer = await api(site.port, "sync", {"cursors": {}}, site.token("ann"))
+    assert (answer.status, answer.code) == (HTTP_STATUS[code], code)
+    assert set(answer.json["error"]) == {"code", "message", "retry"}
+
+
+@pytest.mark.parametrize(
+    ("op", "body", "status", "code"),
+    [
+        ("no.op", b"{}", 400, "unknown_op"),
+        ("session.open", b"{}", 400, "unknown_op"),
+        ("typing", b"{}", 400, "bad_field"),
+        ("presence.watch", b"{}", 400, "bad_field"),
+        ("sync", b"", 400, "bad_field"),
+        ("sync", b"not json", 400, "bad_frame"),
+        ("sync", b"[]", 400, "bad_frame"),
+        ("sync", b"\xff\xfe", 400, "bad_frame"),
+        ("sync", b'{"cursors":NaN}', 400, "bad_frame"),
+        ("sync", b"[" * 100_000, 413, "too_large"),
+        ("sync", b"[" * 60_000, 400, "bad_frame"),
+        ("sync", b'{"cursors":{"p:a:b":' + b"9" * 5000 + b"}}", 400, "bad_field"),
+        ("sync", b'{"cursors":{},"x":"' + b"x" * 65_536 + b'"}', 413, "too_large"),
+        ("message.send", b'{"cid":"~mine","conversation":"p:a:b","type":"text","body":{}}', 400, "bad_field"),
+    ],
+)
+async def test_what_is_no_call_is_refused(site: Site, op: str, body: bytes, status: int, code: str) -> None:
+    answer = await api(site.port, op, body, site.token("ann"))
+    assert (answer.status, answer.code) == (status, code)
+    assert site.worker.count(op) == 0
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic eDp4", "Bearer x", "bearer \xff"])
+async def test_without_a_good_token_nobody_is_served(site: Site, header: str) -> None:
+    headers = {"Authorization": header} if header else {}
+    answer = await asyncio.to_thread(request, site.port, "POST", "/api/sync", b'{"cursors":{}}', headers)
+    assert (answer.status, answer.code) == (401, "unauthenticated")
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/api", "/api/", "/api/a/b", "/%00", "/../etc/passwd", "/API/sync"])
+async def test_other_addresses_are_not_found(site: Site, path: str) -> None:
+    answer = await get(site.port, path)
+    assert (answer.status, answer.code) == (404, "not_found")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
+async def test_other_methods_are_refused_as_json(site: Site, method: str) -> None:
+    answer = await asyncio.to_thread(request, site.port, method, "/api/sync")
+    assert answer.status == 405 and json.loads(answer.body)["error"]["retry"] is False
+
+
+async def test_operations_tell_how_it_is(site: Site) -> None:
+    assert (await get(site.port, "/healthz")).json == {"name": "g1", "ok": True}
+    await (await site.login("ann")).ask("sync", {"cursors": {}})  # the store is ready where a worker said so
+    ready = await get(site.port, "/readyz")
+    assert (ready.status, ready.json) == (200, {"bus": True, "router": True, "store": True, "accepting": True})
+    metrics = await get(site.port, "/metrics")
+    assert b"hongyan_connections" in metrics.body
+    await site.bus_end.close()
+    assert (await get(site.port, "/readyz")).status == 503
+    assert (await api(site.port, "sync", {"cursors": {}}, site.token("ann"))).code == "busy"
