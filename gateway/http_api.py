@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from tornado.web import RequestHandler
 
 from gateway.api_sessions import ApiSessions
 from gateway.asker import Refused, Waiter
 from gateway.commands import CommandMaker
 from gateway.uplink import Uplink
-from protocol import codec
-from protocol.errors import HTTP_STATUS, ImError, bad_field, unauthenticated
+from protocol import codec, ids
+from protocol.errors import HTTP_STATUS, ImError, bad_field, internal, unauthenticated
 from protocol.frames import MAX_CLIENT_FRAME_BYTES, bad_frame, read_object
 from protocol.models import UserInfo
 from protocol.ops import Caller, Op, find_op
+
+log = structlog.get_logger()
 
 NOT_OVER_HTTP = frozenset({"typing", "presence.watch"})
 
@@ -33,9 +36,13 @@ class JsonHandler(RequestHandler):
         self.finish(codec.write({"error": error}))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        codes = {404: "not_found", 405: "unknown_op", 400: "bad_frame", 413: "too_large"}
-        code = codes.get(status_code, "internal" if status_code >= 500 else "bad_frame")
-        self.finish(codec.write({"error": ImError(code, "this address does not do that").data()}))
+        if status_code >= 500:
+            refusal = internal(ids.new_id())
+            log.error("request_failed", trace=refusal.extra["trace"], address=self.request.path)
+        else:
+            codes = {404: "not_found", 405: "unknown_op", 413: "too_large"}
+            refusal = ImError(codes.get(status_code, "bad_frame"), "this address does not do that")
+        self.finish(codec.write({"error": refusal.data()}))
 
 
 class UnknownAddress(JsonHandler):

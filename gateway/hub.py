@@ -120,12 +120,16 @@ class Hub:
                 self._collect(user, parcel)
 
     def push_to_group(self, push: Push) -> Iterator[None]:
-        """Collect a push for the members of its group, yielding after each so that the caller may pause."""
+        """Collect a push for the members of its group, yielding after each so that the caller may pause.
+
+        A message sent again may be older than a membership: who joined after it may not read it.
+        """
         parcel = _Parcel(push, self._prefix)
-        for user in list(self.membership.members(push.group)):
+        for user, joined_seq in list(self.membership.members(push.group).items()):
             if not self.is_trusted:
                 return
-            self._collect(user, parcel)
+            if joined_seq <= push.seq or not push.seq:
+                self._collect(user, parcel)
             yield
 
     def _collect(self, user: str, parcel: _Parcel) -> None:

@@ -7,8 +7,10 @@ who is not known here gets a group's frames.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import NamedTuple
+
+NOBODY: Mapping[str, int] = {}
 
 
 class _Entry(NamedTuple):
@@ -22,16 +24,16 @@ class Membership:
 
     def __init__(self) -> None:
         self._users: dict[str, dict[str, _Entry]] = {}
-        self._groups: dict[str, dict[str, None]] = {}
+        self._groups: dict[str, dict[str, int]] = {}
         self._loads = 0
         self._loaded: dict[str, int] = {}  # the newest load that each user has
 
     def __repr__(self) -> str:
         return f"Membership({len(self._users)} users, {len(self._groups)} groups)"
 
-    def members(self, group: str) -> Iterable[str]:
-        """The users of this gateway who are in `group`."""
-        return self._groups.get(group, ())
+    def members(self, group: str) -> Mapping[str, int]:
+        """The users of this gateway who are in `group`, with the seq of the event that put each in."""
+        return self._groups.get(group, NOBODY)
 
     def groups(self) -> list[str]:
         """Every group that a user of this gateway is in."""
@@ -90,7 +92,7 @@ class Membership:
     def _set(self, user: str, group: str, entry: _Entry) -> None:
         self._users[user][group] = entry
         if entry.is_member:
-            self._groups.setdefault(group, {})[user] = None
+            self._groups.setdefault(group, {})[user] = entry.seq
         else:
             self._drop(user, group)
 

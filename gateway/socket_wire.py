@@ -9,8 +9,6 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from protocol.errors import Close
-
 READ_BYTES = 64 * 1024
 CLOSE_TIMEOUT_S = 5.0
 

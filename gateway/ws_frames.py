@@ -1,7 +1,7 @@
 """WebSocket frames (RFC 6455 section 5) without I/O: bytes in, events out; payloads in, bytes out.
 
-Laws: `feed` never raises; after a Closing or a Failed it says nothing more. A client's frame is masked, its message at most
-`max_bytes` and 64 fragments; no memory is taken for what has only been announced.
+Laws: `feed` never raises; after a Closing or a Failed it says nothing more. A client's frame is masked, its message at
+most `max_bytes` and 64 fragments; no memory is taken for what has only been announced.
 """
 
 from __future__ import annotations

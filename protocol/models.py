@@ -143,12 +143,14 @@ class Answer(msgspec.Struct, tag="answer", tag_field="kind"):
 class Push(msgspec.Struct, tag="push", tag_field="kind", omit_defaults=True):
     """A frame for every connection of `users`, or of the members of `group`, that the gateway holds.
 
+    `seq` is that of the message in it, for a group: whoever joined later does not get it (0: everyone does).
     `excluded` is one connection that does not get it, `{gateway}.{epoch}.{connection}`: the one that sent it.
     """
 
     frame: Raw
     users: list[str] = []
     group: str = ""
+    seq: int = 0
     terminals: list[str] | None = None
     excluded: str = ""
 

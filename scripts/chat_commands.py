@@ -34,6 +34,8 @@ class Screen:
 
     def started(self, conversation: str, after: int) -> None: ...
 
+    def received(self, message: Message) -> None: ...
+
     def applied(self, message: Message) -> None:
         self.show(chat_lines.line(message, self._user))
         if message["sender"] != self._user:

@@ -32,6 +32,9 @@ class Observer(Protocol):
 
     def started(self, conversation: str, after: int) -> None: ...
 
+    def received(self, message: Message) -> None:
+        """A message was pushed; whether it is applied, now or later, is another matter."""
+
     def applied(self, message: Message) -> None: ...
 
     def pushed(self, frame: Frame) -> None:
@@ -155,6 +158,7 @@ class Device:
 
     def _on_push(self, frame: Frame) -> None:
         if frame["op"] == "message":
+            self._observer.received(frame["data"])
             self._handle(self.state.receive(frame["data"]))
         elif frame["op"] == "resync":
             self.state.distrust()

@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from scripts.chat_connection import Frame, Lost
 from scripts.chat_device import Device, Reason
 from scripts.chat_state import Message
-from tests.faults.history import Acked, Applied, Began, Disturbed, Event, Refused, Sent, Synced
+from tests.faults.history import Acked, Applied, Began, Disturbed, Event, Received, Refused, Sent, Synced
 
 WAIT_S = 10.0
 
@@ -48,6 +48,9 @@ class Recorder:
 
     def started(self, conversation: str, after: int) -> None:
         self._record(Began(self.device, conversation, after))
+
+    def received(self, message: Message) -> None:
+        self._record(Received(self.device, message["conversation"], message["seq"]))
 
     def applied(self, message: Message) -> None:
         conversation = message["conversation"]

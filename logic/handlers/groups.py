@@ -76,7 +76,7 @@ class _GroupChange:
         """What a notice makes others do; when a retry finds it, the same again for those whom it still concerns."""
         body: dict[str, Any] = codec.read(notice.body)
         concerned: list[str] = body["users"]
-        push = Push(message_frame(notice), group=self.group)
+        push = Push(message_frame(notice), group=self.group, seq=notice.seq)
         if body["event"] not in ("created", "joined"):
             return [push, Membership(self.group, notice.seq, left=concerned)]
         if is_repeated:

@@ -44,7 +44,7 @@ def push_of(message: PrivateMessage | GroupMessage, row: MessageRow, excluded: s
     """The push of a stored message to everyone whom its model names."""
     frame = message_frame(row)
     if isinstance(message, GroupMessage):
-        return Push(frame, group=message.group, terminals=message.terminals, excluded=excluded)
+        return Push(frame, group=message.group, seq=row.seq, terminals=message.terminals, excluded=excluded)
     reached = {message.recipient.user, message.sender.user} if message.to_self else {message.recipient.user}
     return Push(frame, users=sorted(reached), terminals=message.terminals, excluded=excluded)
 

@@ -114,8 +114,8 @@ class Fleet:
         await self.load.stop()
         await self.load.answered(ANSWERED_S)
         note(f"{what}: caught up after the last answer", await self.caught_up(2 * CAUGHT_UP_S), CAUGHT_UP_S)
-        refusals = [message for message in self.load.messages if message.refusal is not None]
-        assert not refusals, f"{len(refusals)} refused: {refusals[:3]}"
+        refused = self.load.refused()
+        assert not refused, f"{len(refused)} refused: {refused[:3]}"
         assert [str(violation) for violation in judge(await asyncio.to_thread(self._history))] == []
         assert self._cluster.faults_of_ours() == []
 

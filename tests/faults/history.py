@@ -60,6 +60,15 @@ class Began:
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """This message was pushed to a device, which may drop it or keep it for later."""
+
+    device: str
+    conversation: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Applied:
     """A device put this message into its timeline."""
 
@@ -86,7 +95,7 @@ class Synced:
     reason: Reason
 
 
-Event = Sent | Acked | Refused | Began | Applied | Disturbed | Synced
+Event = Sent | Acked | Refused | Began | Received | Applied | Disturbed | Synced
 
 
 @dataclass(frozen=True, slots=True)

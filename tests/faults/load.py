@@ -26,6 +26,7 @@ GROUP_PART = 0.3
 class Message:
     """One send; times are monotonic seconds. `refusal` is why it ended without a reply."""
 
+    sender: str
     conversation: str
     sent_at: float
     acked_at: float | None = None
@@ -72,12 +73,19 @@ class Load:
         """This user writes nothing more."""
         self._silent.add(user)
 
-    def follow(self, conversation: str, outcome: asyncio.Future[dict[str, Any]]) -> asyncio.Future[dict[str, Any]]:
-        """Count a message that is not of the load with it: nothing is quiet before it has its answer."""
-        message = Message(conversation, time.monotonic())
+    def send(self, client: Client, conversation: str, text: str, cid: str = "") -> asyncio.Future[dict[str, Any]]:
+        """Send something and count it with the load: nothing is quiet before it has its final answer."""
+        message = Message(client.seen.user, conversation, time.monotonic())
         self.messages.append(message)
+        outcome = client.send(conversation, {"text": text}, cid=cid)
         outcome.add_done_callback(message.ended)
         return outcome
+
+    def refused(self) -> list[Message]:
+        """What was refused for good and should not have been. Who was put out of a group and had no answer yet is
+        told that there is no such group."""
+        refused = [message for message in self.messages if message.refusal is not None]
+        return [m for m in refused if m.sender not in self._silent or "not_found" not in str(m.refusal)]
 
     async def _run(self) -> None:
         began = time.monotonic()
@@ -99,9 +107,8 @@ class Load:
         if client.seen.user in self._silent or self._waiting[line] >= WAITING_IN_CONVERSATION:
             return
         self._waiting[line] += 1
-        outcome = client.send(conversation, {"text": f"message {len(self.messages)}"})
+        outcome = self.send(client, conversation, f"message {len(self.messages)}")
         outcome.add_done_callback(lambda _: self._waiting.subtract([line]))
-        self.follow(conversation, outcome)
 
     async def answered(self, within_s: float) -> float:
         """Until every message has its final answer; the seconds that it took."""

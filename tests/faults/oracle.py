@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
-from tests.faults.history import Acked, Applied, Began, Disturbed, History, Member, Refused, Row, Sent, Synced
+from tests.faults.history import Acked, Applied, Began, Disturbed, History, Member, Received, Refused, Row, Sent, Synced
 
 MAY_BE_STORED = frozenset({"timeout", "busy", "internal", "rate_limited", "conflict"})
 """Refusals that do not say that nothing was stored."""
@@ -175,11 +175,12 @@ def _contents(device: str, rows: dict[int, Row], timeline: list[Applied]) -> Ite
 def nothing_leaked(history: History) -> Iterator[Violation]:
     """P12: nobody saw a message that they may not read."""
     spans = _spans(history)
-    for one in _of(history, Applied):
+    seen: list[Received | Applied] = [*_of(history, Received), *_of(history, Applied)]
+    for one in seen:
         user = history.devices.get(one.device, "")
         if not _covers(spans[user][one.conversation], one.seq):
-            who = f"{one.device} of {user or 'nobody'}"
-            yield Violation("leaked", f"{who} applied {one.conversation}/{one.seq}, which that user may not read.")
+            who, verb = f"{one.device} of {user or 'nobody'}", type(one).__name__.lower()
+            yield Violation("leaked", f"{who} {verb} {one.conversation}/{one.seq}, which that user may not read.")
 
 
 def senders_order(history: History) -> Iterator[Violation]:

@@ -9,7 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.faults.history import Acked, Applied, Began, Disturbed, Event, History, Member, Refused, Row, Sent, Synced
+from tests.faults.history import (
+    Acked,
+    Applied,
+    Began,
+    Disturbed,
+    Event,
+    History,
+    Member,
+    Received,
+    Refused,
+    Row,
+    Sent,
+    Synced,
+)
 from tests.faults.oracle import judge
 
 TEAM = "g:team"
@@ -145,6 +158,13 @@ def test_a_message_leaked_to_a_member_who_was_removed(seq: int) -> None:
     leak = Applied("carol-web", TEAM, seq, row.cid, row.body_hash)
     place = next(i for i, e in enumerate(history.events) if isinstance(e, Applied) and e.seq == 7)
     assert rules(with_events(history, [*history.events[:place], leak, *history.events[place:]])) == {"leaked"}
+
+
+def test_a_message_pushed_to_a_member_who_was_removed() -> None:
+    """Even if the client, which has a gap there, never shows it."""
+    history = good()
+    assert judge(with_events(history, [*history.events, Received("carol-web", TEAM, 4)])) == []
+    assert rules(with_events(history, [*history.events, Received("carol-web", TEAM, 6)])) == {"leaked"}
 
 
 def test_a_message_leaked_to_somebody_who_never_was_a_member() -> None:

@@ -32,11 +32,12 @@ async def test_mariadb_is_killed(cluster: FaultCluster, fleet: Fleet) -> None:
 async def refused_as_busy(fleet: Fleet, conversation: str) -> float:
     """Send something that will be refused; how long the refusal took. The same is sent in the end like all else."""
     client = fleet.member_of(conversation)
-    cid, body = f"while-away-{conversation}"[:64], {"text": "is anybody there?"}
+    cid, text = f"while-away-{conversation}"[:64], "is anybody there?"
+    data = {"conversation": conversation, "cid": cid, "type": "text", "body": {"text": text}}
     began = time.monotonic()
     with pytest.raises(Refused) as refused:
-        await client.call("message.send", {"conversation": conversation, "cid": cid, "type": "text", "body": body})
+        await client.call("message.send", data)
     waited = time.monotonic() - began
     assert refused.value.code == "busy"
-    fleet.load.follow(conversation, client.send(conversation, body, cid=cid))
+    fleet.load.send(client, conversation, text, cid)
     return waited

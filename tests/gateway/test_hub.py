@@ -51,6 +51,17 @@ async def test_a_push_to_a_group_reaches_its_members_here() -> None:
     assert (ann.ops, bob.ops) == (["message"], [])
 
 
+async def test_who_joined_after_a_message_does_not_get_it() -> None:
+    """Its sender may send it again, and then it is pushed again."""
+    rig = Rig()
+    _, ann = rig.crowd.join("ann", "team")
+    _, bob = rig.crowd.join("bob")
+    rig.hub.membership.join("bob", "team", 8)
+    for seq in (7, 8, 9):
+        rig.push(group="team", seq=seq)
+    assert (len(ann.ops), len(bob.ops)) == (3, 2)
+
+
 async def test_the_connection_that_sent_it_gets_none_but_its_user_does() -> None:
     rig = Rig()
     sender, sent_from = rig.crowd.join("ann")
