@@ -1,8 +1,13 @@
-"""Fixtures that every test may use: the private servers, one set for the whole run."""
+"""Fixtures that every test may use: the private servers, one set for each process of the run.
+
+scripts/test.sh runs two processes side by side, because many tests wait for timeouts. A folder stays in one of them, so
+that what it starts is started once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,3 +19,9 @@ def servers() -> Iterator[PrivateServers]:
     """The servers, started at the first test that asks for them and stopped after the last."""
     with private_run() as private:
         yield private
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.path.relative_to(here).parts[0]))

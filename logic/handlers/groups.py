@@ -83,7 +83,10 @@ class _GroupChange:
             # Who left since must not be a member again in the eyes of a gateway that has forgotten the leave.
             present = self.members(concerned)
             concerned = [u for u in concerned if u in present and present[u].joined_seq == notice.seq]
-        return [Membership(self.group, notice.seq, joined=concerned), push]
+        # Their gateways may not hold the group yet, so the notice goes to them by name. Without it a device that sends
+        # at once would begin where it has read, and that is where it has sent.
+        welcome = Push(push.frame, users=concerned)
+        return [welcome, push, Membership(self.group, notice.seq, joined=concerned)]
 
     def note(self, event: str, concerned: list[str], **more: Any) -> MessageRow:
         """Append the notice that is this write's event row."""

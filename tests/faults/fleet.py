@@ -116,8 +116,10 @@ class Fleet:
         note(f"{what}: caught up after the last answer", await self.caught_up(2 * CAUGHT_UP_S), CAUGHT_UP_S)
         refused = self.load.refused()
         assert not refused, f"{len(refused)} refused: {refused[:3]}"
-        assert [str(violation) for violation in judge(await asyncio.to_thread(self._history))] == []
-        assert self._cluster.faults_of_ours() == []
+        violations = judge(await asyncio.to_thread(self._history))
+        assert not violations, "\n".join(map(str, violations[:20]))
+        logged = self._cluster.faults_of_ours()
+        assert not logged, "\n".join(logged[:20])
 
     async def caught_up(self, within_s: float) -> float:
         """Until every client has applied all that its user may read; the seconds that it took."""

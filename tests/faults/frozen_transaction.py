@@ -14,6 +14,7 @@ from tests.faults.cluster import FaultCluster
 
 WRITES_WITHIN_S = 1.5  # a lock wait ends after 2 s
 POLL_S = 0.15  # innodb_trx shows what it showed before to who asks again within 100 ms
+TRIES = 5
 LOCK_WAIT, RUNNING = "LOCK WAIT", "RUNNING"
 TRANSACTIONS = """
 SELECT p.host, t.trx_state FROM information_schema.innodb_trx t
@@ -23,19 +24,24 @@ JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id WHERE t.tr
 
 def stop_in_transaction(cluster: FaultCluster, worker: str, conversation: str) -> None:
     """SIGSTOP `worker` while it writes to `conversation`, which it owns and somebody sends to."""
-    process = cluster.process(worker)
-    with cluster.database.transaction() as tx:
-        tx.rows("SELECT user FROM cursors WHERE conversation = %s FOR UPDATE", (conversation,))
-        _await(cluster, worker, LOCK_WAIT)
-        process.pause()
-    _await(cluster, worker, RUNNING)
+    for _ in range(TRIES):
+        with cluster.database.transaction() as tx:
+            tx.rows("SELECT user FROM cursors WHERE conversation = %s FOR UPDATE", (conversation,))
+            if is_met := _comes_to(cluster, worker, LOCK_WAIT):
+                cluster.process(worker).pause()
+        if is_met:
+            assert _comes_to(cluster, worker, RUNNING), f"{worker}'s transaction ended although {worker} stands still"
+            return
+    raise AssertionError(f"{worker} never waited for a lock on {conversation}")
 
 
-def _await(cluster: FaultCluster, worker: str, state: str) -> None:
+def _comes_to(cluster: FaultCluster, worker: str, state: str) -> bool:
     until = time.monotonic() + WRITES_WITHIN_S
-    while (seen := _state(cluster, worker)) != state:
-        assert time.monotonic() < until, f"{worker}'s transaction is {seen}, not {state}"
+    while _state(cluster, worker) != state:
+        if time.monotonic() > until:
+            return False
         time.sleep(POLL_S)
+    return True
 
 
 def _state(cluster: FaultCluster, worker: str) -> str | None:

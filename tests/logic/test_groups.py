@@ -27,10 +27,11 @@ def test_a_new_group_has_its_creator_as_owner_and_a_notice(road: Road) -> None:
     assert reply(road.call("group.get", "bob", group=group["id"]))["group"] == group
     assert _members(road, group["id"]) == {"ann": "owner", "bob": "member"}
     assert isinstance(outcome, Outcome)
-    delta, push = outcome.effects
+    welcome, push, delta = outcome.effects
     assert delta == Membership(group["id"], 1, joined=["ann", "bob"])
-    assert isinstance(push, Push) and push.group == group["id"]
-    assert pushed(push)["data"]["type"] == "notice"
+    assert isinstance(push, Push) and (push.group, push.seq) == (group["id"], 1)
+    assert isinstance(welcome, Push) and welcome.users == ["ann", "bob"]
+    assert pushed(push) == pushed(welcome) and pushed(push)["data"]["type"] == "notice"
 
 
 def test_a_group_created_again_under_its_cid_is_the_same_and_answered_the_same(road: Road) -> None:
