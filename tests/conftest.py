@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.private_servers import PrivateServers, private_run
 
@@ -21,6 +22,14 @@ def servers() -> Iterator[PrivateServers]:
         yield private
 
 
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A command line that a test ran in this process set up logs for that test's standard error."""
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.hookimpl(tryfirst=True)  # before the plugin reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:

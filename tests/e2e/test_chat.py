@@ -56,6 +56,12 @@ class Person:
             return await self.process.wait()
 
 
+@pytest.fixture(autouse=True)
+def logs_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Called here, `main` would bind every logger of this process to a stream that closes with the test."""
+    monkeypatch.setattr("scripts.chat.configure_logs", lambda process, level: None)
+
+
 Sit = Callable[..., Awaitable[Person]]
 
 
