@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import socket
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -32,7 +33,7 @@ from gateway.websocket import WebSocketDoor
 from protocol.errors import Close
 from protocol.frames import MAX_CLIENT_FRAME_BYTES
 from protocol.tokens import TokenSigner
-from router.interface import GatewayLease, Registrar
+from router.interface import GatewayLease, Registrar, RouterAway
 
 SILENCE_CHECK_S = 1.0
 MAX_BODY_BYTES = 1024 * 1024
@@ -121,6 +122,8 @@ class Gateway:
         self._state = "draining"
         if self._server is not None:
             self._server.stop()
+        with suppress(RouterAway):
+            await self._registrar.renew()
         await self._attendant.stop(self._limits.request_timeout_s)
         await self._refresher.close()
         for task in self._tasks:

@@ -73,6 +73,9 @@ def close_frame(code: int, reason: str) -> bytes:
     return _head(CLOSE, len(payload)) + payload
 
 
+EMPTY = bytearray()
+
+
 class FrameDecoder:
     """Reads what one client sends, however it is cut up."""
 
@@ -80,7 +83,7 @@ class FrameDecoder:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._rest: bytes | None = b""  # None: the end was reached
+        self._rest: bytearray | None = EMPTY  # never filled itself. None: the end was reached
         self._opcode = CONTINUATION  # of the message whose fragments are being collected
         self._fragments: list[bytes] | None = None
         self._size = 0
@@ -93,12 +96,14 @@ class FrameDecoder:
         """The events of all frames that are complete now."""
         if self._rest is None:
             return []
-        if self._rest:
-            data = self._rest + data
+        rest = self._rest
+        if rest:
+            rest += data  # in place: a frame that comes byte by byte is not copied at each
+        unread = rest or data
         events: list[Event] = []
         position = 0
         while True:
-            taken, event = self._frame(data, position)
+            taken, event = self._frame(unread, position)
             if event is not None:
                 events.append(event)
                 if type(event) in LAST:
@@ -107,10 +112,13 @@ class FrameDecoder:
             if taken == 0:
                 break
             position += taken
-        self._rest = data[position:]
+        if rest:
+            del rest[:position]
+        elif position < len(data):
+            self._rest = bytearray(data[position:])
         return events
 
-    def _frame(self, data: bytes, at: int) -> tuple[int, Event | None]:
+    def _frame(self, data: bytes | bytearray, at: int) -> tuple[int, Event | None]:
         """(bytes taken, event) of the frame at `at`; (0, None) where it is not all there yet."""
         available = len(data) - at
         if available < 2:
@@ -131,7 +139,7 @@ class FrameDecoder:
         start = at + head + MASK_BYTES
         if available < head + MASK_BYTES + size:
             return 0, None
-        payload = unmask(data[start - MASK_BYTES : start], data[start : start + size])
+        payload = unmask(bytes(data[start - MASK_BYTES : start]), bytes(data[start : start + size]))
         return head + MASK_BYTES + size, self._event(opcode, bool(first & FINAL), payload)
 
     def _refused(self, opcode: int, is_final: bool, size: int) -> Close | None:

@@ -18,7 +18,12 @@ from store.messages import MessageRow, Tail
 
 CONVERSATIONS = 20_000
 MEMBERS = 50_000
-CIDS = 10_000
+CID_BYTES = 16 * 1024 * 1024
+ROW_BYTES = 400  # of a row beside its body
+
+
+def _row_bytes(row: MessageRow) -> int:
+    return ROW_BYTES + len(row.body)
 
 
 @dataclass(slots=True)
@@ -27,7 +32,7 @@ class PartitionCache:
 
     tails: LRUCache[str, Tail] = field(default_factory=lambda: LRUCache(CONVERSATIONS))
     members: LRUCache[tuple[str, str], MemberRow] = field(default_factory=lambda: LRUCache(MEMBERS))
-    cids: LRUCache[tuple[str, str], MessageRow] = field(default_factory=lambda: LRUCache(CIDS))
+    cids: LRUCache[tuple[str, str], MessageRow] = field(default_factory=lambda: LRUCache(CID_BYTES, _row_bytes))
 
 
 class Caches:
