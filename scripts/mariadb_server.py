@@ -27,7 +27,7 @@ def mariadb_process(settings: StoreSettings, var: Path) -> Process:
 
     def command() -> list[str]:
         program = find_program("mariadbd", "mysqld")
-        _install(var / "mariadb")
+        _install(var)
         write_private(client, _client_configuration(settings))
         return [program, f"--defaults-file={_write_configuration(settings, var)}"]
 
@@ -77,11 +77,9 @@ def _set_up_file(var: Path) -> Path:
 
 
 def _write_configuration(settings: StoreSettings, var: Path) -> Path:
-    temporary = var / "mariadb.tmp"  # of its own: another server that starts clears a shared one
-    temporary.mkdir(exist_ok=True, mode=0o700)
     values = {
         "directory": var / "mariadb",
-        "temporary": temporary,
+        "temporary": _temporary_directory(var),
         "socket": socket_path(var),
         "port": settings.port,
         "account": getpass.getuser(),
@@ -90,7 +88,15 @@ def _write_configuration(settings: StoreSettings, var: Path) -> Path:
     return fill_template("mariadb.cnf", var / "run" / "mariadb.cnf", values)
 
 
-def _install(directory: Path) -> None:
+def _temporary_directory(var: Path) -> Path:
+    """One of its own: another server that starts clears what it finds in a shared one."""
+    temporary = var / "mariadb.tmp"
+    temporary.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return temporary
+
+
+def _install(var: Path) -> None:
+    directory = var / "mariadb"
     if directory.exists():
         return
     unfinished = directory.with_name(directory.name + ".new")
@@ -98,7 +104,8 @@ def _install(directory: Path) -> None:
     unfinished.mkdir(parents=True, mode=0o700)
     argv = [find_program("mariadb-install-db", "mysql_install_db"), "--no-defaults", f"--datadir={unfinished}"]
     argv += [f"--user={getpass.getuser()}", "--auth-root-authentication-method=socket", "--skip-test-db"]
-    done = subprocess.run(argv, check=False, env=plain_environment(), capture_output=True, text=True, timeout=120)
+    environment = plain_environment(TMPDIR=str(_temporary_directory(var)))
+    done = subprocess.run(argv, check=False, env=environment, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
         raise ProcessFailed(f"mariadb-install-db failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     unfinished.replace(directory)
