@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -83,6 +84,7 @@ def main(words: list[str]) -> int:
         del os.environ[variable]  # the bench measures what ships, not what this shell has set
     stamp = time.strftime("%Y%m%d-%H%M%S")
     begun = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped by any hand, it stops what it started
     try:
         with private_cluster() as cluster:
             print(f"a private cluster is up after {time.monotonic() - begun:.1f} s; cores used by each are shown:")
