@@ -8,7 +8,7 @@ import pytest
 from msgspec import Raw
 
 from gateway.connection import Connection
-from gateway.hub import Hub
+from gateway.hub import USERS_A_STEP, Hub
 from gateway.session import State
 from protocol.frames import write_frame
 from protocol.models import Push
@@ -101,13 +101,14 @@ async def test_nothing_while_it_may_be_for_somebody_who_left(group: str) -> None
 
 async def test_a_long_fan_out_ends_where_trust_ends() -> None:
     rig = Rig()
-    wires = [rig.crowd.join(f"u{number}", "team")[1] for number in range(3)]
+    wires = [rig.crowd.join(f"u{number}", "team")[1] for number in range(USERS_A_STEP + 2)]
     steps = rig.hub.push_to_group(Push(FRAME, group="team"))
-    next(steps)
+    next(steps)  # before the first step
+    next(steps)  # between the first and the second
     rig.hub.is_trusted = False
     assert list(steps) == []
     rig.hub.flush()
-    assert [wire.ops for wire in wires] == [["message"], [], []]
+    assert [wire.ops for wire in wires] == [*[["message"]] * USERS_A_STEP, [], []]
 
 
 async def test_what_is_collected_leaves_in_one_write_at_the_next_turn() -> None:
