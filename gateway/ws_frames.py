@@ -79,12 +79,11 @@ EMPTY = bytearray()
 class FrameDecoder:
     """Reads what one client sends, however it is cut up."""
 
-    __slots__ = ("_fragments", "_max_bytes", "_opcode", "_rest", "_size")
+    __slots__ = ("_fragments", "_max_bytes", "_rest", "_size")
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._rest: bytearray | None = EMPTY  # never filled itself. None: the end was reached
-        self._opcode = CONTINUATION  # of the message whose fragments are being collected
         self._fragments: list[bytes] | None = None
         self._size = 0
 

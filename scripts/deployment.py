@@ -29,7 +29,7 @@ from scripts.components import (
     worker_names,
 )
 from scripts.probes import is_port_free
-from scripts.processes import UP, Process, ProcessFailed
+from scripts.processes import Process, ProcessFailed
 from scripts.servers import Say, Servers
 from scripts.templates import ROOT
 
@@ -125,9 +125,6 @@ class Deployment:
             {"name": process.name, "pid": process.pid, "state": state, "port": process.port}
             for process, state in zip(processes, states, strict=True)
         ]
-
-    def is_up(self) -> bool:
-        return all(row["state"] == UP for row in self.status())
 
     def _launch(self, name: str) -> None:
         process = self.process(name)
