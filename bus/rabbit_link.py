@@ -17,11 +17,12 @@ from functools import partial
 from typing import Any
 
 import structlog
-from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.exceptions import AMQPError
 
+from bus.acks import AckFloor
 from bus.interface import OnMessage, Put
 from bus.rabbit_topology import TRANSIENT, RabbitAddress, gateway_arguments, parameters
+from bus.rabbit_writes import GatheringAsyncioConnection
 
 PREFETCH = 64
 MAX_BUFFERED_BYTES = 8 * 1024 * 1024
@@ -51,8 +52,10 @@ class RabbitLink:
         self._consumer_tag = ""
         self._publisher: Any = None
         self._consumer: Any = None
+        self._acks = AckFloor()
+        self._acked: list[int] = []
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._connection = AsyncioConnection(
+        self._connection = GatheringAsyncioConnection(
             parameters(address, queue or "gateway", BLOCKED_TIMEOUT_S),
             on_open_callback=self._opened,
             on_open_error_callback=self._connection_closed,
@@ -67,13 +70,15 @@ class RabbitLink:
     def buffered_bytes(self) -> int:
         """What was published and is not with the kernel yet; pika has no public way to ask."""
         transport = self._connection._transport
-        return 0 if transport is None else int(transport.get_write_buffer_size())
+        written = 0 if transport is None else int(transport.get_write_buffer_size())
+        return written + self._connection.gathered_bytes
 
     def publish(self, queue: str, body: bytes) -> Put:
         if not self._is_up or self._is_ended:
             return Put.DOWN
         if self._is_blocked or self.buffered_bytes > MAX_BUFFERED_BYTES:
             return Put.BLOCKED
+        self._gather()
         try:
             self._publisher.basic_publish("", queue, body, TRANSIENT)
         except AMQPError as error:
@@ -165,9 +170,23 @@ class RabbitLink:
             ack()
 
     def _ack(self, tag: int) -> None:
+        if not self._acked:
+            asyncio.get_running_loop().call_soon(self._send_acks)
+        self._acked.append(tag)
+
+    def _send_acks(self) -> None:
+        """One for all that this turn of the loop was done with."""
+        acked, self._acked = self._acked, []
         if not self._is_ended:
+            self._gather()
             with suppress(AMQPError):
-                self._consumer.basic_ack(tag)
+                for tag, multiple in self._acks.settle(acked):
+                    self._consumer.basic_ack(tag, multiple)
+
+    def _gather(self) -> None:
+        """What this turn of the loop sends leaves in one write."""
+        if self._connection.gather():
+            asyncio.get_running_loop().call_soon(self._connection.release)
 
     def _set_blocked(self, is_blocked: bool) -> None:
         self._is_blocked = is_blocked

@@ -39,8 +39,9 @@ class RabbitSubscription:
         return bool(self._channel.is_open) and not self._is_cancelled
 
     def ack(self, tags: Iterable[int]) -> None:
+        """To be called within `gathered`: pika's own basic_ack of a blocking channel would write each by itself."""
         for tag, multiple in self._acks.settle(tags):
-            self._channel.basic_ack(tag, multiple)
+            self._channel._impl.basic_ack(tag, multiple)
 
     def slow_down(self) -> None:
         """Let no more than one unacked message come. Only the limit of the whole channel (`global`) holds for a

@@ -25,6 +25,7 @@ from bus.rabbit_topology import (
     durable_queues,
     parameters,
 )
+from bus.rabbit_writes import GatheringSelectConnection, gathered
 
 # A broker under its memory or disk alarm does not read from publishers: pika would wait for ever.
 BLOCKED_TIMEOUT_S = 8.0
@@ -96,7 +97,7 @@ class RabbitWorkerBus:
             current = self._subscriptions.get(delivery.queue)
             if current is not None and current is subscription:
                 tags.setdefault(current, []).append(tag)
-        with bus_lost():
+        with bus_lost(), gathered(self._open_connection()):
             for subscription, done in tags.items():
                 subscription.ack(done)
 
@@ -129,7 +130,7 @@ class RabbitWorkerBus:
         self._leave()
 
     def _enter(self) -> None:
-        self._connection = connection = BlockingConnection(self._parameters)
+        self._connection = connection = BlockingConnection(self._parameters, _impl_class=GatheringSelectConnection)
         self._publisher = connection.channel()
         for queue, arguments in durable_queues(self._partitions).items():
             self._publisher.queue_declare(queue, durable=True, arguments=arguments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
@@ -26,6 +27,7 @@ from gateway.http_api import HttpApi, UnknownAddress
 from gateway.hub import RESYNC, Hub
 from gateway.opening import Opener
 from gateway.operations import Healthz, Metrics, Readyz
+from gateway.outgoing import Outgoing
 from gateway.refresher import Refresher
 from gateway.session import State
 from gateway.uplink import Uplink
@@ -59,7 +61,8 @@ class Gateway:
         self._server: HTTPServer | None = None
         self._commands = CommandMaker(name, secrets.token_hex(8), settings.partitions, limits.request_timeout_s)
         address = self._commands.address
-        self._hub = Hub(address, limits.max_queued_bytes, self._close_slow)
+        outgoing = Outgoing(limits.max_queued_bytes, self._close_slow)
+        self._hub = Hub(address, outgoing)
         self._uplink = Uplink(address, bus, limits.request_timeout_s, limits.max_pending)
         self._closer = Closer(self._forget)
         signer = TokenSigner(settings.token.secret, settings.token.access_s)
@@ -78,6 +81,7 @@ class Gateway:
             self._hub,
             self._uplink,
             self._closer,
+            outgoing,
             self._refresher.request,
             self._joined,
             registrar.leave_groups,
@@ -85,6 +89,7 @@ class Gateway:
         )
         self._attendant = Attendant(
             self._hub,
+            outgoing,
             self._uplink,
             self._commands,
             self._opener,
@@ -179,7 +184,7 @@ class Gateway:
         while True:
             await asyncio.sleep(SILENCE_CHECK_S)
             if self._bus.connected:
-                for source in self._downlink.links.silent(asyncio.get_running_loop().time()):
+                for source in self._downlink.links.silent(time.monotonic()):
                     self._refresher.request(f"silence of {source}")
 
     def _joined(self, users: list[str], group: str) -> None:

@@ -19,6 +19,7 @@ from gateway.connection import Connection, Wire
 from gateway.hub import Hub
 from gateway.metrics import CONNECTIONS
 from gateway.opening import Opener
+from gateway.outgoing import Outgoing
 from gateway.session import End, Forward, Login, Reply, State
 from gateway.uplink import Uplink
 from protocol.errors import Close, ImError, busy
@@ -38,6 +39,7 @@ class Attendant:
     def __init__(
         self,
         hub: Hub,
+        outgoing: Outgoing,
         uplink: Uplink,
         commands: CommandMaker,
         opener: Opener,
@@ -49,6 +51,7 @@ class Attendant:
         max_pending: int,
     ) -> None:
         self._hub = hub
+        self._outgoing = outgoing
         self._uplink = uplink
         self._commands = commands
         self._opener = opener
@@ -75,7 +78,7 @@ class Attendant:
 
     def opened(self, door: str, wire: Wire) -> Connection:
         """A door has a new connection."""
-        connection = Connection(next(self._numbers), door, wire, self._hub.put, time.monotonic())
+        connection = Connection(next(self._numbers), door, wire, self._outgoing.put, time.monotonic())
         self._hub.add(connection)
         CONNECTIONS.labels(door).inc()
         return connection

@@ -1,6 +1,6 @@
 """One client's connection, whatever its door: who it is, what it waits for, what waits for it.
 
-A door gives it a Wire. Frames are collected in `outbox` while a batch from the bus is handled, and leave in one write.
+A door gives it a Wire. Frames are collected in `outbox` until its turn comes to be written (gateway/outgoing.py).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Wire(Protocol):
 
 
 Put = Callable[["Connection", bytes], None]
-"""Collects a framed frame for a connection: the hub's `put`."""
+"""Collects a framed frame for a connection (see gateway/outgoing.py)."""
 
 NOBODY = UserInfo("")
 

@@ -1,6 +1,6 @@
 """What workers send: answers, pushes and deltas, handled in order, at most 5 ms a turn of the loop.
 
-Laws: a hole in a link is noticed before what came after it is delivered; a message is acked after its frames were
+Laws: a hole in a link is noticed before what came after it is delivered; a message is acked when its frames are
 written; nothing here waits for anything but the loop's next turn.
 """
 
@@ -17,6 +17,7 @@ import structlog
 from bus.links import LinkWatch
 from gateway.closing import Closer
 from gateway.hub import Hub
+from gateway.outgoing import Outgoing
 from gateway.uplink import Uplink
 from protocol.models import Answer, Downward, DownwardMessage, Membership, Push, Revocation, read_downward
 
@@ -36,6 +37,7 @@ class Downlink:
         hub: Hub,
         uplink: Uplink,
         closer: Closer,
+        outgoing: Outgoing,
         on_hole: Callable[[str], None],
         on_joined: Callable[[list[str], str], None],
         on_left: Callable[[list[str]], None],
@@ -44,6 +46,7 @@ class Downlink:
         self._hub = hub
         self._uplink = uplink
         self._closer = closer
+        self._outgoing = outgoing
         self._on_hole = on_hole
         self._on_joined = on_joined
         self._on_left = on_left
@@ -78,15 +81,13 @@ class Downlink:
                     log.error("undecodable_message", error=str(error))
                 except Exception as error:  # one bad message must not stop the gateway
                     log.error("message_failed", exc_info=error)
-                self._hub.flush()
-                ack()
+                self._outgoing.when_written(ack)
                 await self._pause_if_due()
         finally:
             self._worker = None
 
     async def _pause_if_due(self) -> None:
         if time.monotonic() >= self._turn_ends:
-            self._hub.flush()
             await asyncio.sleep(0)
             self._turn_ends = time.monotonic() + TURN_S
 

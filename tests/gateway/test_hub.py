@@ -1,4 +1,4 @@
-"""How a push finds connections, and how what was collected is written."""
+"""How a push finds connections."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from msgspec import Raw
 
-from gateway.connection import Connection
 from gateway.hub import USERS_A_STEP, Hub
+from gateway.outgoing import Outgoing
 from gateway.session import State
 from protocol.frames import write_frame
 from protocol.models import Push
@@ -18,10 +18,10 @@ FRAME = Raw(write_frame("message", b'{"seq":1}'))
 
 
 class Rig:
-    def __init__(self, max_queued_bytes: int = 1000) -> None:
-        self.slow: list[Connection] = []
-        self.hub = Hub(ADDRESS, max_queued_bytes, self.slow.append)
-        self.crowd = Crowd(self.hub)
+    def __init__(self) -> None:
+        self.outgoing = Outgoing(1000, lambda slow: None)
+        self.hub = Hub(ADDRESS, self.outgoing)
+        self.crowd = Crowd(self.hub, self.outgoing)
 
     def push(self, *users: str, group: str = "", **more: object) -> None:
         push = Push(FRAME, users=list(users), group=group, **more)  # type: ignore[arg-type]
@@ -30,7 +30,7 @@ class Rig:
                 pass
         else:
             self.hub.push_to_users(push)
-        self.hub.flush()
+        self.outgoing.write()
 
 
 async def test_a_push_reaches_every_connection_of_its_users_and_no_other() -> None:
@@ -107,43 +107,8 @@ async def test_a_long_fan_out_ends_where_trust_ends() -> None:
     next(steps)  # between the first and the second
     rig.hub.is_trusted = False
     assert list(steps) == []
-    rig.hub.flush()
+    rig.outgoing.write()
     assert [wire.ops for wire in wires] == [*[["message"]] * USERS_A_STEP, [], []]
-
-
-async def test_what_is_collected_leaves_in_one_write_at_the_next_turn() -> None:
-    rig = Rig()
-    connection, wire = rig.crowd.join("ann")
-    for number in range(3):
-        connection.reply(write_frame("reply", b"{}", str(number)))
-    assert wire.writes == []
-    await asyncio.sleep(0)
-    assert len(wire.writes) == 1
-    assert [frame["id"] for frame in wire.frames] == ["0", "1", "2"]
-
-
-async def test_what_is_sent_at_once_stays_behind_what_was_collected() -> None:
-    rig = Rig()
-    connection, wire = rig.crowd.join("ann")
-    connection.reply(write_frame("reply", b"{}", "1"))
-    connection.send(write_frame("kicked"))
-    connection.reply(write_frame("reply", b"{}", "2"))
-    await asyncio.sleep(0)
-    assert wire.ops == ["reply", "kicked", "reply"]
-
-
-async def test_who_takes_too_little_is_reported_however_the_frames_came() -> None:
-    rig = Rig(max_queued_bytes=10)
-    pushed, one = rig.crowd.join("ann")
-    replying, two = rig.crowd.join("bob")
-    _, fine = rig.crowd.join("cat")
-    one.stuck_bytes = two.stuck_bytes = 11
-    rig.push("ann", "cat")
-    assert rig.slow == [pushed]
-    replying.reply(write_frame("heartbeat"))
-    await asyncio.sleep(0)
-    assert rig.slow == [pushed, replying]
-    assert fine.ops == ["message"]
 
 
 async def test_an_answer_for_a_connection_that_is_closed_is_dropped() -> None:
@@ -153,7 +118,7 @@ async def test_an_answer_for_a_connection_that_is_closed_is_dropped() -> None:
     connection.answered(None, "reply", b"{}")
     connection.is_closed = True
     connection.answered("1", "reply", b"{}")
-    rig.hub.flush()
+    rig.outgoing.write()
     assert (wire.writes, connection.pending) == ([], 0)
 
 

@@ -13,6 +13,7 @@ from bus import queues
 from bus.memory import MemoryBus
 from gateway.connection import Connection
 from gateway.hub import Hub
+from gateway.outgoing import Outgoing
 from gateway.session import State
 from protocol import codec
 from protocol.errors import Close
@@ -55,13 +56,14 @@ class KeptWire:
 class Crowd:
     """Connections of a hub, logged in without a login."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, outgoing: Outgoing) -> None:
         self._hub = hub
+        self._outgoing = outgoing
         self._numbers = itertools.count(1)
 
     def join(self, user: str, *groups: str, terminal: str = "web", session: str = "") -> tuple[Connection, KeptWire]:
         wire = KeptWire()
-        connection = Connection(next(self._numbers), "ws", wire, self._hub.put, time.monotonic())
+        connection = Connection(next(self._numbers), "ws", wire, self._outgoing.put, time.monotonic())
         connection.user, connection.terminal, connection.session_id = user, terminal, session or f"s-{user}"
         connection.sender = UserInfo(user, terminal)
         self._hub.add(connection)
