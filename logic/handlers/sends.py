@@ -7,11 +7,9 @@ other content under it is `conflict`. A conversation that is not the sender's an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from logic.caches import Caches
 from logic.outcome import Outcome, message_frame, replied
-from logic.timeline import Timeline
+from logic.timeline import Log, Timeline
 from logic.work import Work
 from protocol import content, ids, replies
 from protocol.errors import ImError, bad_field, conflict, forbidden, not_found
@@ -64,10 +62,10 @@ class _SendRun:
 
     def __init__(self, tx: Transaction, caches: Caches, works: list[Work], now_ms: int) -> None:
         self._tx = tx
-        self._caches = caches
         self._works = works
         self._now_ms = now_ms
         self._timeline = Timeline(tx, caches, now_ms)
+        self._logs = self._timeline.load(work.key for work in works)
         self._known: dict[Pair, MessageRow] = {}
         self._peers: set[str] = set()
         self._read: dict[Pair, int] = {}
@@ -77,41 +75,43 @@ class _SendRun:
         """Which of these cids were used before: from memory, and on demand from the store."""
         unknown: list[Pair] = []
         for work in self._works:
-            row = self._caches.of(work.key).cids.get(work.pair)
+            pair = work.pair
+            row = self._logs[work.key].cache.cids.get(pair)
             if row is not None:
-                self._known[work.pair] = row
+                self._known[pair] = row
             elif look_up:
-                unknown.append(work.pair)
+                unknown.append(pair)
         if unknown:
             self._known.update(messages.by_cids(self._tx, sorted(set(unknown))))
 
-    def load(self, works: Iterable[Work]) -> None:
-        """Everything that deciding needs and that is not remembered: tails, peers of new conversations, member rows."""
-        works = list(works)
-        self._timeline.load(work.key for work in works)
+    def load(self) -> None:
+        """What deciding needs and is not remembered: the peers of new conversations, the member rows of senders."""
         peers: set[str] = set()
-        members: set[tuple[str, str]] = set()
-        for work in works:
+        missing: dict[Pair, Log] = {}
+        for work in self._works:
+            log = self._logs[work.key]
             conversation = ids.parse_conversation(work.key)
             if conversation is None:
                 continue
-            if conversation.kind == "p" and self._timeline.tail(work.key).seq == 0:
+            if conversation.kind == "p" and log.seq == 0:
                 peers.update(conversation.users)
             elif conversation.kind == "g":
-                members.add((conversation.group, work.sender.user))
+                pair = (conversation.group, work.sender.user)
+                if pair not in log.cache.members:
+                    missing[pair] = log
         if peers:
             self._peers = users.existing(self._tx, sorted(peers))
-        missing = [pair for pair in members if pair not in self._caches.of(ids.group_conversation(pair[0])).members]
         if missing:
             for pair, row in groups.members(self._tx, sorted(missing)).items():
-                self._caches.of(ids.group_conversation(pair[0])).members[pair] = row
+                missing[pair].cache.members[pair] = row
 
     def decide(self, work: Work) -> Outcome:
         """One send, in its turn."""
         try:
             content.check_body(work.args.type, work.args.body)
             message = addressed(work)
-            known = self._known.get(work.pair)
+            pair = work.pair
+            known = self._known.get(pair)
             if known is not None:
                 if known.digest != work.digest():
                     raise conflict()
@@ -119,32 +119,31 @@ class _SendRun:
             row = self._append(work, message)
         except ImError as refusal:
             return Outcome(refusal)
-        self._known[work.pair] = row
+        self._known[pair] = row
         return _answer(work, message, row, duplicate=False)
 
     def _append(self, work: Work, message: PrivateMessage | GroupMessage) -> MessageRow:
         args = work.args
-        tail = self._timeline.tail(work.key)
+        sender = work.sender.user
+        log = self._logs[work.key]
+        is_new = log.seq == 0
         if isinstance(message, GroupMessage):
-            self._check_member(message)
-        elif tail.seq == 0 and message.recipient.user not in self._peers:
+            self._check_member(log, message)
+        elif is_new and message.recipient.user not in self._peers:
             raise not_found()
-        if args.reply_to is not None and args.reply_to > tail.seq:
+        if args.reply_to is not None and args.reply_to > log.seq:
             raise bad_field("reply_to", "there is no such message yet")
         body = content.encode_body(args.body)
-        row = self._timeline.append(
-            work.key, work.sender.user, args.cid, args.type, body, work.digest(), args.mentions, args.reply_to
-        )
+        row = self._timeline.append(log, sender, args.cid, args.type, body, work.digest(), args.mentions, args.reply_to)
         self.written.append(row)
-        self._read[work.sender.user, work.key] = row.seq
-        if isinstance(message, PrivateMessage) and tail.seq == 0:
+        self._read[sender, work.key] = row.seq
+        if is_new and isinstance(message, PrivateMessage):
             # The peer's row is what makes the conversation one of the peer's.
             self._read.setdefault((message.recipient.user, work.key), 0)
         return row
 
-    def _check_member(self, message: GroupMessage) -> None:
-        pair = (message.group, message.sender.user)
-        member = self._caches.of(ids.group_conversation(message.group)).members.get(pair)
+    def _check_member(self, log: Log, message: GroupMessage) -> None:
+        member = log.cache.members.get((message.group, message.sender.user))
         if member is None or member.left_seq is not None:
             raise not_found()
         if member.muted_until and member.muted_until > self._now_ms:
@@ -152,7 +151,7 @@ class _SendRun:
 
     def flush(self) -> None:
         """Write the messages, and that their senders read up to them."""
-        self._timeline.flush()
+        self._timeline.flush(self._logs.values())
         if self._read:
             cursors.read_up_to(self._tx, sorted((user, key, seq) for (user, key), seq in self._read.items()))
 
@@ -163,7 +162,7 @@ def send_all(
     """Decide and write a list of sends: their outcomes in order, and the rows to remember once they are committed."""
     run = _SendRun(tx, caches, works, now_ms)
     run.recall_cids(look_up=look_up)
-    run.load(works)
+    run.load()
     outcomes = [run.decide(work) for work in works]
     run.flush()
     return outcomes, run.written
