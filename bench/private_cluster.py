@@ -1,30 +1,26 @@
 """A cluster of the bench's own: real servers, gateways and workers on free ports, all under one var/bench/run-*.
 
-Law: nothing of another cluster is touched. What a killed run left behind is stopped and removed by the next.
+Law: nothing of another cluster is touched.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import random
-import shutil
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from conf.secrets import generate
 from conf.settings import Settings, load
+from scripts import run_directory
 from scripts.deployment import Deployment
-from scripts.probes import is_port_free
 from scripts.processes import ProcessFailed
-from scripts.rabbitmq_server import internal_ports
 from scripts.templates import ROOT
 
 RUNS = ROOT / "var" / "bench"
 CLOSED_S = 15.0
+PLACES = {"bus": 0, "router": 2, "store": 3, "echo": 4, "gateway": 10, "metrics": 20}
+UNNAMED = (11, 21, 110)  # the second gateway, the metrics of w2 and p1
 CONFIGURATION = """\
 mode = "cluster"
 var = "{var}"
@@ -100,44 +96,12 @@ class PrivateCluster:
 @contextmanager
 def private_cluster() -> Iterator[PrivateCluster]:
     """One gateway and one worker, up; down and removed at the end."""
-    RUNS.mkdir(parents=True, exist_ok=True)
-    _remove_dead_runs()
-    var = RUNS / f"run-{os.getpid()}"
-    var.mkdir()
-    with (var / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        generate(var)
-        ports = _free_ports()
-        echo = ports.pop("echo")
-        (var / "cluster.toml").write_text(CONFIGURATION.format(var=var, **ports))
-        cluster = PrivateCluster(var / "cluster.toml", echo)
+    run_directory.remove_dead(RUNS, lambda config: PrivateCluster(config).down())
+    ports = run_directory.free_ports(PLACES, UNNAMED)
+    with run_directory.create(RUNS, CONFIGURATION, ports) as config:
+        cluster = PrivateCluster(config, ports["echo"])
         try:
             cluster.resize(1, 1)
             yield cluster
         finally:
             cluster.down()
-    shutil.rmtree(var, ignore_errors=True)
-
-
-def _free_ports() -> dict[str, int]:
-    """A block of ports below those that the system hands out, in which nobody listens."""
-    while True:
-        base = random.randrange(20_000, 31_000, 100)
-        ports = {"bus": base, "router": base + 2, "store": base + 3, "echo": base + 4, "gateway": base + 10}
-        ports["metrics"] = base + 20
-        wanted = [*ports.values(), *internal_ports(base), base + 11, base + 21, base + 20 + 90]
-        if all(is_port_free("127.0.0.1", port) for port in wanted):
-            return ports
-
-
-def _remove_dead_runs() -> None:
-    """Stop and remove what runs that no longer live left behind: nobody holds their lock."""
-    for run in RUNS.glob("run-*"):
-        with (run / "lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            if (run / "cluster.toml").exists():
-                PrivateCluster(run / "cluster.toml").down()
-            shutil.rmtree(run, ignore_errors=True)

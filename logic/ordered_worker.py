@@ -21,6 +21,7 @@ from logic.handover import Handover
 from logic.inbox import Inbox, Parcel
 from logic.metrics import BATCHES, count_commands
 from logic.outcome import Outcome
+from logic.store_watch import StoreWatch
 from logic.work import Work
 from protocol import codec
 from protocol.errors import busy, internal
@@ -58,6 +59,7 @@ class OrderedWorker:
         self._inbox = Inbox(bus)
         self._runner = BatchRunner(database, self._caches, self._breathe)
         self._held: list[Parcel] = []
+        self._watch = StoreWatch(database)
         self._probed_at = float("-inf")
         self._is_connected = False
 
@@ -67,10 +69,11 @@ class OrderedWorker:
     @property
     def is_ready(self) -> bool:
         """Whether it has a broker and a store."""
-        return self._is_connected and not self._is_away
+        return self._is_connected and not self._is_away and not self._watch.is_away
 
     def run(self) -> None:
         """Serve until `stopping`, over as many broker connections as it takes."""
+        self._watch.start()
         while not self._stopping.is_set():
             try:
                 self._bus.connect()
@@ -94,6 +97,7 @@ class OrderedWorker:
         self._handover.withdraw()
         self._fan_out.bye()
         self._bus.close()
+        self._watch.close()
         self._database.close()
 
     def _forget_everything(self) -> None:
@@ -110,6 +114,7 @@ class OrderedWorker:
                 self._probe()
             if batch:
                 self._carry_out(batch)
+            self._fan_out.is_ready = self.is_ready
             self._fan_out.beacon()
             self._handover.step()
             self._hand_over()
@@ -186,7 +191,8 @@ class OrderedWorker:
             else:
                 done.append(parcel.delivery)
         self._bus.ack(done)
-        self._fan_out.is_ready = not self._is_away
+        if not self._is_away:
+            self._watch.worked()
 
     @property
     def _is_away(self) -> bool:

@@ -22,6 +22,7 @@ from logic.inbox import Inbox, Parcel
 from logic.metrics import count_commands
 from logic.outcome import Outcome
 from logic.services import Services
+from logic.store_watch import StoreWatch
 from logic.work import Work
 from protocol import codec
 from protocol.errors import ImError, busy, internal, timeout, unknown_op
@@ -118,6 +119,7 @@ class ParallelWorker:
         self._hashing_room = threading.BoundedSemaphore(hashing_threads + hashing_waiting)
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
         self._under_way: set[Pending] = set()
+        self._watch = StoreWatch(services.database)
         self._is_connected = False
 
     def __repr__(self) -> str:
@@ -125,11 +127,12 @@ class ParallelWorker:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it has a broker."""
-        return self._is_connected
+        """Whether it has a broker and a store."""
+        return self._is_connected and not self._watch.is_away
 
     def run(self) -> None:
         """Serve until `stopping`, over as many broker connections as it takes."""
+        self._watch.start()
         while not self._stopping.is_set():
             try:
                 self._bus.connect()
@@ -148,6 +151,7 @@ class ParallelWorker:
         self._bus.close()
         self._pool.shutdown()
         self._hashing.shutdown()
+        self._watch.close()
         self._services.database.close()
 
     def _serve(self) -> None:
@@ -156,6 +160,7 @@ class ParallelWorker:
             for parcel in self._inbox.next_batch(max_commands=1_000_000, max_bytes=1 << 40):
                 self._start(parcel)
             self._settle()
+            self._fan_out.is_ready = self.is_ready
             self._fan_out.beacon()
 
     def _drain(self) -> None:
@@ -221,10 +226,13 @@ class ParallelWorker:
         is_poisoned = False
         try:
             outcomes = self._tried(works, handler)
+            self._watch.worked()
         except _GivenUp:
             is_poisoned = True
             outcomes = [Outcome(internal(works[0].command.name))]
         except Exception as error:
+            if isinstance(error, StoreAway):
+                self._watch.failed()
             outcomes = _failed(works, error)
         self._finished.put(Finished(pending, works, outcomes, is_poisoned))
         self._bus.wake()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import random
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,12 +23,19 @@ from protocol.frames import MAX_SERVER_FRAME_BYTES
 CONNECT_S = 5.0
 ANSWER_S = 6.0  # the server answers within 5 s, or the connection is bad
 SILENCE_S = 15.0
+FIRST_RETRY_S = 0.1
+LAST_RETRY_S = 2.0
 NO_CODE = 1006
 
 Frame = dict[str, Any]
 OnFrame = Callable[[Frame], None]
 
 _names = itertools.count(1)
+
+
+def retry_pause(tries: int) -> float:
+    """Seconds: longer with each try, with jitter, so that a thousand clients do not come back together."""
+    return random.uniform(0.5, 1.0) * min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(tries, 10))
 
 
 class Refused(Exception):

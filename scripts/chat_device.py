@@ -1,31 +1,27 @@
 """A device: stays connected, stays in step, and gets every message of its own through (protocol.md section 5).
 
-Laws: after each login one sync, then what has no answer is sent again under the same cid. A gap or `resync` is followed
-by one sync. A send ends with its reply or a refusal that no repetition changes, and by nothing else.
+Laws: after each login one sync, then what has no answer is sent again (`chat_outbox.py`). A gap or `resync` is followed
+by one sync.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import random
-import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from scripts.chat_connection import ANSWER_S, Connection, Frame, Lost, Refused
+from scripts.chat_connection import Connection, Frame, Lost, Refused, retry_pause
+from scripts.chat_outbox import Outbox, SendObserver
 from scripts.chat_state import Apply, Conversations, Event, Gap, Message, Started
 
 HISTORY_LIMIT = 200
 LIST_LIMIT = 200
-FIRST_RETRY_S = 0.1
-LAST_RETRY_S = 2.0
 
 Reason = Literal["gap", "resync", "reconnect", "login"]
 
 
-class Observer(Protocol):
+class Observer(SendObserver, Protocol):
     """Told of everything that happens to a device, at once and in order. Must not raise."""
 
     def connected(self, login: dict[str, Any]) -> None: ...
@@ -40,32 +36,11 @@ class Observer(Protocol):
     def pushed(self, frame: Frame) -> None:
         """Any other push: receipt, kicked, reconnect ..."""
 
-    def sent(self, data: dict[str, Any], connection: str) -> None: ...
-
-    def acked(self, data: dict[str, Any], reply: dict[str, Any]) -> None: ...
-
-    def refused(self, data: dict[str, Any], code: str) -> None: ...
-
     def disturbed(self, reason: Reason) -> None: ...
 
     def synced(self, reason: Reason) -> None: ...
 
     def lost(self, lost: Lost) -> None: ...
-
-
-@dataclass(eq=False, slots=True)
-class _Send:
-    """A message.send that has no final answer yet."""
-
-    data: dict[str, Any]
-    outcome: asyncio.Future[dict[str, Any]]
-    tries: int = 0
-    timer: asyncio.TimerHandle | None = None
-
-
-def _pause(tries: int) -> float:
-    """Longer with each try, with jitter, so that a thousand clients do not come back together."""
-    return random.uniform(0.5, 1.0) * min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(tries, 10))
 
 
 class Device:
@@ -76,20 +51,18 @@ class Device:
         self._login = login
         self._observer = observer
         self._connection: Connection | None = None
-        self._sends: dict[str, _Send] = {}
+        self._outbox = Outbox(observer, self._stored)
         self._wanted: Reason | None = None
         self._wake = asyncio.Event()
         self._after_ms: int | None = None
         self._has_been_connected = False
-        self._cid_prefix = secrets.token_hex(6)
-        self._cids = itertools.count(1)
         self.user = ""
         self.state = Conversations()
         self.in_step = asyncio.Event()
 
     def __repr__(self) -> str:
         where = "in step" if self.in_step.is_set() else "connected" if self._connection else "away"
-        return f"Device({self.user or '-'}, {where}, {len(self._sends)} unanswered, {self.state})"
+        return f"Device({self.user or '-'}, {where}, {len(self._outbox)} unanswered, {self.state})"
 
     async def run(self) -> Lost:
         """Stay connected until the gateway says to stop; that is returned. Cancel it to leave."""
@@ -103,9 +76,9 @@ class Device:
                 lost = failed
             self._observer.lost(lost)
             if lost.is_final:
-                self._give_up(lost)
+                self._outbox.give_up(lost)
                 return lost
-            pause = _pause(tries) if self._after_ms is None else self._after_ms / 1000
+            pause = retry_pause(tries) if self._after_ms is None else self._after_ms / 1000
             self._after_ms = None
             tries += 1
             await asyncio.sleep(pause)
@@ -120,11 +93,7 @@ class Device:
         self, conversation: str, body: dict[str, Any], type_: str = "text", cid: str = "", **more: Any
     ) -> asyncio.Future[dict[str, Any]]:
         """Send a message, however often it takes. The future gives the reply's data, or raises Refused or Lost."""
-        cid = cid or f"{self._cid_prefix}.{next(self._cids)}"
-        data = {"conversation": conversation, "cid": cid, "type": type_, "body": body, **more}
-        send = self._sends[cid] = _Send(data, asyncio.get_running_loop().create_future())
-        self._transmit(send)
-        return send.outcome
+        return self._outbox.send({"conversation": conversation, "cid": cid, "type": type_, "body": body, **more})
 
     async def _attend(self, connection: Connection) -> Lost:
         """One connection, from its login until it is lost."""
@@ -139,22 +108,13 @@ class Device:
         finally:
             self._connection = None
             self.in_step.clear()
+            self._outbox.close()
             keeper.cancel()
             await connection.close()
             await asyncio.wait({keeper})
         if not keeper.cancelled() and (error := keeper.exception()) is not None:
             raise error
         return lost
-
-    def _give_up(self, lost: Lost) -> None:
-        sends, self._sends = self._sends, {}
-        for send in sends.values():
-            if send.timer is not None:
-                send.timer.cancel()
-            if not send.outcome.done():
-                send.outcome.set_exception(lost)
-
-    # --- staying in step ---
 
     def _on_push(self, frame: Frame) -> None:
         if frame["op"] == "message":
@@ -184,6 +144,11 @@ class Device:
                 case Gap():
                     self._want("gap")
 
+    def _stored(self, data: dict[str, Any], reply: dict[str, Any]) -> None:
+        """A message of our own has its place: nobody pushes it to us."""
+        own = {**data, "sender": self.user, "seq": reply["seq"], "time": reply["time"]}
+        self._handle(self.state.receive(own))
+
     async def _keep_in_step(self, connection: Connection) -> None:
         try:
             if not self._has_been_connected:
@@ -208,8 +173,7 @@ class Device:
                 self._handle(self.state.settle())
         if not self.in_step.is_set():
             self.in_step.set()
-            for send in list(self._sends.values()):
-                self._transmit(send)
+            self._outbox.open(connection)
 
     async def _learn(self, connection: Connection) -> None:
         """A new device goes on from where its user has read."""
@@ -254,48 +218,5 @@ class Device:
             except Refused as refused:
                 if not refused.retry:
                     raise
-            await asyncio.sleep(_pause(tries))
+            await asyncio.sleep(retry_pause(tries))
         raise AssertionError
-
-    # --- sending until there is an answer ---
-
-    def _transmit(self, send: _Send) -> None:
-        if send.timer is not None:
-            send.timer.cancel()
-        connection = self._connection
-        if connection is None or not self.in_step.is_set() or send.data["cid"] not in self._sends:
-            return
-        send.tries += 1
-        send.timer = asyncio.get_running_loop().call_later(ANSWER_S, self._unanswered, send)
-        self._observer.sent(send.data, connection.name)
-        connection.ask("message.send", send.data, lambda frame: self._answered(send, frame))
-
-    def _unanswered(self, send: _Send) -> None:
-        self._observer.refused(send.data, "timeout")
-        self._transmit(send)
-
-    def _answered(self, send: _Send, frame: Frame) -> None:
-        data = frame["data"]
-        if frame["op"] == "reply":
-            self._observer.acked(send.data, data)
-            if self._settle(send):
-                own = {**send.data, "sender": self.user, "seq": data["seq"], "time": data["time"]}
-                self._handle(self.state.receive(own))
-                send.outcome.set_result(data)
-            return
-        self._observer.refused(send.data, data["code"])
-        if not data["retry"]:
-            if self._settle(send):
-                send.outcome.set_exception(Refused(data))
-        elif send.timer is not None:
-            send.timer.cancel()
-            send.timer = asyncio.get_running_loop().call_later(_pause(send.tries), self._transmit, send)
-
-    def _settle(self, send: _Send) -> bool:
-        """It has its final answer. False: it had one before, or nobody waits for it any more."""
-        if send.timer is not None:
-            send.timer.cancel()
-        known = self._sends.get(send.data["cid"]) is send
-        if known:
-            del self._sends[send.data["cid"]]
-        return known and not send.outcome.done()

@@ -69,9 +69,10 @@ def update(
     return tx.execute(f"UPDATE users SET {assignments} WHERE id = %s", [*changes.values(), user]) > 0
 
 
-def set_password(tx: Transaction, user: str, password: str, cid: str) -> None:
-    """`password` is the new hash, `cid` that of the write."""
-    tx.execute("UPDATE users SET password = %s, password_cid = %s WHERE id = %s", (password, cid, user))
+def set_password(tx: Transaction, user: str, password: str, verified: str | None, cid: str) -> bool:
+    """Set a new hash if the present one is still `verified`; whether it was. `cid` is that of the write."""
+    sql = "UPDATE users SET password = %s, password_cid = %s WHERE id = %s AND password = %s"
+    return tx.execute(sql, (password, cid, user, verified)) > 0
 
 
 def set_disabled(tx: Transaction, user: str, disabled: bool) -> None:

@@ -1,31 +1,27 @@
 """The private servers of one test run, and where they live.
 
-Law: each run has a directory and ports of its own under var/test, so that several runs go on at once in one checkout;
-what a killed run left behind is stopped and removed by the next.
+Law: each run has a directory and ports of its own under var/test, so that several runs go on at once in one checkout.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import itertools
-import os
-import random
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from conf.secrets import generate
 from conf.settings import BusSettings, Settings, StoreSettings, load
+from scripts import run_directory
 from scripts.mariadb_server import create_database
-from scripts.probes import is_port_free, redis_command
+from scripts.probes import redis_command
 from scripts.processes import Process
 from scripts.rabbitmq_server import evaluate
 from scripts.servers import Servers
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "var" / "test"
+PLACES = {"bus": 0, "router": 1, "store": 2, "gateway": 10, "metrics": 30}
 CONFIGURATION = """\
 mode = "cluster"
 var = "{var}"
@@ -111,43 +107,18 @@ class PrivateServers:
 
 
 def free_ports() -> dict[str, int]:
-    """A block of ports, below those that the system hands out, in which nobody listens."""
-    while True:
-        base = random.randrange(20_000, 31_000, 100)
-        ports = {"bus": base, "router": base + 1, "store": base + 2, "gateway": base + 10, "metrics": base + 30}
-        derived = [base + 20_000, base + 20_001, *range(base + 10, base + 40)]
-        if all(is_port_free("127.0.0.1", port) for port in [*ports.values(), *derived]):
-            return ports
+    """Ports by name, in a block in which nobody listens."""
+    return run_directory.free_ports(PLACES, range(10, 40))
 
 
 @contextlib.contextmanager
 def private_run(suffix: str = "") -> Iterator[PrivateServers]:
     """The servers of one test run, up; stopped and removed at the end. Another set of the same run has a suffix."""
-    RUNS.mkdir(parents=True, exist_ok=True)
-    remove_dead_runs()
-    var = RUNS / f"run-{os.getpid()}{suffix}"
-    var.mkdir()
-    with (var / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        generate(var)
-        (var / "cluster.toml").write_text(CONFIGURATION.format(var=var, **free_ports()))
-        private = PrivateServers(var / "cluster.toml")
+    run_directory.remove_dead(RUNS, lambda config: PrivateServers(config).down())
+    with run_directory.create(RUNS, CONFIGURATION, free_ports(), suffix) as config:
+        private = PrivateServers(config)
         try:
             private.up()
             yield private
         finally:
             private.down()
-    shutil.rmtree(var, ignore_errors=True)
-
-
-def remove_dead_runs() -> None:
-    """Stop and remove what runs that no longer live left behind: nobody holds their lock."""
-    for run in RUNS.glob("run-*"):
-        with (run / "lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            if (run / "cluster.toml").exists():
-                PrivateServers(run / "cluster.toml").down()
-            shutil.rmtree(run, ignore_errors=True)

@@ -99,7 +99,8 @@ def change_password(work: Work, services: Services) -> Outcome:
     hashed = user.password or "" if is_retry else hash_password(args.new)
     now = services.now_ms()
     with services.database.transaction() as tx:
-        users.set_password(tx, sender, hashed, args.cid)
+        if not users.set_password(tx, sender, hashed, user.password, args.cid):
+            raise Contention("another call changed the password meanwhile: the old one is to be verified anew")
         others = [s for s in sessions.live(tx, sender, now) if s != work.command.session]
         sessions.revoke(tx, others, now)
     return replied(replies.Reply(), Revocation(others, "logged_out"))

@@ -2,7 +2,9 @@
 
 Laws: each leaves a notice under (sender, cid) in the group's own timeline, in the same transaction as the rows that it
 changes, so that a send decided on older knowledge fails on the primary key. Found again, the notice is fanned out
-again and nothing changes. Who was removed gets the notice of it and nothing after: the push goes before the delta.
+again and nothing changes. An invitation of members only has nothing to say: it leaves a row in `done`, or a late retry
+would bring back who left since. Who was removed gets the notice of it and nothing after: the push goes before the
+delta.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from protocol import codec, content, ids, replies
 from protocol.errors import ImError, conflict, forbidden, not_found, too_large
 from protocol.models import Membership, Push
 from protocol.ops import created_group
-from store import cursors, groups, messages, users
+from store import cursors, done, groups, messages, users
 from store.groups import GroupRow, MemberRow
 from store.messages import MessageRow
 from store.transaction import Transaction
@@ -59,6 +61,22 @@ class _GroupChange:
             raise conflict()
         return row
 
+    def answered(self) -> Outcome | None:
+        """What this write was answered where it changed nothing. Raises ImError conflict, as `found` does."""
+        found = done.find(self.tx, [self.work.pair]).get(self.work.pair)
+        if found is None:
+            return None
+        digest, reply = found
+        if digest != self.work.digest():
+            raise conflict()
+        return Outcome(reply.encode())
+
+    def nothing(self) -> Outcome:
+        """Answer a write that changes nothing, and remember that."""
+        reply = codec.write_struct(replies.Reply())
+        done.insert(self.tx, *self.work.pair, self.work.digest(), reply.decode(), self.now_ms)
+        return Outcome(reply)
+
     def locked(self) -> tuple[GroupRow, MemberRow]:
         """The group and the caller in it. Raises ImError not_found where there is no such group for the caller."""
         row = groups.get(self.tx, [self.group]).get(self.group)
@@ -91,11 +109,11 @@ class _GroupChange:
     def note(self, event: str, concerned: list[str], **more: Any) -> MessageRow:
         """Append the notice that is this write's event row."""
         timeline = Timeline(self.tx, self.caches, self.now_ms)
-        timeline.load([self.conversation])
+        logs = timeline.load([self.conversation])
         body = content.encode_body({"event": event, "group": self.group, "users": concerned, **more})
         sender, cid = self.work.pair
-        row = timeline.append(self.conversation, sender, cid, "notice", body, self.work.digest())
-        timeline.flush()
+        row = timeline.append(logs[self.conversation], sender, cid, "notice", body, self.work.digest())
+        timeline.flush(logs.values())
         return row
 
     def enter(self, entering: list[str], seq: int, owner: str = "") -> None:
@@ -194,10 +212,14 @@ def change_group(tx: Transaction, caches: Caches, work: Work, now_ms: int) -> Ou
     change = _GroupChange(tx, caches, work, now_ms)
     try:
         found = change.found()
+        if found is None and (answered := change.answered()) is not None:
+            return answered
         notice = found or CHANGES[work.op.name](change)
     except ImError as refusal:
         return Outcome(refusal)
-    effects = change.effects(notice, is_repeated=found is not None) if notice is not None else []
+    if notice is None:
+        return change.nothing()
+    effects = change.effects(notice, is_repeated=found is not None)
     if work.op.name != "group.create":
         return replied(replies.Reply(), *effects)
     return replied(replies.OneGroup(group_reply(_created(change))), *effects)

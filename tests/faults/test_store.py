@@ -1,19 +1,22 @@
-"""MariaDB dies under load."""
+"""MariaDB dies, under load and while nobody asks for anything."""
 
 from __future__ import annotations
 
 import asyncio
+import http.client
 import time
 
 import pytest
 
 from scripts.chat_connection import Refused
-from tests.faults.cluster import FaultCluster
+from tests.faults.cluster import OURS, FaultCluster
 from tests.faults.figures import note
 from tests.faults.fleet import Fleet
 
 pytestmark = pytest.mark.timeout(150)
 
+NOTICED_S = 8.0
+POLL_S = 0.1
 AT_ONCE_S = 2.0  # the kernel takes a while to close what a killed server held; a timeout would take 5 s
 
 
@@ -27,6 +30,34 @@ async def test_mariadb_is_killed(cluster: FaultCluster, fleet: Fleet) -> None:
     back = await asyncio.to_thread(cluster.start, "mariadb")
     await fleet.recovered("MariaDB started again: all partitions acknowledge", back, 30)
     await fleet.verdict("kill -9 of MariaDB")
+
+
+async def test_mariadb_is_killed_while_nobody_asks(cluster: FaultCluster) -> None:
+    """Without a single command, every process says within seconds that it cannot serve, and that it can again."""
+    gone = await asyncio.to_thread(cluster.kill, "mariadb")
+    await all_answer(cluster, 503)
+    note("kill -9 of MariaDB while idle: no process says that it is ready", time.monotonic() - gone, NOTICED_S)
+    back = await asyncio.to_thread(cluster.start, "mariadb")
+    await all_answer(cluster, 200)
+    note("MariaDB started again: every process says that it is ready", time.monotonic() - back, NOTICED_S)
+    assert cluster.faults_of_ours() == []
+
+
+async def all_answer(cluster: FaultCluster, status: int) -> None:
+    """Until /readyz of every gateway and worker answers with `status`."""
+    until = time.monotonic() + 3 * NOTICED_S
+    while others := [name for name in OURS if await asyncio.to_thread(readyz, cluster, name) != status]:
+        assert time.monotonic() < until, others
+        await asyncio.sleep(POLL_S)
+
+
+def readyz(cluster: FaultCluster, name: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", cluster.process(name).port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 async def refused_as_busy(fleet: Fleet, conversation: str) -> float:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from logic import passwords
 from logic.outcome import Outcome
-from logic.parallel_worker import HANDLERS
+from logic.parallel_worker import HANDLERS, HASHING
 from store import sessions, users
 from store.errors import Contention, Duplicate
 from tests.logic.road import Road, code, reply, revoked, work
@@ -100,6 +103,37 @@ def test_a_change_of_password_is_repeated_under_its_cid(road: Road) -> None:
     for _ in range(2):
         assert code(road.call("account.password", user, mine, cid="c", old=PASSWORD, new=OTHER)) == "ok"
     assert code(road.call("account.password", user, mine, cid="c", old=PASSWORD, new="something else")) == "conflict"
+
+
+@pytest.mark.parametrize("is_retry", [False, True])
+def test_of_two_changes_of_a_password_at_once_one_wins(road: Road, is_retry: bool) -> None:
+    """The other finds that the old password is another now; a retry of the same finds itself."""
+    made = register(road)
+    user, mine = made["user"]["id"], session_of(road, made["token"])
+    both_verified = threading.Barrier(2)
+
+    def meet() -> int:
+        """The clock is asked after the old password was verified and before anything is written."""
+        with suppress(threading.BrokenBarrierError):
+            both_verified.wait(5)
+        return road.now_ms
+
+    services = dataclasses.replace(road.services, now_ms=meet)
+
+    def change(new: str, cid: str) -> Outcome:
+        one = work("account.password", user, {"old": PASSWORD, "new": new, "cid": cid}, session=mine)
+        try:
+            return HASHING["account.password"](one, services)
+        except Contention:  # it begins anew, as the worker does
+            return road.call("account.password", user, mine, old=PASSWORD, new=new, cid=cid)
+
+    news = [OTHER, OTHER if is_retry else "staple battery"]
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = [f.result() for f in [pool.submit(change, new, new.replace(" ", "-")) for new in news]]
+    assert sorted(map(code, outcomes)) == (["ok", "ok"] if is_retry else ["forbidden", "ok"])
+    winner = news[[code(outcome) for outcome in outcomes].index("ok")]
+    logins = {word: code(road.call("account.login", username="ann", password=word)) for word in {PASSWORD, *news}}
+    assert logins == {word: "ok" if word == winner else "unauthenticated" for word in logins}
 
 
 def test_logging_out_ends_this_session_or_all(road: Road) -> None:

@@ -137,6 +137,28 @@ def test_a_retried_invitation_does_not_bring_back_who_left(road: Road) -> None:
     assert "bob" not in _members(road, group)
 
 
+def test_a_retried_invitation_of_members_does_not_bring_back_who_left(road: Road) -> None:
+    """It changed nothing and left no notice; a late retry, at any owner, still changes nothing."""
+    group = road.group("ann", "bob")
+    invite = {"group": group, "users": ["bob", "ann"], "cid": "c"}
+    first = road.do("group.invite", "ann", **invite)
+    road.do("group.leave", "bob", group=group)
+    for owner in (road.runner, road.another_owner()):
+        (again,) = owner.run([work("group.invite", "ann", invite)])
+        assert again == first
+    assert set(_members(road, group)) == {"ann"}
+    assert code(road.do("group.invite", "ann", group=group, users=["bob"], cid="c")) == "conflict"
+    assert code(road.do("group.remove", "ann", group=group, users=["bob"], cid="c")) == "conflict"
+    assert joined(road.do("group.invite", "ann", group=group, users=["bob"])) == [Membership(group, 3, joined=["bob"])]
+
+
+def test_an_invitation_of_members_twice_in_one_batch_is_answered_twice(road: Road) -> None:
+    group = road.group("ann", "bob")
+    invite = {"group": group, "users": ["bob"], "cid": "c"}
+    first, twin = road.run(work("group.invite", "ann", invite), work("group.invite", "ann", invite))
+    assert code(first) == "ok" and twin == first
+
+
 def test_not_a_member_and_no_such_group_are_the_same_bytes_for_every_op(road: Road) -> None:
     group = road.group("bob", "cat")
     for op, data in [

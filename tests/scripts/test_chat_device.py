@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from scripts import chat_device
+from scripts import chat_outbox
 from scripts.chat_connection import Lost, Refused
 from scripts.chat_state import Message
 from tests.client import Client
@@ -165,7 +165,7 @@ async def test_what_had_no_answer_is_sent_again_after_a_reconnect(gateway: Gatew
 async def test_an_answer_that_does_not_come_is_asked_for_again(
     gateway: Gateway, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat_device, "ANSWER_S", 0.05)
+    monkeypatch.setattr(chat_outbox, "ANSWER_S", 0.05)
     gateway.is_mute = True
     said = asyncio.ensure_future(client.say(C, "hello"))
     while len(gateway.sends) < 3:

@@ -30,10 +30,22 @@ def test_only_what_is_given_of_a_user_changes(database: Database) -> None:
         assert users.update(tx, "u1", name="Ann")  # the same again is found again
         assert users.update(tx, "u1")
         assert not users.update(tx, "nobody", name="x")
-        users.set_password(tx, "u1", "new hash", "c2")
+        assert users.set_password(tx, "u1", "new hash", row.password, "c2")
         users.set_disabled(tx, "u1", True)
         changed = row._replace(name="Ann", bio="", password="new hash", password_cid="c2", disabled=True)
         assert users.get(tx, ["u1"]) == {"u1": changed}
+
+
+def test_a_password_is_set_only_where_the_verified_one_still_is(database: Database) -> None:
+    row = user("u1", "ann")
+    with database.transaction() as tx:
+        users.insert(tx, row, NOW_MS)
+        users.insert(tx, user("p1")._replace(password=None), NOW_MS)
+        assert users.set_password(tx, "u1", "two", "hash", "c1")
+        assert not users.set_password(tx, "u1", "three", "hash", "c2")
+        assert users.set_password(tx, "u1", "two", "two", "c1")  # the same again is found again
+        assert not users.set_password(tx, "p1", "two", None, "c1")
+        assert users.get(tx, ["u1"]) == {"u1": row._replace(password="two", password_cid="c1")}
 
 
 def test_seeding_twice_keeps_what_is_there(database: Database) -> None:

@@ -1,0 +1,69 @@
+"""Whether the store answers, noticed by a worker that has nothing to ask it; /readyz tells (protocol.md section 3).
+
+Laws: what commands meet is what counts, so the store is probed only while nobody works with it, at most every 2 s. It
+is probed by a thread of its own: a store that hangs keeps no worker from its broker and its beacons.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import structlog
+
+from store.database import Database
+from store.errors import Contention, StoreError
+
+PROBE_S = 2.0
+
+log = structlog.get_logger()
+
+
+class StoreWatch:
+    """`is_away` is what the worker's last use of the store or the last probe found. Any thread may tell and ask."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="store-watch", daemon=True)
+        self._worked_at = float("-inf")
+        self.is_away = False
+
+    def __repr__(self) -> str:
+        return f"StoreWatch({self._database!r}, {'away' if self.is_away else 'there'})"
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop watching. A probe that hangs ends by the store's own timeout."""
+        self._closed.set()
+        self._thread.join(PROBE_S)
+
+    def worked(self) -> None:
+        """A command was carried out: no probe is needed for a while."""
+        self._worked_at = time.monotonic()
+        self.is_away = False
+
+    def failed(self) -> None:
+        """A command found the store away."""
+        self.is_away = True
+
+    def _watch(self) -> None:
+        while not self._closed.wait(PROBE_S):
+            if self.is_away or time.monotonic() - self._worked_at >= PROBE_S:
+                self._probe()
+
+    def _probe(self) -> None:
+        was_away = self.is_away
+        try:
+            self._database.probe()
+            self.is_away = False
+        except Contention:  # it answers, and is busy
+            self.is_away = False
+        except StoreError as error:
+            self.is_away = True
+            if not was_away:
+                log.warning("store_away_while_idle", error=str(error))
+        if was_away and not self.is_away:
+            log.info("store_back_while_idle")
