@@ -30,6 +30,7 @@ from store.errors import Contention, StoreAway
 
 IDLE_S = 0.25
 PROBE_S = 0.5
+SLOW_BATCH_S = 1.0
 
 log = structlog.get_logger()
 
@@ -134,15 +135,21 @@ class OrderedWorker:
         self._caches.give_up(self._handover.finish())
 
     def _carry_out(self, batch: list[Parcel]) -> None:
+        begun = time.monotonic()
         works = [work for parcel in batch for work in parcel.works]
         BATCHES.observe(len(works))
+        self._finish(batch, works, self._results(works))
+        took = time.monotonic() - begun
+        if took > SLOW_BATCH_S:
+            log.warning("slow_batch", commands=len(works), seconds=round(took, 1))
+
+    def _results(self, works: list[Work]) -> list[Result]:
         if self._is_away:
             # Say so at once, and keep only what may have been committed before.
-            self._finish(batch, works, [self._while_away(work) for work in works])
-        elif any(work.redelivered for work in works):
-            self._finish(batch, works, self._redelivered(works))
-        else:
-            self._finish(batch, works, self._runner.run(works))
+            return [self._while_away(work) for work in works]
+        if any(work.redelivered for work in works):
+            return self._redelivered(works)
+        return self._runner.run(works)
 
     def _while_away(self, work: Work) -> Result:
         return HELD if work.redelivered else Outcome(busy())

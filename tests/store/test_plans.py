@@ -1,0 +1,80 @@
+"""How many rows the server touches for what every batch or login asks, in tables that have grown and whose statistics
+MariaDB knows. A plan that reads whole conversations is fast in a small test, and stands still for seconds in a large
+store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from store import conversations, cursors, groups, messages, meta
+from store.database import Database
+from store.transaction import Transaction
+from tests.private_servers import PrivateServers
+from tests.store.engines import open_server
+from tests.store.rows import member, timeline
+
+LONG = [f"p:a{number:03}:b" for number in range(30)]
+SHORT = [f"p:c{number:04}:d" for number in range(3000)]
+LENGTH = 1500
+GROUPS = [f"team{number}" for number in range(40)]
+MEMBERS = [f"u{number:03}" for number in range(300)]
+ROWS_A_KEY = 6
+
+
+@pytest.fixture(scope="module")
+def grown(servers: PrivateServers) -> Iterator[Database]:
+    database = open_server(servers.fresh_database())
+    meta.initialise(database, 8)
+    with database.transaction() as tx:
+        for conversation in LONG:
+            messages.insert(tx, timeline(conversation, LENGTH))
+        messages.insert(tx, [row for conversation in SHORT for row in timeline(conversation, 1)])
+        cursors.read_up_to(tx, [("b", conversation, 7) for conversation in LONG])
+        cursors.read_up_to(tx, [("d", conversation, 1) for conversation in SHORT])
+        for group in GROUPS:
+            groups.put_members(tx, [member(group, user) for user in MEMBERS])
+    with database.transaction() as tx:
+        tx.rows("ANALYZE TABLE messages, cursors, members")
+    yield database
+    database.close()
+
+
+def touched(tx: Transaction, ask: Callable[[], Any]) -> int:
+    """The rows and index entries that the server read for `ask`."""
+
+    def reads() -> int:
+        return sum(int(value) for _, value in tx.rows("SHOW SESSION STATUS LIKE 'Handler_read%%'"))
+
+    before = reads()
+    of_asking = reads() - before
+    before = reads()
+    ask()
+    return reads() - before - of_asking
+
+
+KEYS = [*LONG, *SHORT[::10]]
+CASES: dict[str, tuple[Callable[[Transaction], Any], int]] = {
+    "tails of long conversations": (lambda tx: messages.tails(tx, LONG), len(LONG)),
+    "tails of many": (lambda tx: messages.tails(tx, KEYS), len(KEYS)),
+    "messages by cid": (lambda tx: messages.by_cids(tx, [("ann", f"{c}-1") for c in KEYS]), len(KEYS)),
+    "messages by seq": (lambda tx: messages.get(tx, [(c, 900) for c in LONG]), len(LONG)),
+    "running counts": (lambda tx: messages.counted_at(tx, [(c, 900) for c in LONG]), len(LONG)),
+    "ranges": (lambda tx: messages.ranges(tx, [(c, 900, 902) for c in LONG]), 3 * len(LONG)),
+    "a page after": (lambda tx: messages.after(tx, LONG[0], 700, 50), 50),
+    "the newest page": (lambda tx: messages.before(tx, LONG[0], None, 50, 1), 50),
+    "cursors": (lambda tx: cursors.get(tx, [("b", c) for c in LONG]), len(LONG)),
+    "single members": (lambda tx: groups.members(tx, [(g, "u007") for g in GROUPS]), len(GROUPS)),
+    "groups of a user": (lambda tx: groups.groups_of(tx, ["u007"]), len(GROUPS)),
+    "views of a user": (lambda tx: conversations.views(tx, "b"), len(LONG)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_rows_touched_follow_what_is_asked(grown: Database, name: str) -> None:
+    ask, keys = CASES[name]
+    with grown.reading() as tx:
+        assert touched(tx, lambda: ask(tx)) <= ROWS_A_KEY * keys + 50
