@@ -6,6 +6,7 @@ system's own; here it is one more tracked process on a port of its own.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -16,7 +17,12 @@ from scripts.templates import fill_template, find_program, plain_environment, wr
 
 NODE = "hongyan@localhost"
 PROGRAMS = ("/usr/lib/rabbitmq/bin", "/opt/homebrew/opt/rabbitmq/sbin", "/usr/local/opt/rabbitmq/sbin")
-ERLANG = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -start_epmd false -kernel inet_dist_use_interface {127,0,0,1}"
+# Half of the cores: what it carries are a few large messages, and each scheduler more is one more to wake.
+SCHEDULERS = max(1, (os.cpu_count() or 1) // 2)
+ERLANG = (
+    f"+S {SCHEDULERS}:{SCHEDULERS} +sbwt none +sbwtdcpu none +sbwtdio none "
+    "-start_epmd false -kernel inet_dist_use_interface {127,0,0,1}"
+)
 
 
 def internal_ports(port: int) -> tuple[int, int]:
