@@ -27,7 +27,7 @@ FAILED, USAGE = 1, 2
 def parse(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/cluster.sh",
-        description="The cluster on this machine: gateways, workers and private RabbitMQ, Redis and MariaDB.",
+        description="The cluster on this machine: the door, gateways, workers, private RabbitMQ, Redis and MariaDB.",
         epilog="The configuration is conf/cluster.toml, or the file named by HONGYAN_CONFIG.",
     )
     parser.add_argument("--config", type=Path, default=ROOT / "conf" / "cluster.toml", help=argparse.SUPPRESS)
@@ -39,7 +39,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     status = verbs.add_parser("status", help="one line a component; exit code 0 if all are up, else 1")
     status.add_argument("--json", action="store_true", help="a list of {name, pid, state, port}")
     restart = verbs.add_parser("restart", help="stop one component in order and start it, or start a dead one")
-    restart.add_argument("name", metavar="NAME", help="g1, w1, p1, rabbitmq, redis, mariadb ...")
+    restart.add_argument("name", metavar="NAME", help="nginx, nginx-tcp, g1, w1, p1, rabbitmq, redis, mariadb ...")
     logs = verbs.add_parser("logs", help="the last lines of one component's log")
     logs.add_argument("name", metavar="NAME")
     logs.add_argument("-f", "--follow", action="store_true", help="go on with what is added")
@@ -88,6 +88,8 @@ def _up(deployment: Deployment, options: argparse.Namespace) -> int:
     for row in deployment.status():
         if str(row["name"]).startswith("g"):
             print(f"gateway {row['name']}: http://127.0.0.1:{row['port']}")
+    door, scheme = deployment.settings.nginx, "https" if deployment.settings.nginx.certificate else "http"
+    print(f"the door: {scheme}://{door.host}:{door.port}, TCP {door.host}:{door.tcp_port}")
     return 0
 
 

@@ -1,4 +1,5 @@
-"""The processes of a cluster that are ours: gateways g1, g2 ..., ordered workers w1, w2 ..., the parallel worker p1."""
+"""The processes of a cluster besides its servers: gateways g1, g2 ..., ordered workers w1, w2 ..., the parallel worker
+p1, and the door: nginx, nginx-tcp."""
 
 from __future__ import annotations
 
@@ -8,13 +9,15 @@ import sys
 from pathlib import Path
 
 from conf.settings import Settings
-from scripts.probes import answers_http
+from scripts.nginx_server import nginx_process, reachable
+from scripts.probes import accepts, answers_http
 from scripts.processes import Process
 from scripts.templates import ROOT
 
 PARALLEL = "p1"
+DOORS = ("nginx", "nginx-tcp")
 PARALLEL_PORT_OFFSET = 90  # after the ports of as many ordered workers
-STOP_S = 20.0  # an orderly stop takes up to about 10 s
+STOP_S = 30.0  # a gateway sends its clients away for up to 10 s and answers for up to 10 s more
 CONFIG_VARIABLE = "HONGYAN_CONFIG"
 
 
@@ -29,7 +32,7 @@ def gateway_names(gateways: int) -> list[str]:
 def started_names(var: Path) -> list[str]:
     """The components that have a pid file, whatever number was asked for."""
     names = [path.stem for path in (var / "run").glob("*.pid")]
-    return sorted(name for name in names if re.fullmatch(r"[gw]\d+|p1", name))
+    return sorted(name for name in names if name in DOORS or re.fullmatch(r"[gw]\d+|p1", name))
 
 
 def component_port(settings: Settings, name: str) -> int:
@@ -40,19 +43,42 @@ def component_port(settings: Settings, name: str) -> int:
     return first + int(name[1:]) - 1
 
 
+def gateway_tcp_port(settings: Settings, name: str) -> int:
+    """The port of a gateway's TCP door."""
+    return settings.cluster.first_gateway_tcp_port + int(name[1:]) - 1
+
+
 def component_process(settings: Settings, config: Path, name: str) -> Process:
     """The tracked process of a component."""
+    if name == "nginx":
+        return nginx_process(settings)
+    if name == "nginx-tcp":
+        return _tcp_door_process(settings, config)
     port = component_port(settings, name)
     host = settings.gateway.host if name.startswith("g") and settings.gateway.host != "0.0.0.0" else "127.0.0.1"
     return Process(
         name,
-        lambda: _command(config, name, port),
+        lambda: _command(settings, config, name),
         settings.var,
         lambda: answers_http(f"http://{host}:{port}/readyz"),
         env=our_environment(),
         cwd=ROOT,
         port=port,
         stop_s=STOP_S,
+    )
+
+
+def _tcp_door_process(settings: Settings, config: Path) -> Process:
+    host, port = reachable(settings.nginx.host), settings.nginx.tcp_port
+    command = [sys.executable, "-m", "scripts.tcp_door", "--config", str(config)]
+    return Process(
+        "nginx-tcp",
+        lambda: command,
+        settings.var,
+        lambda: accepts(host, port),
+        env=our_environment(),
+        cwd=ROOT,
+        port=port,
     )
 
 
@@ -67,9 +93,10 @@ def our_environment() -> dict[str, str]:
     return {**kept, "PYTHONUNBUFFERED": "1"}
 
 
-def _command(config: Path, name: str, port: int) -> list[str]:
+def _command(settings: Settings, config: Path, name: str) -> list[str]:
+    port, options = str(component_port(settings, name)), ["--config", str(config), "--name", name]
     if name.startswith("g"):
-        return [sys.executable, "-m", "gateway", "--config", str(config), "--name", name, "--port", str(port)]
+        ports = ["--port", port, "--tcp-port", str(gateway_tcp_port(settings, name))]
+        return [sys.executable, "-m", "gateway", *options, *ports]
     kind = "parallel" if name == PARALLEL else "ordered"
-    options = ["--config", str(config), "--name", name, "--metrics-port", str(port)]
-    return [sys.executable, "-m", "logic", kind, *options]
+    return [sys.executable, "-m", "logic", kind, *options, "--metrics-port", port]

@@ -1,7 +1,7 @@
 """One cluster on this machine: what it consists of, and how it goes up and down.
 
 Laws:
-- Up is servers, schema, workers, gateways; down is the reverse, each rank at once, and leaves no process.
+- Up is servers, schema, workers, gateways, doors; down is the reverse, each rank at once, and leaves no process.
 - Both may be called again at any time and then change nothing. `up` starts what is missing and stops nothing.
 - How many gateways and workers were asked for is remembered in var/run/cluster.json until `down`.
 """
@@ -21,6 +21,7 @@ from pathlib import Path
 from conf.settings import Settings
 from scripts import servers
 from scripts.components import (
+    DOORS,
     component_process,
     gateway_names,
     our_environment,
@@ -29,7 +30,7 @@ from scripts.components import (
     worker_names,
 )
 from scripts.probes import is_port_free
-from scripts.processes import Process, ProcessFailed
+from scripts.processes import DEAD, Process, ProcessFailed
 from scripts.servers import Say, Servers
 from scripts.templates import ROOT
 
@@ -52,27 +53,27 @@ class Deployment:
     """The cluster of one configuration, whichever process started it."""
 
     def __init__(self, settings: Settings, config: Path, say: Say = print) -> None:
-        self._settings, self._config, self._say = settings, config, say
+        self.settings, self._config, self._say = settings, config, say
         self._servers = Servers(settings, say)
         self._processes: dict[str, Process] = {}
 
     def __repr__(self) -> str:
-        return f"Deployment({self._settings.var}, {self._size()})"
+        return f"Deployment({self.settings.var}, {self._size()})"
 
     def process(self, name: str) -> Process:
         """The tracked process of a component. Raises UnknownComponent."""
         if name in servers.NAMES:
             return self._servers.process(name)
         if name not in self._processes:
-            if name not in self.names() + started_names(self._settings.var):
+            if name not in self.names() + started_names(self.settings.var):
                 raise UnknownComponent(f"there is no component {name!r}; there are {', '.join(self.names())}")
-            self._processes[name] = component_process(self._settings, self._config, name)
+            self._processes[name] = component_process(self.settings, self._config, name)
         return self._processes[name]
 
     def names(self) -> list[str]:
         """All components, in the order in which they start."""
         size = self._size()
-        return [*servers.NAMES, *worker_names(size.workers), *gateway_names(size.gateways)]
+        return [*servers.NAMES, *worker_names(size.workers), *gateway_names(size.gateways), *DOORS]
 
     def up(self, gateways: int | None, workers: int | None) -> bool:
         """Start what does not run, and wait until all serve. False: all ran already. Raises ProcessFailed."""
@@ -82,18 +83,23 @@ class Deployment:
             missing = [name for name in self.names() if name not in servers.NAMES and self.process(name).pid is None]
             if missing:
                 self._create_schema()
-                for name in missing:
-                    self._launch(name)
-            for name in self.names()[len(servers.NAMES) :]:
-                self._await(name, name in missing)
+            ours = self.names()[len(servers.NAMES) :]
+            # The doors find the gateways that serve.
+            for rank in ([name for name in ours if name not in DOORS], DOORS):
+                for name in rank:
+                    if name in missing:
+                        self._launch(name)
+                for name in rank:
+                    self._await(name, name in missing)
             return started_servers or bool(missing)
 
     def down(self) -> bool:
-        """Stop all in order: gateways, workers, servers. False: nothing ran."""
+        """Stop all in order: doors, gateways, workers, servers. False: nothing ran."""
         with self._locked():
-            started = started_names(self._settings.var)
-            stopped = self._stop([name for name in started if name.startswith("g")])
-            stopped += self._stop([name for name in started if not name.startswith("g")])
+            started = started_names(self.settings.var)
+            stopped = self._stop([name for name in started if name in DOORS])
+            stopped += self._stop([name for name in started if name.startswith("g")])
+            stopped += self._stop([name for name in started if name not in DOORS and not name.startswith("g")])
             begun = time.monotonic()
             if self._servers.down():
                 stopped.append("servers")
@@ -117,7 +123,7 @@ class Deployment:
     def status(self) -> list[dict[str, object]]:
         """name, pid (None where it does not run), state and port of each component."""
         names = self.names()
-        extra = [name for name in started_names(self._settings.var) if name not in names]
+        extra = [name for name in started_names(self.settings.var) if name not in names]
         processes = [self.process(name) for name in names + extra]
         with ThreadPoolExecutor(len(processes)) as pool:
             states = list(pool.map(lambda process: process.state, processes))
@@ -128,6 +134,8 @@ class Deployment:
 
     def _launch(self, name: str) -> None:
         process = self.process(name)
+        if process.state == DEAD:
+            process.stop()  # it may have left children behind
         if not is_port_free("127.0.0.1", process.port):
             raise ProcessFailed(f"{name} needs port {process.port}, which another program holds: configure another.")
         process.start()
@@ -160,34 +168,34 @@ class Deployment:
         self._say(f"{'schema':<10} is there after {time.monotonic() - begun:.1f} s")
 
     def _size_file(self) -> Path:
-        return self._settings.var / "run" / "cluster.json"
+        return self.settings.var / "run" / "cluster.json"
 
     def _size(self) -> Size:
         """What was asked for, else what is configured."""
         try:
             return Size(**json.loads(self._size_file().read_text()))
         except (FileNotFoundError, ValueError, TypeError):
-            return Size(self._settings.cluster.gateways, self._settings.cluster.workers)
+            return Size(self.settings.cluster.gateways, self.settings.cluster.workers)
 
     def _remember(self, gateways: int | None, workers: int | None) -> None:
         """The number asked for; never fewer than run, because `up` stops nothing."""
-        started = started_names(self._settings.var)
+        started = started_names(self.settings.var)
         known = self._size()
         size = Size(
             max(gateways or known.gateways, *_numbers(started, "g")),
             max(workers or known.workers, *_numbers(started, "w")),
         )
-        if size.workers > self._settings.partitions:
+        if size.workers > self.settings.partitions:
             raise ProcessFailed(
                 f"{size.workers} ordered workers are too many: each owns at least one of the "
-                f"{self._settings.partitions} partitions, whose number is fixed at the first start."
+                f"{self.settings.partitions} partitions, whose number is fixed at the first start."
             )
         self._size_file().write_text(json.dumps(asdict(size)))
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """One command at a time changes this cluster."""
-        run = self._settings.var / "run"
+        run = self.settings.var / "run"
         run.mkdir(parents=True, exist_ok=True)
         with (run / "cluster.lock").open("a") as lock:
             try:

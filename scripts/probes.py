@@ -6,6 +6,7 @@ A probe answers False while the server is not there yet and raises ProcessFailed
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import urllib.error
 import urllib.request
@@ -45,9 +46,9 @@ def accepts(host: str, port: int) -> bool:
         return False
 
 
-def answers_http(url: str) -> bool:
-    """Whether a GET of `url` answers 200."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def answers_http(url: str, tls: ssl.SSLContext | None = None) -> bool:
+    """Whether a GET of `url` answers 200; `tls` is how an https one is verified."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls))
     try:
         with opener.open(url, timeout=2 * TIMEOUT_S) as response:
             return bool(response.status == 200)

@@ -4,6 +4,7 @@ Laws:
 - A process is known by its pid *and* its start time, both in `var/run/NAME.pid`: a reused pid is never signalled.
 - It runs in a session of its own, so that the terminal's Ctrl-C and hang-up do not reach it.
 - An orderly stop removes the pid file. One that stays behind without its process means that the process died.
+- What a process that died left of its session is ended by the next stop: it could hold the port.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 POLL_S = 0.05
+ORPHANS_END_S = 5.0
 LOG_LIMIT_BYTES = 20 * 1024 * 1024
 LOG_TAIL_LINES = 15
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -128,6 +130,8 @@ class Process:
                 os.kill(pid, signal.SIGCONT)
             if not self._await_end(self._stop_s):
                 self.kill()
+        else:
+            self._end_orphans()
         self._pid_file.unlink(missing_ok=True)
         return pid is not None
 
@@ -170,6 +174,21 @@ class Process:
                 raise ProcessFailed(f"{self.name} (pid {pid}) did not heed {number.name}")
             time.sleep(POLL_S / 10)
 
+    def _end_orphans(self) -> None:
+        """SIGKILL what a crash left: of our dead process's session, with our log as its output."""
+        recorded = self._recorded()
+        if recorded is None or _started_at(recorded[0]) is not None:
+            return
+        orphans = [
+            pid for pid in _members_of_session(recorded[0]) if _output_of(pid).startswith(str(self.log.resolve()))
+        ]
+        for pid in orphans:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        until = time.monotonic() + ORPHANS_END_S
+        while any(_started_at(pid) for pid in orphans) and time.monotonic() < until:
+            time.sleep(POLL_S)
+
     def _await_end(self, timeout_s: float) -> bool:
         until = time.monotonic() + timeout_s
         while self.pid is not None:
@@ -197,6 +216,25 @@ def _started_at(pid: int) -> str | None:
     """When the process began, in the system's own words; None if there is none, or only its zombie."""
     state, started_at = _inspect(pid)
     return started_at if started_at and not state.startswith(("Z", "X")) else None
+
+
+def _members_of_session(session: int) -> list[int]:
+    """The processes of a session; none where the system has no /proc."""
+    members = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            # proc(5): field 6
+            if (entry / "stat").read_text().rpartition(")")[2].split()[3] == str(session):
+                members.append(int(entry.name))
+    return members
+
+
+def _output_of(pid: int) -> str:
+    """The file that is a process's standard output; "" where that cannot be known."""
+    try:
+        return os.readlink(f"/proc/{pid}/fd/1")
+    except OSError:
+        return ""
 
 
 def _inspect(pid: int) -> tuple[str, str]:

@@ -8,7 +8,7 @@ usage() {
     cat <<'END'
 usage: scripts/setup.sh [--dev] [--servers]
   --dev      also what tests and checks need
-  --servers  also RabbitMQ, Redis and MariaDB: installed by apt-get where we are root on Debian or Ubuntu
+  --servers  also RabbitMQ, Redis, MariaDB and nginx with Lua: installed by apt-get where we are root on Debian or Ubuntu
 END
 }
 
@@ -57,15 +57,27 @@ has_program() {
     PATH="$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin" command -v "$1" >/dev/null
 }
 
+door_packages=(nginx libnginx-mod-http-lua libnginx-mod-stream lua-nginx-redis)
+
+# OpenResty, which has all of it, or nginx with the modules of these packages.
+has_door() {
+    has_program openresty || [ -x /usr/local/openresty/nginx/sbin/nginx ] || {
+        has_program nginx && [ -e /usr/lib/nginx/modules/ngx_http_lua_module.so ] &&
+            [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] && [ -e /usr/share/lua/5.1/nginx/redis.lua ]
+    }
+}
+
 install_servers() {
     local missing=()
     has_program rabbitmq-server || [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
     has_program redis-server || missing+=(redis-server)
     has_program mariadbd || missing+=(mariadb-server)
+    has_door || missing+=("${door_packages[@]}")
     [ ${#missing[@]} -gt 0 ] || return 0
     install_packages "${missing[@]}" || fail "these servers are missing: ${missing[*]}.
   Debian or Ubuntu: sudo apt-get install ${missing[*]} (their system services are not needed)
-  macOS: brew install rabbitmq redis mariadb"
+  macOS: brew install rabbitmq redis mariadb openresty/brew/openresty
+  elsewhere: the servers by your system's packages, and OpenResty 1.21.4 or newer as the nginx"
 }
 
 requirements=requirements.txt

@@ -72,7 +72,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
 
 def test_up_starts_all_and_says_so(operator: Operator) -> None:
     assert "all is up" in operator.up()
-    assert operator.states() == dict.fromkeys([*SERVERS, "w1", "p1", "g1"], "up")
+    assert operator.states() == dict.fromkeys([*SERVERS, "w1", "p1", "g1", "nginx", "nginx-tcp"], "up")
     assert operator.run("status").returncode == 0
 
 
@@ -106,7 +106,7 @@ def test_a_crash_is_seen_and_restart_mends_it(operator: Operator) -> None:
     assert [name for name in after if after[name] != before[name]] == ["w1"]
 
 
-@pytest.mark.parametrize("name", ["redis", "g1"])
+@pytest.mark.parametrize("name", ["redis", "g1", "nginx", "nginx-tcp"])
 def test_restart_gives_a_new_process(operator: Operator, name: str) -> None:
     operator.up()
     before = operator.pids()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +49,20 @@ def lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except FileNotFoundError:
         return False
+
+
+def test_what_a_crash_left_is_ended_by_the_next_stop(workshop: Workshop) -> None:
+    process = workshop.process(FORKS)
+    process.start()
+    process.await_ready()
+    child, leader = int((workshop.var / "child").read_text()), process.pid
+    assert leader is not None
+    os.kill(leader, signal.SIGKILL)
+    while process.pid is not None:
+        time.sleep(0.01)
+    assert (lives(child), process.state) == (True, "dead")
+    assert process.stop() is False
+    assert (lives(child), process.state) == (False, "down")
 
 
 def test_its_states_from_down_to_down(workshop: Workshop) -> None:

@@ -18,9 +18,15 @@ class Newcomer:
     """Runs scripts/standalone.sh with a var and a port of its own."""
 
     def __init__(self, var: Path) -> None:
-        self.address = f"http://127.0.0.1:{(port := free_ports()['gateway'])}"
+        free = free_ports()
+        self.address = f"http://127.0.0.1:{free['gateway']}"
         self.words = [str(ROOT / "scripts" / "standalone.sh")]
-        self.environment = {**os.environ, "HONGYAN_VAR": str(var), "HONGYAN_GATEWAY__PORT": str(port)}
+        self.environment = {
+            **os.environ,
+            "HONGYAN_VAR": str(var),
+            "HONGYAN_GATEWAY__PORT": str(free["gateway"]),
+            "HONGYAN_GATEWAY__TCP_PORT": str(free["tcp"]),
+        }
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         words = (*self.words, *words)
