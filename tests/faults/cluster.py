@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import time
 import urllib.request
 from pathlib import Path
@@ -12,6 +14,7 @@ from protocol.ids import partition_of
 from router.interface import Resolver
 from router.shares import share
 from scripts.components import component_process
+from scripts.probes import answers_http
 from scripts.processes import Process, is_frozen
 from tests.deployments import READY_S, ClusterDeployment
 from tests.private_servers import PrivateServers
@@ -66,6 +69,19 @@ class FaultCluster:
     def kill(self, name: str) -> float:
         """SIGKILL; the moment at which it is gone."""
         self.process(name).kill()
+        return time.monotonic()
+
+    def drain(self, name: str) -> float:
+        """Stop in order, a gateway after it drained; the moment at which it is gone."""
+        pid = self.process(name).pid
+        assert pid is not None
+        if name.startswith("g"):
+            os.kill(pid, signal.SIGUSR1)
+            until = time.monotonic() + READY_S
+            while answers_http(f"http://127.0.0.1:{self.process(name).port}/readyz"):
+                assert time.monotonic() < until, f"{name} does not drain"
+                time.sleep(0.02)
+        self.process(name).stop()
         return time.monotonic()
 
     def close(self) -> None:

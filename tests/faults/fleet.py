@@ -140,7 +140,8 @@ class Fleet:
         wanted = [*tokens.items(), *list(others.items())[::-1]]  # the other way round: on the other gateway
         for number, (user, token) in enumerate(wanted):
             order = urls if number % 2 == 0 else urls[::-1]
-            self.clients.append(Client(order, user, token, self.events))
+            terminal = "web" if number < USERS else "pc"
+            self.clients.append(Client(order, user, token, self.events, terminal))
 
     def _private(self, user: str) -> list[str]:
         number = self.users.index(user)
