@@ -38,7 +38,7 @@ def _workers(settings: Settings, bus: MemoryBus, router: MemoryRouter, stopping:
     ]
 
 
-async def _serve(settings: Settings, port: int) -> None:
+async def _serve(settings: Settings, port: int, tcp_port: int) -> None:
     asked = stop_on_signals()
     database = logic.open_store(settings, connections=1)
     meta.initialise(database, settings.partitions)
@@ -46,7 +46,7 @@ async def _serve(settings: Settings, port: int) -> None:
     bus, router, stopping = MemoryBus(settings.partitions), MemoryRouter(), threading.Event()
     workers = _workers(settings, bus, router, stopping)
     threads = [threading.Thread(target=worker.run, name=f"worker-{n}") for n, worker in enumerate(workers)]
-    gateway = Gateway(settings, "g1", port, bus.gateway_end(), router.registrar())
+    gateway = Gateway(settings, "g1", port, tcp_port, bus.gateway_end(), router.registrar())
     tune_garbage_collector()
     for thread in threads:
         thread.start()
@@ -64,6 +64,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python standalone.py", description="Hongyan in one process.")
     parser.add_argument("--config", type=Path, default=Path("conf/standalone.toml"), help="a file of conf/")
     parser.add_argument("--port", type=int, help="where it listens; gateway.port of the configuration otherwise")
+    parser.add_argument("--tcp-port", type=int, help="of its TCP door; gateway.tcp_port otherwise")
     arguments = parser.parse_args()
     try:
         settings = load(arguments.config)
@@ -71,13 +72,14 @@ def main() -> int:
         print(f"standalone: {bad}", file=sys.stderr)
         return 2
     configure_logs("standalone")
+    port, tcp_port = arguments.port or settings.gateway.port, arguments.tcp_port or settings.gateway.tcp_port
     try:
-        asyncio.run(_serve(settings, arguments.port or settings.gateway.port))
+        asyncio.run(_serve(settings, port, tcp_port))
     except (WrongPartitions, StoreError) as wrong:
         print(f"standalone: {wrong}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"standalone: cannot listen on port {arguments.port or settings.gateway.port}: {error}", file=sys.stderr)
+        print(f"standalone: cannot listen on ports {port} and {tcp_port}: {error}", file=sys.stderr)
         return 1
     return 0
 

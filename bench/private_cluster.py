@@ -19,8 +19,9 @@ from scripts.templates import ROOT
 
 RUNS = ROOT / "var" / "bench"
 CLOSED_S = 15.0
-PLACES = {"bus": 0, "router": 2, "store": 3, "echo": 4, "gateway": 10, "metrics": 20}
-UNNAMED = (11, 21, 110)  # the second gateway, the metrics of w2 and p1
+PLACES = {"bus": 0, "router": 2, "store": 3, "echo": 4, "gateway": 10, "metrics": 20, "tcp": 30}
+PLACES |= {"nginx": 40, "nginx_tcp": 41}
+UNNAMED = (11, 21, 31, 110)  # the second gateway, the metrics of w2 and p1
 CONFIGURATION = """\
 mode = "cluster"
 var = "{var}"
@@ -32,11 +33,17 @@ port = {router}
 port = {store}
 [gateway]
 port = {gateway}
+messages_per_s = 1000000
+message_burst = 1000000
 [cluster]
 gateways = 1
 workers = 1
 first_gateway_port = {gateway}
+first_gateway_tcp_port = {tcp}
 first_metrics_port = {metrics}
+[nginx]
+port = {nginx}
+tcp_port = {nginx_tcp}
 """
 
 

@@ -79,10 +79,16 @@ class TokenSettings:
 
 @dataclass(frozen=True)
 class GatewaySettings:
-    """One gateway's doors and limits. `--port` on the command line gives a second gateway its own."""
+    """One gateway's doors and limits. `--port` and `--tcp-port` on the command line give a second gateway its own.
+
+    Of a user there is one connection per `connections_per`, in the whole system. `messages_per_s` and `message_burst`
+    are a connection's (over HTTP a session's); one with more than `max_messages_over_rate` refused and not yet forgiven
+    at that rate is closed. `X-Real-IP` is believed where it comes from `trusted_proxies`.
+    """
 
     host: str = "127.0.0.1"
     port: int = 9001
+    tcp_port: int = 9101
     origins: tuple[str, ...] = ()
     login_timeout_s: float = 10.0
     heartbeat_s: int = 30
@@ -91,7 +97,20 @@ class GatewaySettings:
     max_pending_per_connection: int = 2_000
     max_queued_bytes: int = 256 * 1024
     max_connections: int = 50_000
+    max_connections_per_user: int = 10
+    max_connections_per_address: int = 200
+    connections_per: str = "terminal"
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1",)
+    messages_per_s: int = 20
+    message_burst: int = 40
+    max_messages_over_rate: int = 12_000
+    message_timeout_s: float = 30.0
+    early_message_timeout_s: float = 10.0
+    send_buffer_bytes: int = 64 * 1024
     resync_per_s: int = 300
+    poll_wait_s: float = 25.0
+    poll_idle_s: float = 60.0
+    drain_s: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -112,7 +131,29 @@ class ClusterSettings:
     gateways: int = 2
     workers: int = 2
     first_gateway_port: int = 9001
+    first_gateway_tcp_port: int = 9101
     first_metrics_port: int = 9201
+
+
+@dataclass(frozen=True)
+class NginxSettings:
+    """The public door. With a certificate (PEM files, relative to the working directory) both ports speak TLS.
+
+    Limits are for one client address; `unlimited` are addresses or networks without any, such as a load balancer's.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    tcp_port: int = 8081
+    workers: int = 2
+    worker_connections: int = 16_384
+    requests_per_s: int = 200
+    requests_burst: int = 400
+    connections_per_address: int = 2_000
+    tcp_connections_per_address: int = 2_000
+    unlimited: tuple[str, ...] = ("127.0.0.0/8", "::1")
+    certificate: str = ""
+    certificate_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,9 +170,11 @@ class Settings:
     gateway: GatewaySettings = GatewaySettings()
     logic: LogicSettings = LogicSettings()
     cluster: ClusterSettings = ClusterSettings()
+    nginx: NginxSettings = NginxSettings()
 
 
 _SECTIONS = {f.name: type(f.default) for f in dataclasses.fields(Settings) if dataclasses.is_dataclass(f.default)}
+CONNECTIONS_PER = ("user", "terminal", "device", "unlimited")
 _KINDS = {"bus": ("rabbitmq", "memory"), "router": ("redis", "memory"), "store": ("mysql", "sqlite")}
 
 
@@ -218,6 +261,9 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
     for name, kinds in _KINDS.items():
         if getattr(settings, name).kind not in kinds:
             raise BadSettings(f"{name}.kind must be one of {', '.join(kinds)}, not {getattr(settings, name).kind!r}.")
+    if settings.gateway.connections_per not in CONNECTIONS_PER:
+        per = settings.gateway.connections_per
+        raise BadSettings(f"gateway.connections_per must be one of {', '.join(CONNECTIONS_PER)}, not {per!r}.")
     try:
         return _with_secrets(settings)
     except BadSecret as error:

@@ -24,15 +24,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--config", type=Path, default=Path("conf/cluster.toml"), help="a file of conf/")
     parser.add_argument("--name", default="g1", help="unique among the gateways")
     parser.add_argument("--port", type=int, help="where it listens; gateway.port of the configuration otherwise")
+    parser.add_argument("--tcp-port", type=int, help="of its TCP door; gateway.tcp_port otherwise")
     return parser.parse_args()
 
 
-def _gateway(settings: Settings, name: str, port: int) -> Gateway:
+def _gateway(settings: Settings, name: str, port: int, tcp_port: int) -> Gateway:
     bus, router = settings.bus, settings.router
     return Gateway(
         settings,
         name,
         port,
+        tcp_port,
         RabbitGatewayBus(RabbitAddress(bus.host, bus.port, bus.user, bus.password, bus.virtual_host, bus.heartbeat_s)),
         RedisRegistrar(RedisAddress(router.host, router.port, router.password)),
     )
@@ -52,9 +54,12 @@ def stop_on_signals() -> asyncio.Event:
     return stopping
 
 
-async def _serve(settings: Settings, name: str, port: int) -> None:
+async def _serve(settings: Settings, name: str, port: int, tcp_port: int) -> None:
     stopping = stop_on_signals()
-    gateway = _gateway(settings, name, port)
+    gateway = _gateway(settings, name, port, tcp_port)
+    draining: set[asyncio.Task[None]] = set()  # a task that nobody holds may be collected
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, lambda: draining.add(loop.create_task(gateway.drain())))
     tune_garbage_collector()
     starting = asyncio.create_task(gateway.start())
     asked = asyncio.create_task(stopping.wait())
@@ -73,10 +78,11 @@ def main() -> int:
         print(f"gateway: {bad}", file=sys.stderr)
         return 2
     configure_logs(arguments.name)
+    port, tcp_port = arguments.port or settings.gateway.port, arguments.tcp_port or settings.gateway.tcp_port
     try:
-        asyncio.run(_serve(settings, arguments.name, arguments.port or settings.gateway.port))
+        asyncio.run(_serve(settings, arguments.name, port, tcp_port))
     except OSError as error:
-        print(f"gateway: cannot listen on port {arguments.port or settings.gateway.port}: {error}", file=sys.stderr)
+        print(f"gateway: cannot listen on ports {port} and {tcp_port}: {error}", file=sys.stderr)
         return 1
     return 0
 

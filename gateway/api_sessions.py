@@ -1,4 +1,4 @@
-"""Which sessions `/api` found standing a moment ago, so that not every call asks the store.
+"""Which sessions `/api` found standing a moment ago, so that not every call asks the store; and how fast each calls.
 
 Law: a revocation or a hole empties it at once; an answer that was on its way meanwhile is used but not remembered.
 """
@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from cachetools import LRUCache
 
 from gateway.opening import Opener
+from gateway.rate import Meter, Rate, Verdict
+from protocol.errors import rate_limited
 from protocol.models import SessionInfo
 
 RENEW_S = 60.0
@@ -20,8 +22,10 @@ SESSIONS = 50_000
 class ApiSessions:
     """Sessions by id, each good for 60 s."""
 
-    def __init__(self, opener: Opener) -> None:
+    def __init__(self, opener: Opener, rate: Rate) -> None:
         self._opener = opener
+        self._rate = rate
+        self._meters: LRUCache[str, Meter] = LRUCache(SESSIONS)
         self._good_until: LRUCache[str, float] = LRUCache(SESSIONS)
         self._revocations = 0
 
@@ -29,15 +33,24 @@ class ApiSessions:
         return f"ApiSessions({len(self._good_until)} remembered)"
 
     async def check(self, token: str) -> SessionInfo:
-        """Who calls. Raises ImError unauthenticated or busy, Refused."""
+        """Who calls. Raises ImError unauthenticated, rate_limited or busy, Refused."""
         who = self._opener.verify(token)
-        if self._good_until.get(who.session, 0.0) > time.monotonic():
+        now = time.monotonic()
+        self._count(who.session, now)
+        if self._good_until.get(who.session, 0.0) > now:
             return who
         revocations = self._revocations
         await self._opener.ask(who)
         if revocations == self._revocations:
             self._good_until[who.session] = time.monotonic() + RENEW_S
         return who
+
+    def _count(self, session: str, now: float) -> None:
+        meter = self._meters.get(session)
+        if meter is None:
+            meter = self._meters[session] = Meter()
+        if self._rate.take(meter, now) is not Verdict.ADMIT:
+            raise rate_limited(self._rate.retry_after_s(meter, now))
 
     def revoke(self, sessions: Iterable[str]) -> None:
         """These have ended."""

@@ -17,19 +17,27 @@ from tornado.web import Application
 
 from bus.interface import GatewayBus
 from conf.settings import Settings
+from gateway.addresses import Addresses
 from gateway.api_sessions import ApiSessions
 from gateway.attendant import Attendant
 from gateway.closing import Closer
 from gateway.commands import CommandMaker
 from gateway.connection import Connection
+from gateway.deadlines import Deadlines
 from gateway.downlink import Downlink
-from gateway.http_api import HttpApi, UnknownAddress
+from gateway.http_api import HttpApi
 from gateway.hub import RESYNC, Hub
+from gateway.json_handler import UnknownAddress
+from gateway.long_poll import PollClose, PollOpen, PollRecv, PollSend
 from gateway.opening import Opener
 from gateway.operations import Healthz, Metrics, Readyz
 from gateway.outgoing import Outgoing
+from gateway.poll_sessions import PollSessions
+from gateway.rate import Rate
 from gateway.refresher import Refresher
 from gateway.session import State
+from gateway.tcp import TcpDoor
+from gateway.terminals import Terminals
 from gateway.uplink import Uplink
 from gateway.websocket import WebSocketDoor
 from protocol.errors import Close
@@ -38,9 +46,12 @@ from protocol.tokens import TokenSigner
 from router.interface import GatewayLease, Registrar, RouterAway
 
 SILENCE_CHECK_S = 1.0
-MAX_BODY_BYTES = 1024 * 1024
+SILENT_HEARTBEATS = 2.5
+MAX_BODY_BYTES = 2 * 1024 * 1024  # beyond it the connection is cut; a handler's own limit is answered
+MAX_READ_AHEAD_BYTES = 256 * 1024  # what one may send while the answer to what came before is not there
 MAX_HEADER_BYTES = 8 * 1024
 SLOW_REQUEST_S = 10.0
+LAST_POLLS_S = 1.0  # for those that poll to come for what was left for them
 
 log = structlog.get_logger()
 
@@ -48,17 +59,21 @@ log = structlog.get_logger()
 class Gateway:
     """One gateway. `start` returns when its door is open; `stop` when everything is closed."""
 
-    def __init__(self, settings: Settings, name: str, port: int, bus: GatewayBus, registrar: Registrar) -> None:
+    def __init__(
+        self, settings: Settings, name: str, port: int, tcp_port: int, bus: GatewayBus, registrar: Registrar
+    ) -> None:
         limits = settings.gateway
         self._name = name
         self._host = limits.host
         self._port = port
+        self._tcp_port = tcp_port
         self._limits = limits
         self._bus = bus
         self._registrar = registrar
         self._state = "up"
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: HTTPServer | None = None
+        self._tcp: TcpDoor | None = None
         self._commands = CommandMaker(name, secrets.token_hex(8), settings.partitions, limits.request_timeout_s)
         address = self._commands.address
         outgoing = Outgoing(limits.max_queued_bytes, self._close_slow)
@@ -66,8 +81,12 @@ class Gateway:
         self._uplink = Uplink(address, bus, limits.request_timeout_s, limits.max_pending)
         self._closer = Closer(self._forget)
         signer = TokenSigner(settings.token.secret, settings.token.access_s)
-        self._opener = Opener(self._hub, self._uplink, self._commands, registrar, signer, limits.heartbeat_s)
-        self._api_sessions = ApiSessions(self._opener)
+        terminals = Terminals(
+            self._hub, self._closer, registrar, address, limits.connections_per, limits.max_connections_per_user
+        )
+        self._opener = Opener(self._hub, self._uplink, self._commands, registrar, terminals, signer, limits.heartbeat_s)
+        rate = Rate(limits.messages_per_s, limits.message_burst, limits.max_messages_over_rate)
+        self._api_sessions = ApiSessions(self._opener, rate)
         self._refresher = Refresher(
             self._hub,
             self._uplink,
@@ -76,6 +95,7 @@ class Gateway:
             limits.resync_per_s,
             self._groups_changed,
             self._api_sessions.clear,
+            terminals.settle,
         )
         self._downlink = Downlink(
             self._hub,
@@ -86,6 +106,7 @@ class Gateway:
             self._joined,
             registrar.leave_groups,
             self._api_sessions.revoke,
+            terminals.take_over,
         )
         self._attendant = Attendant(
             self._hub,
@@ -95,41 +116,65 @@ class Gateway:
             self._opener,
             registrar,
             self._closer,
-            limits.login_timeout_s,
-            limits.heartbeat_s,
+            Deadlines(
+                self._closer,
+                limits.login_timeout_s,
+                SILENT_HEARTBEATS * limits.heartbeat_s,
+                limits.message_timeout_s,
+                limits.early_message_timeout_s,
+            ),
+            rate,
+            Addresses(limits.trusted_proxies, limits.max_connections_per_address),
+            limits.send_buffer_bytes,
             limits.max_connections,
             limits.max_pending_per_connection,
         )
+        self.polls = PollSessions(self._attendant, name, limits.poll_wait_s, limits.poll_idle_s)
 
     def __repr__(self) -> str:
         return f"Gateway({self._commands.address}, {self._state}, {self._hub}, {self._uplink}, {self._downlink})"
 
     async def start(self) -> None:
-        """Bus first, then the router that makes us known, then the door."""
+        """Bus first, then the router that makes us known, then the doors."""
         sockets = bind_sockets(self._port, self._host, family=socket.AF_INET)
+        self._tcp = TcpDoor(self._attendant, bind_sockets(self._tcp_port, self._host, family=socket.AF_INET))
         await self._bus.start(self._commands.address, self._downlink.receive, self._bus_changed)
         await self._registrar.start(self._lease, self._hub.snapshot, self._reregistered)
         self._uplink.start()
         self._attendant.start()
+        self.polls.start()
         self._run(self._watch_silence())
         self._server = HTTPServer(
             self._application(),
             max_body_size=MAX_BODY_BYTES,
+            max_buffer_size=MAX_READ_AHEAD_BYTES,
             max_header_size=MAX_HEADER_BYTES,
             body_timeout=SLOW_REQUEST_S,
             idle_connection_timeout=2 * SLOW_REQUEST_S,
         )
         self._server.add_sockets(sockets)
-        log.info("gateway_started", address=self._commands.address, port=self._port)
+        await self._tcp.start()
+        log.info("gateway_started", address=self._commands.address, port=self._port, tcp_port=self._tcp_port)
+
+    async def drain(self) -> None:
+        """Say that newcomers should go elsewhere, and serve on."""
+        if self._state != "draining":
+            self._state = "draining"
+            log.info("gateway_draining", address=self._commands.address, connections=len(self._hub.connections))
+            with suppress(RouterAway):
+                await self._registrar.renew()
 
     async def stop(self) -> None:
-        """Doors, work in flight, clients, then what all of these needed."""
-        self._state = "draining"
+        """Clients, while the door still answers those that come by single requests; then the door, then what all of
+        these needed."""
+        await self.drain()
+        await self._attendant.stop(self._limits.drain_s, self._limits.request_timeout_s)
+        await self.polls.stop(LAST_POLLS_S)
         if self._server is not None:
             self._server.stop()
-        with suppress(RouterAway):
-            await self._registrar.renew()
-        await self._attendant.stop(self._limits.request_timeout_s)
+        if self._tcp is not None:
+            self._tcp.stop()
+        await self._uplink.settle(self._limits.request_timeout_s)
         await self._refresher.close()
         for task in self._tasks:
             task.cancel()
@@ -139,6 +184,7 @@ class Gateway:
         log.info("gateway_stopped", address=self._commands.address)
 
     def _application(self) -> Application:
+        polling = {"attendant": self._attendant, "sessions": self.polls}
         return Application(
             [
                 (r"/ws", WebSocketDoor, {"attendant": self._attendant, "origins": self._limits.origins}),
@@ -147,6 +193,10 @@ class Gateway:
                     HttpApi,
                     {"commands": self._commands, "uplink": self._uplink, "sessions": self._api_sessions},
                 ),
+                (r"/poll/open", PollOpen, polling),
+                (r"/poll/recv", PollRecv, polling),
+                (r"/poll/send", PollSend, polling),
+                (r"/poll/close", PollClose, polling),
                 (r"/healthz", Healthz, {"name": self._name}),
                 (r"/readyz", Readyz, {"checks": self._checks}),
                 (r"/metrics", Metrics),
@@ -166,7 +216,8 @@ class Gateway:
 
     def _lease(self) -> GatewayLease:
         connections = len(self._hub.connections)
-        return GatewayLease(self._name, self._commands.epoch, self._host, self._port, self._state, connections)
+        epoch = self._commands.epoch
+        return GatewayLease(self._name, epoch, self._host, self._port, self._state, connections, self._tcp_port)
 
     def _bus_changed(self, is_connected: bool) -> None:
         if is_connected:

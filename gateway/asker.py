@@ -15,6 +15,12 @@ class Asker(Protocol):
     def answered(self, frame_id: str | None, op: str, data: bytes) -> None: ...
 
 
+class Answerer(Asker, Protocol):
+    """An asker on behalf of a connection, or the connection itself: also takes the frames that answer at once."""
+
+    def reply(self, payload: bytes) -> None: ...
+
+
 class Refused(Exception):
     """An answer that is an error: `data` is the error frame's data, as it came."""
 

@@ -7,28 +7,29 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import random
 import time
 
 import structlog
 
-from gateway.asker import Refused
+from gateway.addresses import UNKNOWN, Addresses
+from gateway.asker import Answerer, Refused
 from gateway.closing import Closer
 from gateway.commands import CommandMaker
 from gateway.connection import Connection, Wire
+from gateway.deadlines import Deadlines
 from gateway.hub import Hub
+from gateway.leaving import send_everyone_away
 from gateway.metrics import CONNECTIONS
 from gateway.opening import Opener
 from gateway.outgoing import Outgoing
-from gateway.session import End, Forward, Login, Reply, State
+from gateway.rate import Rate, Verdict
+from gateway.session import Effect, End, Forward, Login, Reply, State
 from gateway.uplink import Uplink
-from protocol.errors import Close, ImError, busy
+from protocol.errors import Close, ImError, busy, forbidden
 from protocol.frames import write_error, write_frame
-from router.interface import Registrar
+from router.interface import Registrar, TooManyConnections
 
-SWEEP_S = 1.0
-SILENT_HEARTBEATS = 2.5
-RESTART_SPREAD_MS = 10_000
+PAUSE_S = 1.0  # of one who sends more than the rate: its flood then costs a few hundred frames a second
 
 log = structlog.get_logger()
 
@@ -45,8 +46,10 @@ class Attendant:
         opener: Opener,
         registrar: Registrar,
         closer: Closer,
-        login_timeout_s: float,
-        heartbeat_s: int,
+        deadlines: Deadlines,
+        rate: Rate,
+        addresses: Addresses,
+        send_buffer_bytes: int,
         max_connections: int,
         max_pending: int,
     ) -> None:
@@ -57,48 +60,86 @@ class Attendant:
         self._opener = opener
         self._registrar = registrar
         self._closer = closer
-        self._login_timeout_s = login_timeout_s
-        self._silence_s = heartbeat_s * SILENT_HEARTBEATS
+        self._deadlines = deadlines
+        self._rate = rate
+        self.addresses = addresses
+        self.send_buffer_bytes = send_buffer_bytes
         self._max_connections = max_connections
         self._max_pending = max_pending
+        self._crowd = max(1, max_pending // 2)  # under way; what was read already still finds room
         self._numbers = itertools.count(1)
         self._logins: set[asyncio.Task[None]] = set()
-        self._sweeper: asyncio.Task[None] | None = None
+        self._is_leaving = False
 
     def __repr__(self) -> str:
         return f"Attendant({self._hub}, {len(self._logins)} logging in)"
 
     def start(self) -> None:
-        self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+        self._deadlines.start()
 
     @property
     def is_full(self) -> bool:
-        """Whether another connection would be one too many."""
-        return len(self._hub.connections) >= self._max_connections
+        """Whether another connection would be one too many, or would have to leave at once."""
+        return self._is_leaving or len(self._hub.connections) >= self._max_connections
 
-    def opened(self, door: str, wire: Wire) -> Connection:
+    def opened(self, door: str, wire: Wire, address: str = UNKNOWN) -> Connection:
         """A door has a new connection."""
-        connection = Connection(next(self._numbers), door, wire, self._outgoing.put, time.monotonic())
+        connection = Connection(next(self._numbers), door, wire, self._outgoing.put, time.monotonic(), address)
         self._hub.add(connection)
+        self.addresses.enter(address)
+        self._deadlines.watch(connection)
         CONNECTIONS.labels(door).inc()
         return connection
 
-    def received(self, connection: Connection, text: str) -> None:
-        """A frame's text came in."""
+    def received(self, connection: Connection, text: str, answerer: Answerer | None = None) -> bool:
+        """A frame's text came in. Its answer goes to the connection, or to whom a door names instead.
+
+        True: the frame is on its way up, and will be answered once.
+        """
         now = connection.heard_at = time.monotonic()
-        for effect in connection.session.receive(text, now):
+        answers = connection if answerer is None else answerer
+        if (verdict := self._rate.take(connection.meter, now)) is not Verdict.ADMIT:
+            retry_after_s = self._rate.retry_after_s(connection.meter, now)
+            self._carry_out(connection, connection.session.over_rate(text, now, retry_after_s), answers)
+            self._slow_down(connection, verdict, now)
+            return False
+        return self._carry_out(connection, connection.session.receive(text, now), answers)
+
+    def _carry_out(self, connection: Connection, effects: list[Effect], answers: Answerer) -> bool:
+        is_forwarded = False
+        for effect in effects:
             if type(effect) is Forward:
-                self._forward(connection, effect)
+                is_forwarded = self._forward(connection, effect, answers)
             elif type(effect) is Reply:
-                connection.reply(effect.frame)
+                answers.reply(effect.frame)
             elif type(effect) is Login:
                 self._log_in(connection, effect)
             elif type(effect) is End:
                 self._closer.close(connection, effect.code, effect.reason)
+        return is_forwarded
 
     def heard(self, connection: Connection) -> None:
         """A ping or pong: as good as a heartbeat."""
         connection.heard_at = time.monotonic()
+
+    def signalled(self, connection: Connection) -> bool:
+        """A ping or pong of the client's: counts as a frame and as life. Whether it deserves an answer."""
+        now = connection.heard_at = time.monotonic()
+        verdict = self._rate.take(connection.meter, now)
+        if verdict is not Verdict.ADMIT:
+            self._slow_down(connection, verdict, now)
+        return verdict is Verdict.ADMIT
+
+    def unfinished(self, connection: Connection, *, is_new: bool) -> None:
+        """A part of a message has come; `is_new`: of another than last time."""
+        if not connection.is_closed:
+            self._deadlines.unfinished(connection, is_new=is_new, now=time.monotonic())
+
+    def _slow_down(self, connection: Connection, verdict: Verdict, now: float) -> None:
+        if verdict is Verdict.CLOSE:
+            self._closer.close(connection, Close.RATE_LIMITED)
+        elif not connection.is_closed and not connection.paused_until:
+            self._deadlines.pause(connection, now + PAUSE_S)
 
     def refuse(self, connection: Connection, code: Close) -> None:
         """What came is not even a frame of the door: close."""
@@ -112,6 +153,8 @@ class Attendant:
         connection.session.move(State.CLOSED)
         CONNECTIONS.labels(connection.door).dec()
         self._hub.remove(connection)
+        self.addresses.leave(connection.address)
+        self._deadlines.forget(connection)
         if connection.user:
             abandoned = self._hub.leave(connection)
             if abandoned:
@@ -119,19 +162,23 @@ class Attendant:
         if connection.route is not None:
             self._registrar.unregister(connection.route)
 
-    def _forward(self, connection: Connection, effect: Forward) -> None:
+    def _forward(self, connection: Connection, effect: Forward, answers: Answerer) -> bool:
         try:
             if connection.pending >= self._max_pending:
                 raise busy()
             queue, command = self._commands.make(
                 effect.op, effect.data, connection.sender, connection.session_id, connection.number, connection.door
             )
-            self._uplink.submit(queue, command, connection, effect.id)
+            self._uplink.submit(queue, command, answers, effect.id)
         except ImError as refusal:
             if effect.id is not None:
-                connection.reply(write_error(refusal, effect.id))
-        else:
-            connection.pending += 1
+                answers.reply(write_error(refusal, effect.id))
+            return False
+        connection.pending += 1
+        if connection.pending >= self._crowd and not connection.crowded_at:
+            connection.crowded_at = connection.pending
+            connection.adjust_reading()
+        return True
 
     def _log_in(self, connection: Connection, login: Login) -> None:
         task = asyncio.get_running_loop().create_task(self._open(connection, login))
@@ -141,41 +188,35 @@ class Attendant:
     async def _open(self, connection: Connection, login: Login) -> None:
         try:
             data = await self._opener.open(connection, login)
+        except TooManyConnections:
+            refusal = forbidden("this user has as many connections as one may have")
+            self._refuse(connection, write_error(refusal, login.id), Close.TOO_MANY_CONNECTIONS)
+            return
         except ImError as refusal:
-            self._refuse(connection, write_error(refusal, login.id), refusal.code)
+            self._refuse(connection, write_error(refusal, login.id), _close_of(refusal.code))
             return
         except Refused as refused:
-            self._refuse(connection, write_frame("error", refused.data, login.id), refused.error["code"])
+            frame = write_frame("error", refused.data, login.id)
+            self._refuse(connection, frame, _close_of(refused.error["code"]))
             return
         if data is not None:
             log.info("login", connection=connection.number, user=connection.user, session=connection.session_id)
             connection.send(write_frame("reply", data, login.id))
 
-    def _refuse(self, connection: Connection, frame: bytes, code: str) -> None:
-        """The error frame first, then the close: for good, or until we can take it."""
+    def _refuse(self, connection: Connection, frame: bytes, code: Close) -> None:
+        """The error frame first, then the close."""
         if connection.is_closed:
             return
         connection.send(frame)
-        self._closer.close(connection, Close.BUSY if code in ("busy", "timeout", "internal") else Close.LOGIN_REFUSED)
+        self._closer.close(connection, code)
 
-    async def _sweep(self) -> None:
-        """One look a second at everyone: who did not log in in time, who fell silent."""
-        while True:
-            await asyncio.sleep(SWEEP_S)
-            now = time.monotonic()
-            for connection in list(self._hub.connections.values()):
-                if connection.session.state is State.OPEN:
-                    if now - connection.heard_at > self._silence_s:
-                        self._closer.close(connection, Close.HEARTBEAT_TIMEOUT)
-                elif now - connection.opened_at > self._login_timeout_s:
-                    self._closer.close(connection, Close.AUTH_TIMEOUT)
+    async def stop(self, spread_s: float, answer_s: float) -> None:
+        """Take nobody in any more, and send everyone away (see leaving.py)."""
+        self._is_leaving = True
+        await send_everyone_away(self._hub, self._closer, spread_s, answer_s)
+        self._deadlines.stop()
 
-    async def stop(self, within_s: float) -> None:
-        """Answer what is under way, then send everyone away; each is told its own time to come back."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-        give_up = time.monotonic() + within_s
-        while len(self._uplink) and time.monotonic() < give_up:
-            await asyncio.sleep(0.02)
-        for connection in list(self._hub.connections.values()):
-            self._closer.restart(connection, random.randrange(RESTART_SPREAD_MS))
+
+def _close_of(code: str) -> Close:
+    """How a refused login closes: until we can take it, or for good."""
+    return Close.BUSY if code in ("busy", "timeout", "internal") else Close.LOGIN_REFUSED

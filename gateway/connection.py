@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from gateway.rate import Meter
 from gateway.session import Session
 from protocol.errors import Close
 from protocol.frames import write_frame
@@ -28,6 +29,12 @@ class Wire(Protocol):
         """What the peer has not taken yet, beyond the kernel's buffer."""
         ...
 
+    def pause(self) -> None:
+        """Take nothing more from the peer, where the door can; call it as often as you like."""
+
+    def resume(self) -> None:
+        """Take from the peer again."""
+
     def close(self, code: Close, reason: str) -> None:
         """Say why, then close, and abort if the peer does not follow in time."""
 
@@ -39,16 +46,25 @@ NOBODY = UserInfo("")
 
 
 class Connection:
-    """`number` is unique in a gateway's life and rises with each connection. Times are monotonic seconds."""
+    """`number` is unique in a gateway's life and rises with each connection. Times are monotonic seconds.
+
+    Nothing is read from it while so many commands are under way that it is crowded (`crowded_at` of them), or before
+    `paused_until`. `unfinished_since` is when a message began whose rest has not come. 0 where that is not so.
+    """
 
     __slots__ = (
+        "address",
+        "crowded_at",
         "device",
         "door",
         "heard_at",
         "is_closed",
+        "looked_at_next",
+        "meter",
         "number",
         "opened_at",
         "outbox",
+        "paused_until",
         "pending",
         "put",
         "route",
@@ -56,11 +72,12 @@ class Connection:
         "session",
         "session_id",
         "terminal",
+        "unfinished_since",
         "user",
         "wire",
     )
 
-    def __init__(self, number: int, door: str, wire: Wire, put: Put, now: float) -> None:
+    def __init__(self, number: int, door: str, wire: Wire, put: Put, now: float, address: str = "") -> None:
         self.number = number
         self.put = put
         self.door = door
@@ -77,15 +94,35 @@ class Connection:
         self.opened_at = now
         self.heard_at = now
         self.outbox: list[bytes] = []
+        self.address = address
+        self.meter = Meter()
+        self.crowded_at = 0
+        self.paused_until = 0.0
+        self.unfinished_since = 0.0
+        self.looked_at_next = now
 
     def __repr__(self) -> str:
         return f"Connection({self.number} {self.door} {self.user or '-'} {self.session!r}, {self.pending} pending)"
 
     def answered(self, frame_id: str | None, op: str, data: bytes) -> None:
         """The answer to a command of this connection (see gateway/asker.py); one without an id wants none."""
-        self.pending -= 1
+        self.settled()
         if frame_id is not None and not self.is_closed:
             self.put(self, self.wire.framed(write_frame(op, data, frame_id)))
+
+    def settled(self) -> None:
+        """A command under way has its answer, whoever took it."""
+        self.pending -= 1
+        if self.crowded_at and self.pending <= self.crowded_at // 2:
+            self.crowded_at = 0
+            self.adjust_reading()
+
+    def adjust_reading(self) -> None:
+        """Read on, or do not."""
+        if self.crowded_at or self.paused_until:
+            self.wire.pause()
+        else:
+            self.wire.resume()
 
     def reply(self, payload: bytes) -> None:
         """Collect one frame. What a client can ask for at will goes this way, where a slow reader is noticed."""

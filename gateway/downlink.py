@@ -19,7 +19,7 @@ from gateway.closing import Closer
 from gateway.hub import Hub
 from gateway.outgoing import Outgoing
 from gateway.uplink import Uplink
-from protocol.models import Answer, Downward, DownwardMessage, Membership, Push, Revocation, read_downward
+from protocol.models import Answer, Downward, DownwardMessage, Membership, Push, Revocation, Takeover, read_downward
 
 TURN_S = 0.005
 
@@ -30,7 +30,8 @@ Ack = Callable[[], None]
 
 class Downlink:
     """`on_hole(reason)` is called when something was missed; `on_joined(user, group)` when a user of ours joined a
-    group; `on_left(groups)` with groups that nobody here is in any more; `on_revoked(sessions)` for who caches them."""
+    group; `on_left(groups)` with groups that nobody here is in any more; `on_revoked(sessions)` for who caches them;
+    `on_takeover(takeover)` with each login that replaces others."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Downlink:
         on_joined: Callable[[list[str], str], None],
         on_left: Callable[[list[str]], None],
         on_revoked: Callable[[list[str]], None],
+        on_takeover: Callable[[Takeover], None],
     ) -> None:
         self._hub = hub
         self._uplink = uplink
@@ -51,6 +53,7 @@ class Downlink:
         self._on_joined = on_joined
         self._on_left = on_left
         self._on_revoked = on_revoked
+        self._on_takeover = on_takeover
         self._waiting: deque[tuple[bytes, Ack]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._turn_ends = 0.0
@@ -123,3 +126,5 @@ class Downlink:
             self._on_revoked(body.sessions)
             for connection in self._hub.of_sessions(body.sessions):
                 self._closer.kick(connection, body.reason)
+        elif isinstance(body, Takeover):
+            self._on_takeover(body)

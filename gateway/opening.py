@@ -1,14 +1,15 @@
 """From a login frame to an open session, in the order that makes races harmless (design section 4).
 
-Verify the token; register the user's route; ask `session.open`; register the groups and wait for the router; answer.
+Verify the token; register the user's route (terminals.py); ask `session.open`, whose worker tells those that the login
+replaces; register the groups and wait for the router; answer.
 A message is then either in the sync that follows or is pushed, never neither. A router that is away delays nobody: it
 gets everything again when it is back.
 """
 
 from __future__ import annotations
 
-import itertools
 import time
+from typing import Any
 
 import msgspec
 import structlog
@@ -18,13 +19,14 @@ from gateway.commands import CommandMaker
 from gateway.connection import Connection
 from gateway.hub import Hub
 from gateway.session import Login, State
+from gateway.terminals import Terminals
 from gateway.uplink import Uplink
 from protocol import codec
-from protocol.models import SessionInfo, UserInfo
+from protocol.models import SessionInfo, Takeover, UserInfo
 from protocol.ops import Caller, find_op
 from protocol.replies import SessionOpened, User
 from protocol.tokens import TokenSigner
-from router.interface import Registrar, Route, RouterAway
+from router.interface import Registrar, RouterAway
 
 log = structlog.get_logger()
 
@@ -50,6 +52,7 @@ class Opener:
         uplink: Uplink,
         commands: CommandMaker,
         registrar: Registrar,
+        terminals: Terminals,
         signer: TokenSigner,
         heartbeat_s: int,
     ) -> None:
@@ -57,40 +60,39 @@ class Opener:
         self._uplink = uplink
         self._commands = commands
         self._registrar = registrar
+        self._terminals = terminals
         self._signer = signer
         self._heartbeat_s = heartbeat_s
-        self._logins = itertools.count(1)
 
     def verify(self, token: str) -> SessionInfo:
         """Who a token says it is. Raises ImError unauthenticated."""
         return self._signer.verify(token)
 
-    async def ask(self, who: SessionInfo) -> SessionOpened:
-        """Whether the session stands, and what belongs to it. Raises Refused, ImError."""
+    async def ask(self, who: SessionInfo, takeover: Takeover | None = None) -> SessionOpened:
+        """Whether the session stands, and what belongs to it; if it does, `takeover` is told to those whom it concerns.
+        Raises Refused, ImError."""
         op = find_op("session.open", Caller.GATEWAY)
-        data = {"user": who.user, "session": who.session}
+        data: dict[str, Any] = {"user": who.user, "session": who.session}
+        if takeover is not None:
+            data["takeover"] = msgspec.to_builtins(takeover)
         queue, command = self._commands.make(op, data, UserInfo(who.user, who.terminal), who.session)
         waiter = Waiter()
         self._uplink.submit(queue, command, waiter)
         return _read_opened(await waiter.answer)
 
     async def open(self, connection: Connection, login: Login) -> bytes | None:
-        """Log a connection in: the data of the reply, None where it was closed meanwhile. Raises ImError, Refused."""
+        """Log a connection in: the data of the reply, None where it was closed meanwhile. Raises ImError, Refused,
+        TooManyConnections."""
         who = self.verify(login.info.token)
         connection.user, connection.session_id = who.user, who.session
         connection.terminal, connection.device = login.info.terminal, login.info.device
         connection.sender = UserInfo(who.user, login.info.terminal)
         self._hub.enter(connection)
         token = self._hub.membership.begin_load()
-        route = Route(
-            who.user, connection.number, connection.terminal, connection.device, who.session, next(self._logins)
-        )
-        connection.route = route
-        try:
-            await self._registrar.register(route)
-        except RouterAway:
-            log.debug("route_later", connection=connection.number)
-        opened = await self.ask(who)
+        await self._terminals.register(connection)
+        if connection.is_closed:
+            return None
+        opened = await self.ask(who, self._terminals.takeover_of(connection))
         if connection.number in self._hub.connections:
             self._hub.membership.load(who.user, opened.groups, token)
             await self.enter_groups(list(opened.groups))

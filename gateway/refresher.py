@@ -23,7 +23,7 @@ from gateway.metrics import HOLES
 from gateway.session import State
 from gateway.uplink import Uplink
 from protocol.errors import ImError
-from protocol.models import UserInfo
+from protocol.models import Takeover, UserInfo
 from protocol.ops import Caller, find_op
 from protocol.replies import SessionsRefreshed
 
@@ -46,7 +46,8 @@ def _chunks(connections: list[Connection]) -> Iterator[list[Connection]]:
 class Refresher:
     """`on_groups(entered, left)` is awaited when a refresh changed which groups this gateway must be registered for:
     who syncs before that would miss what is sent to them meanwhile. `on_distrust()` is called when a hole is noticed,
-    for those who remember that a session stands."""
+    for those who remember that a session stands. `settle(users)` closes what logins elsewhere replaced unnoticed, and
+    gives the takeovers that were missed elsewhere."""
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class Refresher:
         resync_per_s: int,
         on_groups: Callable[[list[str], list[str]], Awaitable[None]],
         on_distrust: Callable[[], None],
+        settle: Callable[[list[str]], Awaitable[list[Takeover]]],
     ) -> None:
         self._hub = hub
         self._uplink = uplink
@@ -65,6 +67,7 @@ class Refresher:
         self._resync_per_s = resync_per_s
         self._on_groups = on_groups
         self._on_distrust = on_distrust
+        self._settle = settle
         self._asked = 0
         self._task: asyncio.Task[None] | None = None
         self._spreading: asyncio.Task[None] | None = None
@@ -114,9 +117,11 @@ class Refresher:
         membership = self._hub.membership
         before = set(membership.groups())
         token = membership.begin_load()
+        takeovers = await self._settle(sorted({connection.user for connection in chunk}))
         op = find_op("session.refresh", Caller.GATEWAY)
         sessions = {connection.session_id: connection.user for connection in chunk}
-        queue, command = self._commands.make(op, {"sessions": sessions}, UserInfo(""))
+        data = {"sessions": sessions, "takeovers": msgspec.to_builtins(takeovers)}
+        queue, command = self._commands.make(op, data, UserInfo(""))
         waiter = Waiter()
         self._uplink.submit(queue, command, waiter)
         refreshed = _read_refreshed(await waiter.answer)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from protocol import codec
-from protocol.errors import CLOSE_REASON, Close, ImError, bad_field, unauthenticated
+from protocol.errors import CLOSE_REASON, Close, ImError, bad_field, rate_limited, unauthenticated
 from protocol.frames import BadFrameField, Frame, read_frame, write_error, write_frame
 from protocol.models import Heartbeat, LoginInfo
 from protocol.ops import Caller, Op, find_op
@@ -114,6 +114,18 @@ class Session:
         except ImError as refusal:
             return self._refused(refusal, frame.id if refusal.code == "unknown_op" else None, now)
         return self._before_open(frame)
+
+    def over_rate(self, text: str, now: float, retry_after_s: int) -> list[Effect]:
+        """What a frame makes us do that comes too soon after others."""
+        if self.state is State.CLOSED:
+            return []
+        try:
+            frame = read_frame(text)
+        except BadFrameField as refusal:
+            return self._refused(refusal, refusal.id, now)
+        except ImError as refusal:
+            return self._refused(refusal, None, now)
+        return [] if frame.id is None else [Reply(write_error(rate_limited(retry_after_s), frame.id))]
 
     def _before_open(self, frame: Frame) -> list[Effect]:
         if frame.op == "login":

@@ -6,10 +6,12 @@ All connections read into one buffer: what arrives is handled before the next re
 from __future__ import annotations
 
 import asyncio
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 READ_BYTES = 64 * 1024
+SEND_BUFFER_BYTES = 64 * 1024
 CLOSE_TIMEOUT_S = 5.0
 
 _buffer = bytearray(READ_BYTES)
@@ -19,11 +21,12 @@ _view = memoryview(_buffer)
 class SocketWire(asyncio.BufferedProtocol, ABC):
     """Base of the wires of such doors; a door says how frames are framed, read and ended."""
 
-    __slots__ = ("_transport", "is_ending")
+    __slots__ = ("_send_buffer_bytes", "_transport", "is_ending")
 
     framed: Callable[[bytes], bytes]
 
-    def __init__(self) -> None:
+    def __init__(self, send_buffer_bytes: int = SEND_BUFFER_BYTES) -> None:
+        self._send_buffer_bytes = send_buffer_bytes
         self._transport: asyncio.Transport | None = None
         self.is_ending = False
 
@@ -32,6 +35,8 @@ class SocketWire(asyncio.BufferedProtocol, ABC):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        # The kernel's own default takes megabytes before a peer that does not read is noticed.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer_bytes)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return _view
@@ -65,12 +70,22 @@ class SocketWire(asyncio.BufferedProtocol, ABC):
         """What is queued in this process for the peer."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
+    def pause(self) -> None:
+        """Read nothing: what the peer sends stays in the kernel, and soon at the peer."""
+        if self._transport is not None and not self.is_ending:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()
+
     def end(self, farewell: bytes) -> None:
         """Send the last bytes; the peer has 5 s to take them and to close, then the socket is cut."""
         transport = self._transport
         if transport is None or self.is_ending:
             return
         transport.write(farewell)
+        transport.resume_reading()  # or the peer's own goodbye would not be seen
         transport.write_eof()  # a peer whose goodbye we no longer read need not wait for the cut
         self.is_ending = True
         asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, transport.abort)

@@ -95,6 +95,12 @@ class Uplink:
         """Begin to watch the deadlines."""
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
 
+    async def settle(self, within_s: float) -> None:
+        """Return when nothing waits for an answer any more, or after so long."""
+        until = time.monotonic() + within_s
+        while self._pending and time.monotonic() < until:
+            await asyncio.sleep(SWEEP_S / 10)
+
     def stop(self) -> None:
         """Answer `timeout` to all that still waits."""
         if self._sweeper is not None:

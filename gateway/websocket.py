@@ -20,21 +20,23 @@ from gateway.connection import Connection
 from gateway.metrics import FRAMES_IN
 from gateway.socket_wire import READ_BYTES, SocketWire
 from gateway.ws_frames import Closing, Failed, FrameDecoder, Ping, close_frame, pong_frame, text_frame
-from protocol.errors import Close
+from protocol.errors import Close, rate_limited
 from protocol.frames import MAX_CLIENT_FRAME_BYTES
 
 VERSION = "13"
+RETRY_AFTER_S = 5
 
 
 class WebSocketWire(SocketWire):
     """The wire of one WebSocket after its handshake. `early` is what came right behind the handshake."""
 
-    __slots__ = ("_attendant", "_connection", "_decoder", "_early")
+    __slots__ = ("_address", "_attendant", "_connection", "_decoder", "_early")
 
     framed: Callable[[bytes], bytes] = staticmethod(text_frame)
 
-    def __init__(self, attendant: Attendant, early: bytes) -> None:
-        super().__init__()
+    def __init__(self, attendant: Attendant, early: bytes, address: str) -> None:
+        super().__init__(attendant.send_buffer_bytes)
+        self._address = address
         self._attendant = attendant
         self._decoder = FrameDecoder(MAX_CLIENT_FRAME_BYTES)
         self._early = early
@@ -42,7 +44,7 @@ class WebSocketWire(SocketWire):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._connection = self._attendant.opened("ws", self)
+        self._connection = self._attendant.opened("ws", self, self._address)
         if self._early:
             self.bytes_received(self._early)
             self._early = b""
@@ -61,9 +63,12 @@ class WebSocketWire(SocketWire):
             elif type(event) is Failed:
                 self._attendant.refuse(connection, event.code)
             else:
-                self._attendant.heard(connection)
-                if type(event) is Ping:
+                if self._attendant.signalled(connection) and type(event) is Ping:
                     connection.put(connection, pong_frame(event.payload))  # there a flood without a reader is noticed
+        if self._decoder.is_unfinished:
+            self._attendant.unfinished(connection, is_new=any(type(event) is str for event in events))
+        else:
+            connection.unfinished_since = 0.0
 
     def _follow(self, code: int) -> None:
         """The peer closes, or follows our close."""
@@ -104,7 +109,14 @@ class WebSocketDoor(WebSocketHandler):
     async def get(self, *args: Any, **kwargs: Any) -> None:
         if self._attendant.is_full:
             self.set_status(503)
-            self.set_header("Retry-After", "5")
+            self.set_header("Retry-After", str(RETRY_AFTER_S))
+            return
+        self._address = self._attendant.addresses.of_request(self.request)
+        if self._attendant.addresses.is_full(self._address):
+            refusal = rate_limited(RETRY_AFTER_S)
+            self.set_status(refusal.status)
+            self.set_header("Retry-After", str(RETRY_AFTER_S))
+            self.finish({"error": refusal.data()})
             return
         if "token" in self.request.query_arguments:
             # An address is logged on its way: a token in it is not secret any more.
@@ -126,7 +138,7 @@ class WebSocketDoor(WebSocketHandler):
             return
         taken, early = _take_socket(stream)
         taken.setblocking(False)
-        wire = WebSocketWire(self._attendant, early)
+        wire = WebSocketWire(self._attendant, early, self._address)
         await asyncio.get_running_loop().connect_accepted_socket(lambda: wire, taken)
 
     def on_message(self, message: str | bytes) -> None:

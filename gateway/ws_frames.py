@@ -91,6 +91,11 @@ class FrameDecoder:
         state = "ended" if self._rest is None else f"{len(self._rest)} bytes waiting"
         return f"FrameDecoder({state}, {len(self._fragments or ())} fragments)"
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a part of a frame or of a message has come, and not the rest."""
+        return bool(self._rest) or self._fragments is not None
+
     def feed(self, data: bytes) -> list[Event]:
         """The events of all frames that are complete now."""
         if self._rest is None:

@@ -11,7 +11,7 @@ from bus.links import LinkNumbers
 from logic.gateways import Gateways
 from logic.outcome import Outcome
 from protocol import codec
-from protocol.models import Downward, DownwardMessage, Push, ReceiveInfo
+from protocol.models import Downward, DownwardMessage, Push, ReceiveInfo, Takeover
 
 
 def _addressees(outcomes: Iterable[Outcome]) -> tuple[set[str], set[str]]:
@@ -23,6 +23,8 @@ def _addressees(outcomes: Iterable[Outcome]) -> tuple[set[str], set[str]]:
                 users.update(effect.users)
                 if effect.group:
                     groups.add(effect.group)
+            elif isinstance(effect, Takeover):
+                users.add(effect.user)
     return users, groups
 
 
@@ -59,7 +61,7 @@ class FanOut:
         """Publish every answer and effect, in order, one message a gateway. Raises BusLost."""
         self._gateways.heard_of({command.origin for command, _ in done})
         users, groups = _addressees(outcome for _, outcome in done)
-        if any(not isinstance(effect, Push) for _, outcome in done for effect in outcome.effects):
+        if any(not isinstance(effect, Push | Takeover) for _, outcome in done for effect in outcome.effects):
             # A gateway that started a moment ago may hold a user whom this concerns: it must not miss it.
             self._gateways.refresh(now_please=True)
         at, held = self._gateways.locate(users, groups)
@@ -70,6 +72,9 @@ class FanOut:
                 if isinstance(effect, Push):
                     for address, part in _by_address(effect, at, held).items():
                         boxes.setdefault(address, []).append(part)
+                elif isinstance(effect, Takeover):
+                    for address in at.get(effect.user, ()):
+                        boxes.setdefault(address, []).append(effect)
                 else:
                     for address in self._gateways.live:
                         boxes.setdefault(address, []).append(effect)

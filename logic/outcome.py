@@ -9,10 +9,10 @@ from msgspec import Raw
 from protocol import codec, replies
 from protocol.errors import ImError
 from protocol.frames import write_frame
-from protocol.models import Answer, Membership, Push, Revocation
+from protocol.models import Answer, Membership, Push, Revocation, Takeover
 from store.messages import MessageRow
 
-Effect = Push | Membership | Revocation
+Effect = Push | Membership | Revocation | Takeover
 
 
 @dataclass(slots=True)

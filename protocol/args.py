@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from protocol.models import Takeover
+
 Ident = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.\-]{1,64}\Z")]
 Cid = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,64}\Z")]
 ConversationId = Annotated[str, Meta(min_length=3, max_length=132)]
@@ -64,16 +66,20 @@ class Refresh(WriteArgs):
 
 
 class OpenSession(Args):
-    """Internal: what a gateway asks before it answers a login; the claims of the verified token."""
+    """Internal: what a gateway asks before it answers a login; the claims of the verified token, and what the login
+    takes over where the session stands."""
 
     user: str
     session: str
+    takeover: Takeover | None = None
 
 
 class RefreshSessions(Args):
-    """Internal: `sessions` {session: user} of everyone that a gateway holds, after it may have missed something."""
+    """Internal: `sessions` {session: user} of everyone that a gateway holds, after it may have missed something;
+    `takeovers` of which others seem not to have heard."""
 
     sessions: dict[str, str]
+    takeovers: list[Takeover] = []
 
 
 class GetUsers(Args):

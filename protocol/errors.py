@@ -83,6 +83,11 @@ def busy() -> ImError:
     return ImError("busy", "the system cannot take this now: send it again with the same cid")
 
 
+def rate_limited(retry_after_s: int) -> ImError:
+    why = f"more than is allowed in this time: send it again after {retry_after_s} s"
+    return ImError("rate_limited", why, retry_after=retry_after_s)
+
+
 def timeout() -> ImError:
     return ImError("timeout", "the outcome is not known: send it again with the same cid")
 
@@ -118,7 +123,7 @@ CLOSE_REASON: dict[Close, str] = {
     Close.PROTOCOL_ERROR: "this is not WebSocket as RFC 6455 has it",
     Close.UNSUPPORTED: "binary frames are not spoken here",
     Close.NOT_UTF8: "text that is not UTF-8",
-    Close.POLICY: "a message in too many pieces",
+    Close.POLICY: "a message in too many pieces, or never finished",
     Close.TOO_LARGE: "message too big",
     Close.RESTART: "restart",
     Close.BUSY: "busy",

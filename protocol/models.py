@@ -171,7 +171,21 @@ class Revocation(msgspec.Struct, tag="revocation", tag_field="kind"):
     reason: str
 
 
-Downward = Answer | Push | Membership | Revocation
+class Takeover(msgspec.Struct, tag="takeover", tag_field="kind"):
+    """A login: connections of `user` with the same `slot` and a lower login close with 4006 `replaced`.
+
+    `connection` is the one that logged in, `{gateway}.{epoch}.{connection}`; `device` names its device, or its session
+    where it named none. Sent to the gateways that hold the user.
+    """
+
+    user: str
+    slot: str
+    login: int
+    device: str
+    connection: str
+
+
+Downward = Answer | Push | Membership | Revocation | Takeover
 
 Body = TypeVar("Body")
 

@@ -18,9 +18,17 @@ class RouterAway(Exception):
     """The router did not answer in time: it is soft state, so go on without it."""
 
 
+class TooManyConnections(Exception):
+    """The user has as many connections as one may have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One connection of a user, as the router keeps it. `login` rises with each login of a gateway's life."""
+    """One connection of a user, as the router keeps it.
+
+    `login` rises with each login of the user: of two connections with the same `slot` the one with the higher login
+    stays. "" is nobody's slot.
+    """
 
     user: str
     connection: int
@@ -28,11 +36,12 @@ class Route:
     device: str
     session: str
     login: int
+    slot: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayLease:
-    """A gateway that lives: `state` is up or draining; `host` and `port` are where nginx finds it."""
+    """A gateway that lives: `state` is up or draining; nginx finds it at `host`, `port` and `tcp_port` (0: none)."""
 
     id: str
     epoch: str
@@ -40,6 +49,7 @@ class GatewayLease:
     port: int
     state: str
     connections: int
+    tcp_port: int = 0
 
     @property
     def address(self) -> str:
@@ -67,8 +77,10 @@ class Registrar(Protocol):
         """Announce the gateway, sweep what dead gateways left, and keep the lease. Returns even when the router is
         away; it then goes on trying."""
 
-    async def register(self, route: Route) -> None:
-        """Returns when the router has the route. Raises RouterAway; the route is then registered later."""
+    async def register(self, route: Route, at_most: int = 0) -> int:
+        """Returns, when the router has the route, the login that it has there: its own, or one above the highest of
+        that user. Raises RouterAway, and the route is then registered later; TooManyConnections, where `at_most` is
+        not 0 and the user has that many at living gateways, besides those whose slot this one takes."""
 
     def unregister(self, route: Route) -> None:
         """Queue the removal; nobody waits for it."""
@@ -78,6 +90,9 @@ class Registrar(Protocol):
 
     def leave_groups(self, groups: Iterable[str]) -> None:
         """This gateway holds no member of these any more; queued."""
+
+    async def rivals(self, users: Iterable[str]) -> list[tuple[str, Route]]:
+        """The connections of these users at other gateways that live, each with its address. Raises RouterAway."""
 
     async def renew(self) -> None:
         """Write the lease now, not in 3 s: its state changed. Raises RouterAway."""

@@ -26,6 +26,11 @@ def user(user_id: str) -> str:
     return f"user:{user_id}"
 
 
+def user_of(key: str) -> str:
+    """Whose key of `user` it is."""
+    return key.partition(":")[2]
+
+
 def at(user_id: str) -> str:
     """The addresses that hold a user, separated by spaces; kept in step with `user:`."""
     return f"at:{user_id}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import threading
 import time
 from collections import defaultdict
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from router.interface import LEASE_S, RENEW_S, GatewayLease, Route, Snapshot
+from router.interface import LEASE_S, RENEW_S, GatewayLease, Route, Snapshot, TooManyConnections
 
 _log = structlog.get_logger()
 
@@ -29,7 +30,7 @@ class MemoryRouter:
         self._lock = threading.RLock()
         self._leases: dict[str, tuple[GatewayLease, float]] = {}
         self._workers: dict[str, tuple[str, float]] = {}
-        self._users: dict[str, dict[str, set[int]]] = {}
+        self._users: dict[str, dict[str, dict[int, Route]]] = {}
         self._groups: dict[str, set[str]] = {}
         self._held: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
 
@@ -63,14 +64,41 @@ class MemoryRouter:
     def register(self, address: str, route: Route) -> None:
         """Note one connection of a user."""
         with self._lock:
-            self._users.setdefault(route.user, {}).setdefault(address, set()).add(route.connection)
+            self._users.setdefault(route.user, {}).setdefault(address, {})[route.connection] = route
             self._held[address].add(("user", route.user))
+
+    def log_in(self, address: str, route: Route, at_most: int) -> int:
+        """Note a new connection with a login above all others of its user."""
+        with self._lock:
+            known = [
+                (at, other)
+                for at, others in self._users.get(route.user, {}).items()
+                for other in others.values()
+                if (at, other.connection) != (address, route.connection)
+            ]
+            others = [at for at, other in known if not route.slot or other.slot != route.slot]
+            if at_most and sum(at == address or self._lives(at) for at in others) >= at_most:
+                raise TooManyConnections(f"{route.user} has {at_most} connections")
+            login = max([route.login, *(other.login + 1 for _, other in known)])
+            self.register(address, dataclasses.replace(route, login=login))
+            return login
+
+    def rivals(self, address: str, users: Iterable[str]) -> list[tuple[str, Route]]:
+        """The connections of these users at other gateways that live."""
+        with self._lock:
+            return [
+                (at, route)
+                for user in users
+                for at, routes in self._users.get(user, {}).items()
+                if at != address and self._lives(at)
+                for route in routes.values()
+            ]
 
     def unregister(self, address: str, route: Route) -> None:
         """Delete one connection, and the address with the last of that user there."""
         with self._lock:
-            connections = self._users.get(route.user, {}).get(address, set())
-            connections.discard(route.connection)
+            connections = self._users.get(route.user, {}).get(address, {})
+            connections.pop(route.connection, None)
             if not connections:
                 self._release("user", route.user, address)
 
@@ -194,9 +222,9 @@ class MemoryRegistrar:
         self._router.sweep()
         self._renewing = asyncio.create_task(self._keep_lease())
 
-    async def register(self, route: Route) -> None:
+    async def register(self, route: Route, at_most: int = 0) -> int:
         """See interface.Registrar."""
-        self._router.register(self._address, route)
+        return self._router.log_in(self._address, route, at_most)
 
     def unregister(self, route: Route) -> None:
         """See interface.Registrar."""
@@ -209,6 +237,10 @@ class MemoryRegistrar:
     def leave_groups(self, groups: Iterable[str]) -> None:
         """See interface.Registrar."""
         self._router.leave(self._address, groups)
+
+    async def rivals(self, users: Iterable[str]) -> list[tuple[str, Route]]:
+        """See interface.Registrar."""
+        return self._router.rivals(self._address, users)
 
     async def renew(self) -> None:
         """See interface.Registrar."""

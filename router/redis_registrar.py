@@ -21,7 +21,7 @@ import structlog
 
 from router import writes
 from router.address import RedisAddress
-from router.interface import LEASE_S, RENEW_S, GatewayLease, Route, RouterAway, Snapshot
+from router.interface import LEASE_S, RENEW_S, GatewayLease, Route, RouterAway, Snapshot, TooManyConnections
 from router.ordered_connection import OrderedConnection
 from router.records import read_lease
 from router.restoring import restore
@@ -34,6 +34,7 @@ RETRY_S = 0.5
 CLOSE_S = 1.0
 SWEEP_EVERY_S = 60.0
 MAX_GROUPS_A_WRITE = 200
+MAX_USERS_A_READ = 200
 
 _log = structlog.get_logger()
 
@@ -89,9 +90,12 @@ class RedisRegistrar:
         await self._tried.wait()
         self._has_started = True
 
-    async def register(self, route: Route) -> None:
+    async def register(self, route: Route, at_most: int = 0) -> int:
         """See interface.Registrar."""
-        await self._write(writes.register(self._address, [route]))
+        login = int(await self._write(writes.login(self._address, route, at_most)))
+        if login < 0:
+            raise TooManyConnections(f"{route.user} has {at_most} connections")
+        return login
 
     def unregister(self, route: Route) -> None:
         """See interface.Registrar."""
@@ -112,6 +116,16 @@ class RedisRegistrar:
         names = list(groups)
         for start in range(0, len(names), MAX_GROUPS_A_WRITE):
             self._enqueue(writes.leave(self._address, names[start : start + MAX_GROUPS_A_WRITE]))
+
+    async def rivals(self, users: Iterable[str]) -> list[tuple[str, Route]]:
+        """See interface.Registrar."""
+        names = list(users)
+        found: list[tuple[str, Route]] = []
+        for start in range(0, len(names), MAX_USERS_A_READ):
+            found += writes.read_rivals(
+                await self._write(writes.rivals(self._address, names[start : start + MAX_USERS_A_READ]))
+            )
+        return found
 
     async def renew(self) -> None:
         """See interface.Registrar."""

@@ -29,7 +29,7 @@ async def restore(connection: OrderedConnection, address: str, snapshot: Snapsho
 def _registrations(address: str, routes: Sequence[Route]) -> Iterator[Command]:
     by_user = attrgetter("user")
     for _, connections in groupby(sorted(routes, key=by_user), by_user):
-        yield writes.register(address, list(connections), only=True)
+        yield writes.register(address, list(connections))
 
 
 def _chunks(commands: Iterator[Command]) -> Iterator[list[Command]]:

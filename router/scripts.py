@@ -50,25 +50,86 @@ local function lives(gateway, epoch)
 end
 """
 
+_ALIVE = """
+local alive_by_address = {}
+local function is_alive(field)
+  local address = string.match(field, '^(.*)#')
+  if alive_by_address[address] == nil then
+    alive_by_address[address] = lives(string.match(address, '^(.*)%.([^.]*)$')) or false
+  end
+  return alive_by_address[address]
+end
+"""
+
+LOGIN = (
+    _LISTS
+    + _LIVES
+    + _ALIVE
+    + """
+-- KEYS: user, at, held. ARGV: address, field, route, how many others at most (0: any number).
+local address, route = ARGV[1], cjson.decode(ARGV[3])
+local connections, others = redis.call('HGETALL', KEYS[1]), {}
+for i = 1, #connections, 2 do
+  if connections[i] ~= ARGV[2] then
+    local known = cjson.decode(connections[i + 1])
+    route.login = math.max(route.login, known.login + 1)
+    if route.slot == '' or known.slot ~= route.slot then others[#others + 1] = connections[i] end
+  end
+end
+if tonumber(ARGV[4]) > 0 and #others >= tonumber(ARGV[4]) then
+  local living = 0
+  for _, field in ipairs(others) do
+    if starts(field, address .. '#') or is_alive(field) then living = living + 1 end
+  end
+  if living >= tonumber(ARGV[4]) then return -1 end
+end
+redis.call('HSET', KEYS[1], ARGV[2], cjson.encode(route))
+add(KEYS[2], address)
+redis.call('SADD', KEYS[3], KEYS[1])
+return route.login
+"""
+)
+"""Note a new connection of a user with a login above all others of that user; the login, -1 where they are too many.
+Logins are ms since 1970 or little more: cjson writes 14 digits."""
+
+RIVALS = (
+    _LISTS
+    + _LIVES
+    + _ALIVE
+    + """
+-- KEYS: users. ARGV: address. The key, field and value of each connection at another address that lives.
+local found = {}
+for _, key in ipairs(KEYS) do
+  local connections = redis.call('HGETALL', key)
+  for i = 1, #connections, 2 do
+    if not starts(connections[i], ARGV[1] .. '#') and is_alive(connections[i]) then
+      found[#found + 1] = key
+      found[#found + 1] = connections[i]
+      found[#found + 1] = connections[i + 1]
+    end
+  end
+end
+return found
+"""
+)
+
 REGISTER = (
     _LISTS
     + """
--- KEYS: user, at, held. ARGV: address, "only" or "also", then field and value of each connection.
+-- KEYS: user, at, held. ARGV: address, then field and value of each connection.
 local address = ARGV[1]
-if ARGV[2] == 'only' then
-  local wanted = {}
-  for i = 3, #ARGV, 2 do wanted[ARGV[i]] = true end
-  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
-    if starts(field, address .. '#') and not wanted[field] then redis.call('HDEL', KEYS[1], field) end
-  end
+local wanted = {}
+for i = 2, #ARGV, 2 do wanted[ARGV[i]] = true end
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if starts(field, address .. '#') and not wanted[field] then redis.call('HDEL', KEYS[1], field) end
 end
-for i = 3, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+for i = 2, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 add(KEYS[2], address)
 redis.call('SADD', KEYS[3], KEYS[1])
 return 1
 """
 )
-"""Note a user's connections at an address; with "only", these and no others at that address."""
+"""Note a user's connections at an address: these and no others."""
 
 UNREGISTER = (
     _LISTS

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from router import keys, scripts
 from router.address import gateway_and_epoch
 from router.interface import GatewayLease, Route
-from router.records import write_lease, write_route
+from router.records import read_route, write_lease, write_route
 
 Word = str | bytes | int
 Command = tuple[Word, ...]
@@ -21,6 +21,8 @@ def _sha(script: str) -> str:
     return hashlib.sha1(script.encode()).hexdigest()
 
 
+_LOGIN = _sha(scripts.LOGIN)
+_RIVALS = _sha(scripts.RIVALS)
 _REGISTER = _sha(scripts.REGISTER)
 _UNREGISTER = _sha(scripts.UNREGISTER)
 _ENTER = _sha(scripts.ENTER)
@@ -29,6 +31,8 @@ _SWEEP = _sha(scripts.SWEEP)
 _RESIGN = _sha(scripts.RESIGN)
 
 ALL: tuple[str, ...] = (
+    scripts.LOGIN,
+    scripts.RIVALS,
     scripts.REGISTER,
     scripts.UNREGISTER,
     scripts.ENTER,
@@ -53,11 +57,31 @@ def announced() -> Command:
     return ("SMEMBERS", keys.GATEWAYS)
 
 
-def register(address: str, routes: Sequence[Route], only: bool = False) -> Command:
-    """Note connections of one user; with `only`, no others of that user count at this address any more."""
+def login(address: str, route: Route, at_most: int) -> Command:
+    """Note a new connection; answers with its login, or -1 where the user has `at_most` others already."""
+    names = (keys.user(route.user), keys.at(route.user), keys.held(address))
+    field = keys.connection_field(address, route.connection)
+    return ("EVALSHA", _LOGIN, 3, *names, address, field, write_route(route), at_most)
+
+
+def rivals(address: str, users: Sequence[str]) -> Command:
+    """The connections of these users elsewhere, to be read by `read_rivals`."""
+    return ("EVALSHA", _RIVALS, len(users), *map(keys.user, users), address)
+
+
+def read_rivals(answer: Sequence[str]) -> list[tuple[str, Route]]:
+    """The address and the route of each."""
+    found = []
+    for key, place, value in zip(answer[::3], answer[1::3], answer[2::3], strict=True):
+        address, _, connection = place.rpartition("#")
+        found.append((address, read_route(keys.user_of(key), int(connection), value)))
+    return found
+
+
+def register(address: str, routes: Sequence[Route]) -> Command:
+    """Note connections of one user: no others of that user count at this address any more."""
     user = routes[0].user
     command: list[Word] = ["EVALSHA", _REGISTER, 3, keys.user(user), keys.at(user), keys.held(address), address]
-    command.append("only" if only else "also")
     for route in routes:
         command += (keys.connection_field(address, route.connection), write_route(route))
     return tuple(command)

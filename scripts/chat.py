@@ -1,4 +1,4 @@
-"""`scripts/chat.sh`: a person at a terminal, or a pipe, talks over WebSocket as any client does.
+"""`scripts/chat.sh`: a person at a terminal, or a pipe, talks as any client does, by any door.
 
 The user and a session are made straight in the store, so it runs where the system runs. Exit codes: 0 fine, 1 failed
 (nobody listens, the store is away, the gateway sent us away), 2 wrong usage.
@@ -23,6 +23,7 @@ from scripts import chat_lines
 from scripts.chat_commands import Chat, Screen
 from scripts.chat_connection import Lost
 from scripts.chat_device import Device
+from scripts.chat_doors import DOORS, address
 from scripts.probes import accepts
 from scripts.seed import seed_users
 from scripts.templates import ROOT
@@ -45,6 +46,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     whom.add_argument("--to", metavar="USER", help="whom to talk to 与谁聊天")
     whom.add_argument("--group", metavar="ID", help="the group to talk to 在哪个群")
     parser.add_argument("--port", type=int, help="the gateway's; by default 8000 if it is open, else 9001 网关端口")
+    parser.add_argument("--door", choices=DOORS, default="ws", help="WebSocket, TCP or long-poll 接入方式")
     parser.add_argument("--config", type=Path, help="by default the file of conf/ that fits the port 配置文件")
     options = parser.parse_args(words)
     for ident in (options.user, options.to, options.group):
@@ -53,6 +55,15 @@ def parse(words: list[str]) -> argparse.Namespace:
     if options.user.startswith("_"):
         parser.error("ids that begin with _ are the system's")
     return options
+
+
+def choose_door(door: str, port: int | None, config: Path | None) -> tuple[Settings, int]:
+    """The settings and the port of this door; a port that is given is the door's."""
+    if door != "tcp":
+        return choose(port, config)
+    settings, _ = choose(None, config)
+    is_cluster = settings.mode == "cluster"
+    return settings, port or (settings.cluster.first_gateway_tcp_port if is_cluster else settings.gateway.tcp_port)
 
 
 def choose(port: int | None, config: Path | None) -> tuple[Settings, int]:
@@ -138,13 +149,13 @@ def main(words: list[str]) -> int:
     options = parse(words)
     configure_logs("chat", logging.WARNING)
     try:
-        settings, port = choose(options.port, options.config)
+        settings, port = choose_door(options.door, options.port, options.config)
         if not accepts("127.0.0.1", port):
             raise OSError(
                 f"nobody listens on port {port}: start scripts/standalone.sh or scripts/cluster.sh up 服务未启动"
             )
         token = make_session(settings, options.user)
-        return asyncio.run(run(options, f"ws://127.0.0.1:{port}/ws", token))
+        return asyncio.run(run(options, address(options.door, "127.0.0.1", port), token))
     except (BadSettings, StoreError, OSError) as error:
         print(f"scripts/chat.sh: {error}", file=sys.stderr)
         return FAILED

@@ -1,4 +1,4 @@
-"""One WebSocket to a gateway, from its login until it is lost (protocol.md sections 2 and 3).
+"""One connection to a gateway by any door, from its login until it is lost (protocol.md sections 2 and 3).
 
 Laws: frames leave in the order in which they were asked for; answers and pushes are handed on one by one in the order
 in which they came, and never awaited. A heartbeat that nothing follows for 15 s ends the connection.
@@ -14,18 +14,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
-
 from protocol.errors import RECONNECT, Close
-from protocol.frames import MAX_SERVER_FRAME_BYTES
+from scripts.chat_channel import NO_CODE, Channel, ChannelClosed
+from scripts.chat_doors import open_channel
 
-CONNECT_S = 5.0
 ANSWER_S = 6.0  # the server answers within 5 s, or the connection is bad
 SILENCE_S = 15.0
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 2.0
-NO_CODE = 1006
 
 Frame = dict[str, Any]
 OnFrame = Callable[[Frame], None]
@@ -33,9 +29,10 @@ OnFrame = Callable[[Frame], None]
 _names = itertools.count(1)
 
 
-def retry_pause(tries: int) -> float:
-    """Seconds: longer with each try, with jitter, so that a thousand clients do not come back together."""
-    return random.uniform(0.5, 1.0) * min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(tries, 10))
+def retry_pause(tries: int, retry_after_s: float = 0) -> float:
+    """Seconds: longer with each try, with jitter, so that a thousand clients do not come back together; at least what
+    a `rate_limited` asks for."""
+    return retry_after_s + random.uniform(0.5, 1.0) * min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(tries, 10))
 
 
 class Refused(Exception):
@@ -63,10 +60,10 @@ class Lost(Exception):
 class Connection:
     """A connection that is logged in. `on_push` gets every frame that answers nothing; it must not raise."""
 
-    def __init__(self, socket: ClientConnection, on_push: OnFrame) -> None:
+    def __init__(self, channel: Channel, on_push: OnFrame) -> None:
         self.name = f"c{next(_names)}"
         self.login: dict[str, Any] = {}
-        self._socket = socket
+        self._channel = channel
         self._on_push = on_push
         self._asked: dict[str, OnFrame] = {}
         self._ids = itertools.count(1)
@@ -75,23 +72,16 @@ class Connection:
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._write())]
 
     def __repr__(self) -> str:
-        return f"Connection({self.name}, {len(self._asked)} unanswered, {self._socket.state.name})"
+        return f"Connection({self.name}, {len(self._asked)} unanswered, {self._channel})"
 
     @classmethod
     async def open(cls, url: str, login: dict[str, Any], on_push: OnFrame) -> Connection:
         """Connect and log in. Raises Lost: nobody there, or the login was refused."""
         try:
-            socket = await connect(
-                url,
-                compression=None,
-                ping_interval=None,
-                proxy=None,
-                open_timeout=CONNECT_S,
-                max_size=2 * MAX_SERVER_FRAME_BYTES,
-            )
-        except (OSError, TimeoutError, WebSocketException) as error:
+            channel = await open_channel(url)
+        except (OSError, TimeoutError) as error:
             raise Lost(NO_CODE, str(error)) from None
-        connection = cls(socket, on_push)
+        connection = cls(channel, on_push)
         try:
             connection.login = await connection.call("login", login)
         except Refused as refused:
@@ -133,26 +123,26 @@ class Connection:
         """End it from our side. May be called again."""
         for task in self._tasks[1:]:
             task.cancel()
-        await self._socket.close()
+        await self._channel.close()
         await asyncio.wait(self._tasks)
 
     def _ending(self) -> Lost:
-        return Lost(self._socket.close_code or NO_CODE, self._socket.close_reason or "")
+        return Lost(self._channel.close_code, self._channel.close_reason)
 
     async def _read(self) -> None:
         try:
-            async for text in self._socket:
+            while True:
+                frame: Frame = json.loads(await self._channel.receive())
                 self._heard_at = time.monotonic()
-                frame: Frame = json.loads(text)
                 (self._asked.pop(frame.get("id", ""), None) or self._on_push)(frame)
-        except ConnectionClosed:
+        except ChannelClosed:
             return
 
     async def _write(self) -> None:
         try:
             while True:
-                await self._socket.send(await self._outgoing.get())
-        except ConnectionClosed:
+                await self._channel.send(await self._outgoing.get())
+        except ChannelClosed:
             return
 
     async def _beat(self, every_s: float) -> None:
@@ -163,4 +153,4 @@ class Connection:
 
     def _end_if_silent(self, since: float) -> None:
         if self._heard_at < since:
-            self._socket.transport.abort()
+            self._channel.abort()

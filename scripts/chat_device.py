@@ -218,5 +218,6 @@ class Device:
             except Refused as refused:
                 if not refused.retry:
                     raise
-            await asyncio.sleep(retry_pause(tries))
+                pause = retry_pause(tries, refused.error.get("retry_after", 0))
+            await asyncio.sleep(pause)
         raise AssertionError

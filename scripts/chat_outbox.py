@@ -111,7 +111,8 @@ class Outbox:
                 send.outcome.set_exception(Refused(data))
         elif send.timer is not None:
             send.timer.cancel()
-            send.timer = asyncio.get_running_loop().call_later(retry_pause(send.tries), self._transmit, send)
+            pause = retry_pause(send.tries, data.get("retry_after", 0))
+            send.timer = asyncio.get_running_loop().call_later(pause, self._transmit, send)
 
     def _settle(self, send: _Send) -> bool:
         """It has its final answer. False: it had one before, or nobody waits for it any more."""

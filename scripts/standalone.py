@@ -114,9 +114,10 @@ def _welcome(settings: Settings) -> str:
 
 
 def _check_port(settings: Settings) -> None:
-    port = settings.gateway.port
-    if not is_port_free(settings.gateway.host, port):
-        raise ProcessFailed(f"another program holds port {port}: set HONGYAN_GATEWAY__PORT to choose another.")
+    gateway = settings.gateway
+    for port, name in ((gateway.port, "PORT"), (gateway.tcp_port, "TCP_PORT")):
+        if not is_port_free(gateway.host, port):
+            raise ProcessFailed(f"another program holds port {port}: set HONGYAN_GATEWAY__{name} to choose another.")
 
 
 def main(words: list[str]) -> int:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
-
+from scripts.chat_channel import Channel, ChannelClosed
 from scripts.chat_connection import Frame, Lost
 from scripts.chat_device import Device, Reason
+from scripts.chat_doors import open_channel
 from scripts.chat_state import Message
+from scripts.chat_websocket import WebSocketChannel
 from tests.faults.history import Acked, Applied, Began, Disturbed, Event, Received, Refused, Sent, Synced
 
 WAIT_S = 10.0
@@ -165,19 +165,22 @@ class Client:
 
 
 class Socket:
-    """A WebSocket that does only what it is told: for bytes that no client of ours would send."""
+    """A connection by any door that does only what it is told: for bytes that no client of ours would send."""
 
-    def __init__(self, socket: ClientConnection) -> None:
-        self._socket = socket
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
         self._ids = itertools.count(1)
         self._answers: dict[str, Frame] = {}
         self.others: list[Frame] = []
 
     @classmethod
     async def open(cls, url: str, **options: Any) -> Self:
+        """`options` are those of a WebSocket."""
+        if not url.startswith("ws:"):
+            return cls(await open_channel(url))
         # Without a limit of its own: what a test leaves unread must not hold up the close.
-        options = {"compression": None, "ping_interval": None, "proxy": None, "max_queue": None, **options}
-        return cls(await connect(url, **options))
+        options = {"max_size": 1024 * 1024, "max_queue": None, **options}
+        return cls(await WebSocketChannel.open(url, WAIT_S, **options))
 
     @classmethod
     async def logged_in(cls, url: str, token: str, terminal: str = "web", device: str = "") -> Self:
@@ -192,10 +195,10 @@ class Socket:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        await self._socket.close()
+        await self._channel.close()
 
     async def write(self, raw: str | bytes) -> None:
-        await self._socket.send(raw)
+        await self._channel.send(raw)
 
     async def write_frame(self, op: str, data: Any = None, **more: Any) -> None:
         await self.write(json.dumps({"op": op, "data": {} if data is None else data, **more}))
@@ -203,12 +206,12 @@ class Socket:
     async def read(self, within_s: float = WAIT_S) -> Frame:
         """The next frame, whatever it is."""
         async with asyncio.timeout(within_s):
-            frame: Frame = json.loads(await self._socket.recv())
+            frame: Frame = json.loads(await self._channel.receive())
         return frame
 
     async def read_text(self, within_s: float = WAIT_S) -> str:
         async with asyncio.timeout(within_s):
-            return str(await self._socket.recv())
+            return await self._channel.receive()
 
     async def answer(self, frame_id: str) -> Frame:
         """The frame that answers `frame_id`, whatever comes before it; pushes are kept in `others`."""
@@ -235,14 +238,16 @@ class Socket:
         try:
             async with asyncio.timeout(within_s):
                 while True:
-                    frames.append(json.loads(await self._socket.recv()))
-        except ConnectionClosed:
-            return self._socket.close_code or 1006, frames
+                    frames.append(json.loads(await self._channel.receive()))
+        except ChannelClosed:
+            return self._channel.close_code, frames
 
     @property
     def close_reason(self) -> str:
-        return self._socket.close_reason or ""
+        return self._channel.close_reason
 
     async def ping(self) -> None:
+        """Of WebSockets only."""
+        assert isinstance(self._channel, WebSocketChannel)
         async with asyncio.timeout(WAIT_S):
-            await (await self._socket.ping())
+            await (await self._channel.socket.ping())

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from conf.secrets import generate
 from conf.settings import Settings, load
 from logic.app import open_store
+from scripts.chat_doors import address
 from scripts.components import component_process, our_environment
 from scripts.probes import answers_http
 from scripts.processes import Process
@@ -25,6 +26,9 @@ from tests.private_servers import ROOT, PrivateServers, free_ports
 
 READY_S = 45.0
 IMPATIENT = {"HONGYAN_GATEWAY__LOGIN_TIMEOUT_S": "1", "HONGYAN_GATEWAY__HEARTBEAT_S": "1"}
+
+# Most tests are not about how fast one connection may send.
+UNLIMITED = tuple((rf"^# {name} = .*$", f"{name} = 1000000") for name in ("messages_per_s", "message_burst"))
 
 _numbers = itertools.count(1)
 
@@ -37,7 +41,7 @@ class User(NamedTuple):
 
 
 class Deployment(ABC):
-    """A running system. `ports` are its gateways', `settings` what its processes read."""
+    """A running system. `ports` and `tcp_ports` are its gateways', `settings` what its processes read."""
 
     kind: str
 
@@ -45,6 +49,7 @@ class Deployment(ABC):
         self.config = config
         self.settings: Settings = load(config, {})
         self.ports: list[int] = []
+        self.tcp_ports: list[int] = []
         self.processes: list[Process] = []
         self._database: Database | None = None
 
@@ -54,7 +59,11 @@ class Deployment(ABC):
     @property
     def gateway_urls(self) -> list[str]:
         """The WebSocket addresses of at least two gateways; where there is only one, it is named twice."""
-        urls = [f"ws://127.0.0.1:{port}/ws" for port in self.ports]
+        return self.urls("ws")
+
+    def urls(self, door: str) -> list[str]:
+        """The same for any door of chat_doors.py."""
+        urls = [address(door, "127.0.0.1", port) for port in (self.tcp_ports if door == "tcp" else self.ports)]
         return urls if len(urls) > 1 else urls * 2
 
     def start(self) -> None:
@@ -105,9 +114,9 @@ class Deployment(ABC):
         """One more gateway, not started, that waits 1 s for a login and whose heartbeat is 1 s."""
 
 
-def _process(var: Path, name: str, words: list[str], port: int, environment: dict[str, str]) -> Process:
+def _process(var: Path, name: str, words: list[str], port: int, tcp_port: int, environment: dict[str, str]) -> Process:
     ready: Callable[[], bool] = lambda: answers_http(f"http://127.0.0.1:{port}/readyz")  # noqa: E731
-    command = [sys.executable, *words, "--port", str(port)]
+    command = [sys.executable, *words, "--port", str(port), "--tcp-port", str(tcp_port)]
     return Process(name, lambda: command, var, ready, env={**our_environment(), **environment}, cwd=ROOT, port=port)
 
 
@@ -128,15 +137,17 @@ class StandaloneDeployment(Deployment):
 
     def __init__(self, var: Path) -> None:
         generate(var)
-        super().__init__(_configuration("standalone.toml", var))
-        self.ports = [free_ports()["gateway"]]
+        super().__init__(_configuration("standalone.toml", var, *UNLIMITED))
+        free = free_ports()
+        self.ports, self.tcp_ports = [free["gateway"]], [free["tcp"]]
         words = ["standalone.py", "--config", str(self.config)]
-        self.processes = [_process(var, "standalone", words, self.ports[0], {})]
+        self.processes = [_process(var, "standalone", words, free["gateway"], free["tcp"], {})]
 
     def impatient_gateway(self) -> Process:
         var = self.settings.var
         words = ["standalone.py", "--config", str(self.config)]
-        return _process(var, "impatient", words, free_ports()["gateway"], IMPATIENT)
+        free = free_ports()
+        return _process(var, "impatient", words, free["gateway"], free["tcp"], IMPATIENT)
 
 
 class ClusterDeployment(Deployment):
@@ -152,17 +163,16 @@ class ClusterDeployment(Deployment):
         text = re.sub(r"^var = .*$", f'var = "{var}"', text, flags=re.MULTILINE)
         text = text.replace("[bus]\n", f'[bus]\nvirtual_host = "{bus.virtual_host}"\n')
         text = text.replace("[store]\n", f'[store]\ndatabase = "{store.database}"\n')
-        text = re.sub(
-            r"^first_gateway_port = .*$", f"first_gateway_port = {ports['gateway']}", text, flags=re.MULTILINE
-        )
-        text = re.sub(
-            r"^first_metrics_port = .*$", f"first_metrics_port = {ports['metrics']}", text, flags=re.MULTILINE
-        )
+        for place, setting in (("gateway", "gateway_port"), ("tcp", "gateway_tcp_port"), ("metrics", "metrics_port")):
+            text = re.sub(rf"^first_{setting} = .*$", f"first_{setting} = {ports[place]}", text, flags=re.MULTILINE)
+        text = re.sub(r"^\[nginx\]\nport = .*$", f"[nginx]\nport = {ports['nginx']}", text, flags=re.MULTILINE)
+        text = re.sub(r"^tcp_port = .*$", f"tcp_port = {ports['nginx_tcp']}", text, flags=re.MULTILINE)
         (var / "cluster.toml").write_text(text)
         super().__init__(var / "cluster.toml")
         names = ("w1", "w2", "p1", "g1", "g2")
         self.processes = [component_process(self.settings, self.config, name) for name in names]
         self.ports = [ports["gateway"], ports["gateway"] + 1]
+        self.tcp_ports = [ports["tcp"], ports["tcp"] + 1]
 
     def start(self) -> None:
         assert self.database  # makes the tables
@@ -174,4 +184,4 @@ class ClusterDeployment(Deployment):
 
     def impatient_gateway(self) -> Process:
         words = ["-m", "gateway", "--config", str(self.config), "--name", "g9"]
-        return _process(self.settings.var, "g9", words, self.ports[1] + 7, IMPATIENT)
+        return _process(self.settings.var, "g9", words, self.ports[1] + 7, self.tcp_ports[1] + 7, IMPATIENT)

@@ -21,7 +21,7 @@ from scripts.servers import Servers
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "var" / "test"
-PLACES = {"bus": 0, "router": 1, "store": 2, "gateway": 10, "metrics": 30}
+PLACES = {"bus": 0, "router": 1, "store": 2, "gateway": 10, "tcp": 20, "metrics": 30, "nginx": 50, "nginx_tcp": 51}
 CONFIGURATION = """\
 mode = "cluster"
 var = "{var}"
@@ -34,9 +34,15 @@ port = {router}
 port = {store}
 [gateway]
 port = {gateway}
+messages_per_s = 1000000
+message_burst = 1000000
 [cluster]
 first_gateway_port = {gateway}
+first_gateway_tcp_port = {tcp}
 first_metrics_port = {metrics}
+[nginx]
+port = {nginx}
+tcp_port = {nginx_tcp}
 """
 
 

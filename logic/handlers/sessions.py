@@ -17,7 +17,8 @@ def _stands(row: SessionRow | None, user: str, now: int) -> bool:
 
 
 def open_all(works: list[Work], services: Services) -> list[Outcome]:
-    """Answer a list of logins by three reads: session not revoked, user not disabled, profile, groups."""
+    """Answer a list of logins by three reads: session not revoked, user not disabled, profile, groups. Only a login
+    that succeeds takes anything over."""
     now = services.now_ms()
     wanted = sorted({work.args.user for work in works})
     with services.database.reading() as tx:
@@ -31,7 +32,8 @@ def open_all(works: list[Work], services: Services) -> list[Outcome]:
             outcomes.append(Outcome(unauthenticated()))
             continue
         opened = replies.SessionOpened(user_reply(user), services.epoch, memberships.get(user.id, {}))
-        outcomes.append(replied(opened))
+        takeover = work.args.takeover
+        outcomes.append(replied(opened, takeover) if takeover is not None else replied(opened))
     return outcomes
 
 
@@ -46,4 +48,5 @@ def refresh(work: Work, services: Services) -> Outcome:
         memberships = groups.groups_of(tx, wanted)
     alive = {user for user, row in profiles.items() if not row.disabled}
     ended = [s for s, user in asked.items() if user not in alive or not _stands(known.get(s), user, now)]
-    return replied(replies.SessionsRefreshed(ended, {user: memberships.get(user, {}) for user in wanted}))
+    refreshed = replies.SessionsRefreshed(ended, {user: memberships.get(user, {}) for user in wanted})
+    return replied(refreshed, *work.args.takeovers)

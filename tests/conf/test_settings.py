@@ -89,6 +89,7 @@ def test_the_environment_overrides_the_file(var: Path) -> None:
         ("[gateway]\nhost = 7\n", "gateway.host must be of type str"),
         ("[gateway]\norigins = 'x'\n[gateway.more]\n", "no setting 'more'"),
         ("[gateway]\norigins = [1]\n", "gateway.origins must be a list of strings"),
+        ("[gateway]\nconnections_per = 'room'\n", "gateway.connections_per must be one of user, terminal"),
         ("[logic]\nthreads = -1\n", "logic.threads must be greater than 0"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from router.address import RedisAddress
-from router.interface import Registrar, Resolver
+from router.interface import Registrar, Resolver, Route, TooManyConnections
 from router.memory import MemoryRouter
 from router.redis_registrar import RedisRegistrar
 from router.redis_resolver import RedisResolver
@@ -297,3 +298,50 @@ async def test_both_ends_tell_their_state_in_one_line(router: Router) -> None:
         assert "\n" not in repr(end)
     assert "g1.e1" in repr(gateway.registrar)
     assert "live" in repr(gateway.registrar)
+
+
+async def test_a_later_login_has_a_higher_number_wherever_it_is(router: Router) -> None:
+    first, second = await router.gateway("g1"), await router.gateway("g2")
+    known = await first.registrar.register(Route("alice", 1, "web", "d1", "s1", 1_795_309_909_181, "web"))
+    later = await second.registrar.register(Route("alice", 1, "web", "d2", "s2", 7, "web"))
+    again = await first.registrar.register(Route("alice", 2, "app", "d3", "s3", 1_795_309_999_999, "app"))
+    assert known == 1_795_309_909_181
+    assert later == known + 1, "its clock is behind: it is the later one all the same"
+    assert again == 1_795_309_999_999
+    assert await first.registrar.register(Route("bob", 3, "web", "d4", "s4", 5, "web")) == 5
+
+
+async def test_a_login_too_many_is_refused_and_leaves_nothing(router: Router) -> None:
+    first, second = await router.gateway("g1"), await router.gateway("g2")
+    for number, slot in enumerate(("a", "b", ""), 1):
+        await (first if number % 2 else second).registrar.register(Route("alice", number, "web", "", "s", 1, slot), 3)
+    with pytest.raises(TooManyConnections):
+        await second.registrar.register(Route("alice", 9, "web", "", "s", 1, "c"), 3)
+    with pytest.raises(TooManyConnections):
+        await second.registrar.register(Route("alice", 9, "web", "", "s", 1, ""), 3)
+    assert {route.connection for _, route in await second.registrar.rivals(["alice"])} == {1, 3}
+    assert {route.connection for _, route in await first.registrar.rivals(["alice"])} == {2}
+    assert await second.registrar.register(Route("alice", 9, "web", "", "s", 1, "a"), 3) > 1, "it takes a slot"
+
+
+async def test_what_a_dead_gateway_left_is_no_connection_too_many_and_no_rival(router: Router) -> None:
+    living = await router.gateway("g2")
+    with loop_thread() as thread:
+        dead = Gateway(router.new_registrar(), "g1")
+        thread.run(dead.start())
+        for number in (1, 2):
+            thread.run(dead.registrar.register(Route("alice", number, "web", "", "s", number), 2))
+        thread.die()
+        await until(lambda: [lease.id for lease in router.resolver.gateways()] == ["g2"])
+        assert await living.registrar.register(Route("alice", 1, "web", "", "s", 1), 2) == 3
+        assert await living.registrar.rivals(["alice"]) == []
+
+
+async def test_rivals_are_the_connections_of_these_users_elsewhere(router: Router) -> None:
+    first, second = await router.gateway("g1"), await router.gateway("g2")
+    await first.login("alice")
+    there = Route("alice", 5, "pc", 'a "device" / of\\hers', "s5", 0, "slöt")
+    login = await second.registrar.register(there)
+    await second.login("carol")
+    assert await first.registrar.rivals(["alice", "bob"]) == [("g2.e1", dataclasses.replace(there, login=login))]
+    assert await first.registrar.rivals([]) == []

@@ -147,6 +147,20 @@ async def test_a_group(sit: Sit, names: list[str]) -> None:
     await at_bob.sees(f"{group}/{carol}: thank you")
 
 
+async def test_people_at_other_doors(sit: Sit, names: list[str], deployment: Deployment) -> None:
+    alice, bob = names[:2]
+    at_bob = await sit(bob, "--door", "tcp", "--port", str(deployment.tcp_ports[-1]))
+    at_alice = await sit(alice, "--door", "poll", "--to", bob)
+    await at_bob.sees(f"connected as {bob}")
+    await at_bob.type(f"/to {alice}")
+    await at_alice.type("hello")
+    await at_bob.sees(f"{alice}: hello")
+    await at_bob.type("hello yourself")
+    await at_alice.sees(f"{bob}: hello yourself")
+    for person in (at_alice, at_bob):
+        assert await person.leaves() == 0
+
+
 async def test_a_pipe_is_sent_to_its_end(sit: Sit, names: list[str]) -> None:
     alice, bob = names[:2]
     at_bob = await sit(bob)

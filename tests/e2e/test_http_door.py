@@ -112,9 +112,11 @@ async def test_healthz_and_readyz_on_every_gateway(deployment: Deployment) -> No
         assert (ready.status, ready.json) == (200, dict.fromkeys(("bus", "router", "store", "accepting"), True))
 
 
-async def test_metrics_count_what_happens(deployment: Deployment, new_user: NewUser, new_client: NewClient) -> None:
+async def test_metrics_count_what_happens(
+    deployment: Deployment, door: str, new_user: NewUser, new_client: NewClient
+) -> None:
     def connections(text: str) -> float:
-        found = re.search(r"^hongyan_\w*connections\{[^}]*\} ([\d.]+)$", text, re.MULTILINE)
+        found = re.search(rf'^hongyan_connections\{{door="{door}"\}} ([\d.]+)$', text, re.MULTILINE)
         return float(found[1]) if found else 0.0
 
     port = deployment.ports[0]

@@ -249,7 +249,7 @@ async def test_receipts_go_to_the_peer_and_to_ones_own_other_terminals(
     alice, bob = new_user("alice"), new_user("bob")
     conversation = private_conversation(alice.id, bob.id)
     at_alice, bobs_phone = await new_client(alice, 0), await new_client(bob, 1)
-    bobs_pc = await new_socket(bob, 0)
+    bobs_pc = await new_socket(bob, 0, terminal="pc")
     await at_alice.say(conversation, "read this")
     await bobs_phone.texts(conversation, "read this")
     assert (await bobs_pc.ask("message.read", {"conversation": conversation, "seq": 1}))["data"] == {"read_seq": 1}
@@ -263,7 +263,7 @@ async def test_receipts_go_to_the_peer_and_to_ones_own_other_terminals(
 async def test_no_receipt_goes_to_a_group(new_user: NewUser, new_client: NewClient) -> None:
     alice, bob = new_user("alice"), new_user("bob")
     at_alice, at_bob = await new_client(alice, 0), await new_client(bob, 1)
-    bobs_phone = await new_client(bob, 0)
+    bobs_phone = await new_client(bob, 0, terminal="app")
     made = await at_alice.call("group.create", {"name": "geese", "members": [bob.id]})
     conversation = f"g:{made['group']['id']}"
     await at_alice.say(conversation, "read this")

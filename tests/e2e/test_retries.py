@@ -24,7 +24,7 @@ async def test_one_cid_a_hundred_times_at_once_and_again_after_a_restart(
 ) -> None:
     alice, bob = new_user("alice"), new_user("bob")
     conversation = private_conversation(alice.id, bob.id)
-    sockets = [await new_socket(alice, 0), await new_socket(alice, 1)]
+    sockets = [await new_socket(alice, 0), await new_socket(alice, 1, terminal="pc")]
     send = text(conversation, "the-one")
     for number in range(100):
         await sockets[number % 2].write_frame("message.send", send, id=str(number))
@@ -45,11 +45,11 @@ async def test_one_cid_a_hundred_times_at_once_and_again_after_a_restart(
 
 
 async def test_clients_come_back_after_a_restart_and_nothing_is_lost_or_doubled(
-    deployment: Deployment, new_user: NewUser
+    deployment: Deployment, door: str, new_user: NewUser
 ) -> None:
     alice, bob = new_user("alice"), new_user("bob")
     conversation = private_conversation(alice.id, bob.id)
-    urls = deployment.gateway_urls
+    urls = deployment.urls(door)
     async with Client(urls, alice.id, alice.token) as at_alice, Client(urls[::-1], bob.id, bob.token) as at_bob:
         await at_alice.say(conversation, "before")
         await at_bob.texts(conversation, "before")
@@ -84,7 +84,7 @@ async def test_group_create_retried_and_twice_at_once_makes_one_group(
     deployment: Deployment, new_user: NewUser, new_socket: NewSocket
 ) -> None:
     alice, bob = new_user("alice"), new_user("bob")
-    sockets = [await new_socket(alice, 0), await new_socket(alice, 1)]
+    sockets = [await new_socket(alice, 0), await new_socket(alice, 1, terminal="pc")]
     create = {"name": "geese", "members": [bob.id], "cid": "make-it"}
     for number in range(20):
         await sockets[number % 2].write_frame("group.create", create, id=str(number))

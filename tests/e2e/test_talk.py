@@ -29,7 +29,7 @@ async def test_a_sender_has_it_on_other_devices_but_not_pushed_to_the_one_that_s
     alice, bob = new_user("alice"), new_user("bob")
     conversation = private_conversation(alice.id, bob.id)
     phone = await new_client(alice, 1)
-    pc = await new_socket(alice, 0)
+    pc = await new_socket(alice, 0, terminal="pc")
     data = {"conversation": conversation, "cid": "c1", "type": "text", "body": {"text": "from the pc"}}
     assert (await pc.ask("message.send", data))["op"] == "reply"
     await phone.texts(conversation, "from the pc")
@@ -42,7 +42,7 @@ async def test_a_sender_has_it_on_other_devices_but_not_pushed_to_the_one_that_s
 async def test_notes_to_oneself(new_user: NewUser, new_client: NewClient) -> None:
     alice = new_user("alice")
     conversation = private_conversation(alice.id, alice.id)
-    one, other = await new_client(alice, 0), await new_client(alice, 1)
+    one, other = await new_client(alice, 0), await new_client(alice, 1, terminal="pc")
     await one.say(conversation, "buy bread")
     await other.texts(conversation, "buy bread")
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import websockets
 from msgspec import Raw
 from websockets.asyncio.client import ClientConnection
@@ -18,9 +19,10 @@ from websockets.exceptions import ConnectionClosed
 from bus.memory import MemoryBus
 from conf.settings import GatewaySettings, Settings, TokenSettings
 from gateway.app import Gateway
+from gateway.poll_sessions import PollSessions
 from protocol import codec
 from protocol.errors import ImError, unauthenticated
-from protocol.models import Answer, Downward, ReceiveInfo
+from protocol.models import Answer, Downward, ReceiveInfo, Takeover
 from protocol.tokens import TokenSigner
 from router.memory import MemoryRouter
 from tests.gateway.wires import PARTITIONS, FarEnd
@@ -59,7 +61,7 @@ class ToldWorker:
             self.seen += commands
             for command in commands:
                 if command.op not in self.silent:
-                    self.far.send(command.origin, self.answer(command))
+                    self.far.send(command.origin, self.answer(command), *self._takeovers(command))
             if time.monotonic() - self._told_at > 1:
                 self._tell()
             await asyncio.sleep(0.001)
@@ -75,6 +77,12 @@ class ToldWorker:
             return Answer(command.number, "reply", Raw(codec.write_struct(self._reply(command))))
         except ImError as refusal:
             return Answer(command.number, "error", Raw(codec.write(refusal.data())))
+
+    def _takeovers(self, command: ReceiveInfo) -> list[Takeover]:
+        """What a login that succeeds has others hear."""
+        takeover = command.data.get("takeover")
+        is_refused = command.data.get("session") in self.ended or command.op in self.refusals
+        return [] if takeover is None or is_refused else [msgspec.convert(takeover, Takeover)]
 
     def _reply(self, command: ReceiveInfo) -> Any:
         if command.op in self.refusals:
@@ -133,8 +141,7 @@ class Site:
     """`limits` are the gateway's settings."""
 
     def __init__(self, var: Path, **limits: Any) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.port, self.tcp_port = _free_port(), _free_port()
         self.bus, self.router = MemoryBus(PARTITIONS), MemoryRouter()
         settings = Settings(
             "standalone",
@@ -144,7 +151,7 @@ class Site:
             gateway=GatewaySettings(**{"resync_per_s": 100_000, **limits}),
         )
         self.bus_end = self.bus.gateway_end()
-        self.gateway = Gateway(settings, "g1", self.port, self.bus_end, self.router.registrar())
+        self.gateway = Gateway(settings, "g1", self.port, self.tcp_port, self.bus_end, self.router.registrar())
         self._signer = TokenSigner(SECRET, 100)
         self._clients: list[Client] = []
 
@@ -161,6 +168,10 @@ class Site:
         await self.gateway.stop()
         await self.worker.stop()
 
+    @property
+    def polls(self) -> PollSessions:
+        return self.gateway.polls
+
     def token(self, user: str, session: str = "") -> str:
         return self._signer.issue(user, session or f"s-{user}", "web", "d1", time.time_ns() // 1_000_000)[0]
 
@@ -175,11 +186,18 @@ class Site:
         self._clients.append(client)
         return client
 
-    async def login(self, user: str, session: str = "") -> Client:
+    async def login(self, user: str, session: str = "", terminal: str = "web", device: str = "d1") -> Client:
         client = await self.connect()
-        reply = await client.ask("login", {"token": self.token(user, session), "terminal": "web", "device": "d1"})
+        login = {"token": self.token(user, session), "terminal": terminal, "device": device}
+        reply = await client.ask("login", login)
         assert reply["op"] == "reply", reply
         return client
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
 
 
 async def until(is_true: Callable[[], bool], wait_s: float = WAIT_S) -> None:

@@ -65,7 +65,7 @@ async def test_a_delta_that_overtakes_the_login_is_not_undone(site: Site) -> Non
 
 
 async def test_an_ended_session_is_told_and_closed(site: Site) -> None:
-    first, second = await site.login("ann", "s1"), await site.login("ann", "s2")
+    first, second = await site.login("ann", "s1"), await site.login("ann", "s2", terminal="pc")
     site.push(Revocation(["s1", "unknown"], "logged_out"))
     assert await first.closed() == 4006
     assert first.frames[-1] == {"op": "kicked", "data": {"reason": "logged_out"}}

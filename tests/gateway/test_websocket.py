@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import os
 import socket
-import struct
 from typing import Any
 
 import pytest
@@ -16,25 +13,11 @@ import websockets
 from gateway.metrics import CLOSES
 from protocol.errors import ImError, busy, unauthenticated
 from tests.gateway.conftest import NewSite
+from tests.gateway.raw_websocket import PING, TEXT, RawSocket, handshake, masked
 from tests.gateway.site import Site, until
 from tests.http_calls import get
 
 LOGIN = {"terminal": "web", "device": "d1", "client": "test/1"}
-
-
-def _masked(opcode: int, payload: bytes) -> bytes:
-    """A client's frame, masked with zeros."""
-    size = len(payload)
-    head = bytes((0x80 | opcode, 0x80 | size)) if size < 126 else struct.pack("!BBH", 0x80 | opcode, 0x80 | 126, size)
-    return head + bytes(4) + payload
-
-
-def _handshake() -> bytes:
-    key = base64.b64encode(os.urandom(16)).decode()
-    return (
-        "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    ).encode()
 
 
 def _closes(code: int) -> float:
@@ -73,7 +56,7 @@ async def test_frames_right_behind_the_handshake_are_read(site: Site) -> None:
     """Pins how the socket is taken from Tornado: nothing that it had read is lost."""
     login = json.dumps({"op": "login", "id": "1", "data": {**LOGIN, "token": site.token("ann")}}).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-    writer.write(_handshake() + _masked(1, login))
+    writer.write(handshake() + masked(1, login))
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
     assert head.startswith(b"HTTP/1.1 101")
     frame = await asyncio.wait_for(reader.readuntil(b"}}"), 10)
@@ -84,9 +67,9 @@ async def test_frames_right_behind_the_handshake_are_read(site: Site) -> None:
 async def test_frames_may_come_byte_by_byte(site: Site) -> None:
     login = json.dumps({"op": "login", "id": "1", "data": {**LOGIN, "token": site.token("ann")}}).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-    writer.write(_handshake())
+    writer.write(handshake())
     await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
-    for byte in _masked(1, login):
+    for byte in masked(1, login):
         writer.write(bytes([byte]))
         await writer.drain()
     assert b'"op":"reply"' in await asyncio.wait_for(reader.readuntil(b"}}"), 10)
@@ -182,20 +165,19 @@ async def test_no_answer_in_time_is_a_timeout(new_site: NewSite) -> None:
 
 async def test_too_many_unanswered_are_busy(new_site: NewSite) -> None:
     site = await new_site(max_pending_per_connection=2, request_timeout_s=0.5)
-    client = await site.login("ann")
     site.worker.silent.add("sync")
-    for number in range(3):
-        await client.send("sync", {"cursors": {}}, str(number))
-    error = await client.next()
+    async with await RawSocket.open(site, "ann") as raw:
+        raw.write(b"".join(RawSocket.command("sync", {"cursors": {}}, str(number)) for number in range(3)))
+        error = await raw.next_text()
     assert (error["id"], error["data"]["code"]) == ("2", "busy")
 
 
 @pytest.mark.parametrize(
-    "flood", [_masked(1, b'{"op":"heartbeat"}'), _masked(9, b"x" * 100)], ids=["heartbeats", "pings"]
+    "flood", [masked(TEXT, b'{"op":"heartbeat"}'), masked(PING, b"x" * 100)], ids=["heartbeats", "pings"]
 )
 async def test_who_asks_and_never_reads_is_closed(new_site: NewSite, flood: bytes) -> None:
-    """What a client can ask for at will is bounded as pushes are."""
-    site = await new_site(max_queued_bytes=64 * 1024)
+    """What a client can ask for at will is bounded as pushes are, at any rate."""
+    site = await new_site(max_queued_bytes=64 * 1024, messages_per_s=1_000_000, message_burst=1_000_000)
     before = _closes(4010)
     login = json.dumps({"op": "login", "id": "1", "data": {**LOGIN, "token": site.token("ann")}}).encode()
     raw = socket.socket()
@@ -203,7 +185,7 @@ async def test_who_asks_and_never_reads_is_closed(new_site: NewSite, flood: byte
     raw.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(raw, ("127.0.0.1", site.port))
-    await loop.sock_sendall(raw, _handshake() + _masked(1, login))
+    await loop.sock_sendall(raw, handshake() + masked(1, login))
 
     async def ask_on() -> None:
         try:

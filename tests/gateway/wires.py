@@ -32,6 +32,7 @@ class KeptWire:
         self.writes: list[bytes] = []
         self.closes: list[tuple[Close, str]] = []
         self.stuck_bytes = 0
+        self.is_paused = False
 
     def send(self, data: bytes) -> None:
         self.writes.append(data)
@@ -39,6 +40,12 @@ class KeptWire:
     @property
     def queued_bytes(self) -> int:
         return self.stuck_bytes
+
+    def pause(self) -> None:
+        self.is_paused = True
+
+    def resume(self) -> None:
+        self.is_paused = False
 
     def close(self, code: Close, reason: str) -> None:
         self.closes.append((code, reason))

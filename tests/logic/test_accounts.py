@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 
 from logic import passwords
 from logic.outcome import Outcome
 from logic.parallel_worker import HANDLERS, HASHING
+from protocol.models import Takeover
 from store import sessions, users
 from store.errors import Contention, Duplicate
 from tests.logic.road import Road, code, reply, revoked, work
@@ -201,6 +203,21 @@ def test_a_session_is_of_its_user(road: Road) -> None:
     session = session_of(road, made["token"])
     assert code(road.call("session.open", "bob", user="bob", session=session)) == "unauthenticated"
     assert code(road.call("session.open", "bob", user="bob", session="made up")) == "unauthenticated"
+
+
+def test_only_a_login_that_succeeds_takes_anything_over(road: Road) -> None:
+    made = register(road)
+    user, session = made["user"]["id"], session_of(road, made["token"])
+    takeover = Takeover(user, "web", 7, "d1", "g1.e1.3")
+    told = msgspec.to_builtins(takeover)
+    opened = road.call("session.open", user, user=user, session=session, takeover=told)
+    assert isinstance(opened, Outcome) and opened.effects == [takeover]
+    refused = road.call("session.open", user, user=user, session="made up", takeover=told)
+    assert isinstance(refused, Outcome) and refused.effects == []
+    without = road.call("session.open", user, user=user, session=session)
+    assert isinstance(without, Outcome) and without.effects == []
+    refreshed = road.call("session.refresh", "", sessions={session: user}, takeovers=[told])
+    assert isinstance(refreshed, Outcome) and refreshed.effects == [takeover]
 
 
 def test_a_gateway_refreshes_what_it_knows_of_many(road: Road) -> None:

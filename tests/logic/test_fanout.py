@@ -14,7 +14,7 @@ from logic.fanout import FanOut
 from logic.gateways import Gateways
 from logic.outcome import Effect, Outcome
 from protocol.errors import busy
-from protocol.models import Answer, DownwardMessage, Membership, Push, ReceiveInfo, Revocation, read_downward
+from protocol.models import Answer, DownwardMessage, Membership, Push, ReceiveInfo, Revocation, Takeover, read_downward
 from router.interface import GatewayLease, Route, RouterAway, Snapshot
 from router.memory import MemoryRegistrar, MemoryRouter
 
@@ -128,6 +128,25 @@ async def test_deltas_go_to_every_gateway_that_lives_even_one_that_began_a_momen
     join, end = Membership("team", 4, joined=["ann"]), Revocation(["s1"], "logged_out")
     await site.send((_command(1), _outcome(Push(FRAME, group="team"), join, end)))
     assert site.bodies("g2.e1") == site.bodies("g3.e1") == [join, end]
+
+
+async def test_a_takeover_goes_where_its_user_is_and_everywhere_while_nobody_can_tell(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.hold("g1.e1", "ann")
+    await site.hold("g2.e1", "bob")
+    site.gateways.refresh()
+    takeover = Takeover("ann", "web", 7, "d1", "g1.e1.3")
+    await site.send((_command(1), _outcome(takeover)))
+    assert [type(body) for body in site.bodies("g1.e1")] == [Answer, Takeover]
+    assert site.inboxes["g2.e1"] == []
+
+    def away(*_: object) -> None:
+        raise RouterAway("away")
+
+    monkeypatch.setattr(site.gateways._resolver, "resolve", away)
+    await site.send((_command(2), _outcome(takeover)))
+    assert [type(body) for body in site.bodies("g2.e1")] == [Takeover]
 
 
 async def test_who_removed_gets_the_notice_before_the_delta(site: Site) -> None:

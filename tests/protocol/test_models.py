@@ -27,6 +27,7 @@ from protocol.models import (
     Push,
     ReceiveInfo,
     Revocation,
+    Takeover,
     UpwardMessage,
     UserInfo,
     read_downward,
@@ -50,9 +51,10 @@ def test_answers_pushes_and_deltas_cross_the_bus_in_order() -> None:
         Push(Raw(b'{"op":"message"}'), users=["bob"], excluded="g1.e1.3"),
         Membership("team", 4, joined=["bob"]),
         Revocation(["s1"], "logged_out"),
+        Takeover("ann", "web", 1_795_309_909_181, "d1", "g1.e1.3"),
     ]
     read = read_downward(codec.write_struct(DownwardMessage("gateway.g1.e1", "w1.e", bodies, number=9)))
-    assert [type(body) for body in read.bodies] == [Answer, Push, Membership, Revocation]
+    assert [type(body) for body in read.bodies] == [Answer, Push, Membership, Revocation, Takeover]
     assert (read.number, read.kind, read.ready) == (9, "batch", True)
     answer, push = read.bodies[:2]
     assert isinstance(answer, Answer) and bytes(answer.data) == b'{"seq":1}'

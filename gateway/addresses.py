@@ -1,0 +1,54 @@
+"""How many connections come from one address, as far as it is known whose it is.
+
+Laws: what a client says of its address counts only where it comes from a proxy that we trust, and then the proxy's own
+address does not. This machine's own addresses are not counted: its proxies and tools have them in common.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterable
+
+from tornado.httputil import HTTPServerRequest
+
+UNKNOWN = ""
+
+
+class Addresses:
+    """`trusted` are the addresses of proxies; `at_most` connections of one address are let in."""
+
+    def __init__(self, trusted: Iterable[str], at_most: int) -> None:
+        self._trusted = frozenset(trusted)
+        self._at_most = at_most
+        self._counts: Counter[str] = Counter()
+
+    def __repr__(self) -> str:
+        return f"Addresses({len(self._counts)} addresses, at most {self._at_most} connections each)"
+
+    def of_request(self, request: HTTPServerRequest) -> str:
+        """See `of`."""
+        return self.of(request.remote_ip or "", request.headers.get("X-Real-IP", ""))
+
+    def of(self, peer: str, real_ip: str = "") -> str:
+        """Whose connection it is, by the socket's peer and what a proxy says; UNKNOWN where nobody can tell."""
+        claimed = real_ip if peer in self._trusted else peer
+        try:
+            address = ipaddress.ip_address(claimed)
+        except ValueError:
+            return UNKNOWN
+        return UNKNOWN if address.is_loopback else str(address)
+
+    def is_full(self, address: str) -> bool:
+        """Whether another of this address would be one too many."""
+        return address != UNKNOWN and self._counts[address] >= self._at_most
+
+    def enter(self, address: str) -> None:
+        if address != UNKNOWN:
+            self._counts[address] += 1
+
+    def leave(self, address: str) -> None:
+        if address != UNKNOWN:
+            self._counts[address] -= 1
+            if not self._counts[address]:
+                del self._counts[address]

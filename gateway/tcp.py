@@ -1,0 +1,98 @@
+"""The TCP door (protocol.md section 3): the frames of the WebSocket with a length in front, on a port of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from gateway.attendant import Attendant
+from gateway.connection import Connection
+from gateway.metrics import FRAMES_IN
+from gateway.socket_wire import SocketWire
+from gateway.tcp_frames import Failed, FrameDecoder, close_frame, tcp_frame
+from protocol.errors import CLOSE_REASON, Close, ImError, busy, rate_limited, too_large
+from protocol.frames import MAX_CLIENT_FRAME_BYTES, bad_frame, write_error
+
+BACKLOG = 1024
+RETRY_AFTER_S = 5
+
+REFUSALS = {
+    Close.BAD_FRAMES: bad_frame("it is empty"),
+    Close.TOO_LARGE: too_large("a frame is at most 64 KiB"),
+    Close.NOT_UTF8: bad_frame("this is not UTF-8"),
+}
+
+
+class TcpWire(SocketWire):
+    """The wire of one TCP connection."""
+
+    __slots__ = ("_attendant", "_connection", "_decoder")
+
+    framed: Callable[[bytes], bytes] = staticmethod(tcp_frame)
+
+    def __init__(self, attendant: Attendant) -> None:
+        super().__init__(attendant.send_buffer_bytes)
+        self._attendant = attendant
+        self._decoder = FrameDecoder(MAX_CLIENT_FRAME_BYTES)
+        self._connection: Connection | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        address = self._attendant.addresses.of(transport.get_extra_info("peername", ("",))[0])
+        if self._attendant.is_full:
+            self._turn_away(busy(), Close.BUSY)
+        elif self._attendant.addresses.is_full(address):
+            self._turn_away(rate_limited(RETRY_AFTER_S), Close.TOO_MANY_CONNECTIONS)
+        else:
+            self._connection = self._attendant.opened("tcp", self, address)
+
+    def _turn_away(self, refusal: ImError, code: Close) -> None:
+        self.send(tcp_frame(write_error(refusal)))
+        self.close(code, CLOSE_REASON[code])
+
+    def bytes_received(self, data: bytes) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        events = self._decoder.feed(data)
+        FRAMES_IN.inc(len(events))
+        for event in events:
+            if isinstance(event, Failed):
+                connection.send(write_error(REFUSALS[event.code]))
+                self._attendant.refuse(connection, event.code)
+            else:
+                self._attendant.received(connection, event)
+        if self._decoder.is_inside_a_frame:
+            self._attendant.unfinished(connection, is_new=bool(events))
+        else:
+            connection.unfinished_since = 0.0
+
+    def ended(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._attendant.closed(connection)
+
+    def close(self, code: Close, reason: str) -> None:
+        self.end(close_frame(int(code), reason))
+
+
+class TcpDoor:
+    """Listens on `listening`, which is bound already, from `start` to `stop`."""
+
+    def __init__(self, attendant: Attendant, listening: list[socket.socket]) -> None:
+        self._attendant = attendant
+        self._listening = listening
+        self._servers: list[asyncio.Server] = []
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._servers = [
+            await loop.create_server(lambda: TcpWire(self._attendant), sock=listening, backlog=BACKLOG)
+            for listening in self._listening
+        ]
+
+    def stop(self) -> None:
+        """Nobody comes in any more; who is in stays."""
+        for server in self._servers:
+            server.close()
