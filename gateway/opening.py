@@ -83,6 +83,8 @@ class Opener:
     async def open(self, connection: Connection, login: Login) -> bytes | None:
         """Log a connection in: the data of the reply, None where it was closed meanwhile. Raises ImError, Refused,
         TooManyConnections."""
+        if connection.is_closed:  # before its turn came: nobody would take it out of the hub again
+            return None
         who = self.verify(login.info.token)
         connection.user, connection.session_id = who.user, who.session
         connection.terminal, connection.device = login.info.terminal, login.info.device
@@ -90,7 +92,7 @@ class Opener:
         self._hub.enter(connection)
         token = self._hub.membership.begin_load()
         await self._terminals.register(connection)
-        if connection.is_closed:
+        if connection.number not in self._hub.connections:
             return None
         opened = await self.ask(who, self._terminals.takeover_of(connection))
         if connection.number in self._hub.connections:

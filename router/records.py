@@ -52,5 +52,11 @@ def read_route(user: str, connection: int, text: str) -> Route:
     """The route of what `write_route` wrote; what Lua wrote again may give the login as 5.0."""
     value = codec.read(text)
     return Route(
-        user, connection, value["terminal"], value["device"], value["session"], int(value["login"]), value["slot"]
+        user,
+        connection,
+        value["terminal"],
+        value["device"],
+        value["session"],
+        int(value["login"]),
+        value.get("slot", ""),
     )

@@ -141,7 +141,7 @@ class Site:
     """`limits` are the gateway's settings."""
 
     def __init__(self, var: Path, **limits: Any) -> None:
-        self.port, self.tcp_port = _free_port(), _free_port()
+        self.port, self.tcp_port = _free_ports()
         self.bus, self.router = MemoryBus(PARTITIONS), MemoryRouter()
         settings = Settings(
             "standalone",
@@ -194,10 +194,10 @@ class Site:
         return client
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
+def _free_ports() -> tuple[int, int]:
+    """Two ports, both held until both are known."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        return one.getsockname()[1], other.getsockname()[1]
 
 
 async def until(is_true: Callable[[], bool], wait_s: float = WAIT_S) -> None:

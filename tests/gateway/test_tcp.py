@@ -229,6 +229,14 @@ async def test_who_goes_in_the_middle_of_a_frame_leaves_nothing(site: Site, conn
     await until(lambda: not site.router.resolve(["ann"], [])[0].get("ann"))
 
 
+async def test_who_logs_in_and_is_closed_in_one_breath_leaves_nothing(site: Site) -> None:
+    login = json.dumps({"op": "login", "id": "1", "data": {**LOGIN, "token": site.token("ann")}}).encode()
+    answer, _ = await raw_answer(site.tcp_port, struct.pack("!I", len(login)) + login + bytes(4))
+    assert [frame["op"] for frame in frames_of(answer)] == ["error", "close"]
+    await until(lambda: "Hub(0 connections, 0 users" in repr(site.gateway))
+    assert site.worker.count("session.open") == 0
+
+
 async def test_an_orderly_stop_tells_when_to_come_back(new_site: NewSite, connect: Connect) -> None:
     site = await new_site()
     client = await connect(site, "ann")

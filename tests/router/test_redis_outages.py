@@ -230,7 +230,7 @@ async def test_nginx_can_read_a_lease_and_it_ends_by_itself(new_gateway: NewGate
     await gateway.registrar.renew()
     assert gateway.lease() == GatewayLease("g1", "e1", "127.0.0.1", 9001, "up", 0)
     assert client.get("gateway:g1") == (
-        '{"id":"g1","epoch":"e1","host":"127.0.0.1","port":9001,"state":"up","connections":0}'
+        '{"id":"g1","epoch":"e1","host":"127.0.0.1","port":9001,"tcp_port":0,"state":"up","connections":0}'
     )
     assert 9_000 < int(client.pttl("gateway:g1")) <= 10_000
 
