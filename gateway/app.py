@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import socket
 import time
-from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any
 
 import structlog
-from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from bus.interface import GatewayBus
@@ -24,34 +19,23 @@ from gateway.closing import Closer
 from gateway.commands import CommandMaker
 from gateway.connection import Connection
 from gateway.deadlines import Deadlines
+from gateway.doors import Doors, application
 from gateway.downlink import Downlink
-from gateway.http_api import HttpApi
-from gateway.hub import RESYNC, Hub
-from gateway.json_handler import UnknownAddress
-from gateway.long_poll import PollClose, PollOpen, PollRecv, PollSend
+from gateway.hub import Hub
+from gateway.joining import Joining
 from gateway.opening import Opener
-from gateway.operations import Healthz, Metrics, Readyz
 from gateway.outgoing import Outgoing
 from gateway.poll_sessions import PollSessions
 from gateway.rate import Rate
 from gateway.refresher import Refresher
-from gateway.session import State
-from gateway.tcp import TcpDoor
 from gateway.terminals import Terminals
 from gateway.uplink import Uplink
-from gateway.websocket import WebSocketDoor
 from protocol.errors import Close
-from protocol.frames import MAX_CLIENT_FRAME_BYTES
 from protocol.tokens import TokenSigner
 from router.interface import GatewayLease, Registrar, RouterAway
 
 SILENCE_CHECK_S = 1.0
 SILENT_HEARTBEATS = 2.5
-MAX_BODY_BYTES = 2 * 1024 * 1024  # beyond it the connection is cut; a handler's own limit is answered
-MAX_READ_AHEAD_BYTES = 256 * 1024  # what one may send while the answer to what came before is not there
-MAX_HEADER_BYTES = 8 * 1024
-SLOW_REQUEST_S = 10.0
-LAST_POLLS_S = 1.0  # for those that poll to come for what was left for them
 
 log = structlog.get_logger()
 
@@ -71,9 +55,7 @@ class Gateway:
         self._bus = bus
         self._registrar = registrar
         self._state = "up"
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: HTTPServer | None = None
-        self._tcp: TcpDoor | None = None
+        self._silence: asyncio.Task[None] | None = None
         self._commands = CommandMaker(name, secrets.token_hex(8), settings.partitions, limits.request_timeout_s)
         address = self._commands.address
         outgoing = Outgoing(limits.max_queued_bytes, self._close_slow)
@@ -87,13 +69,14 @@ class Gateway:
         self._opener = Opener(self._hub, self._uplink, self._commands, registrar, terminals, signer, limits.heartbeat_s)
         rate = Rate(limits.messages_per_s, limits.message_burst, limits.max_messages_over_rate)
         self._api_sessions = ApiSessions(self._opener, rate)
+        self._joining = Joining(self._hub, self._opener, registrar)
         self._refresher = Refresher(
             self._hub,
             self._uplink,
             self._commands,
             self._closer,
             limits.resync_per_s,
-            self._groups_changed,
+            self._joining.changed,
             self._api_sessions.clear,
             terminals.settle,
         )
@@ -103,7 +86,7 @@ class Gateway:
             self._closer,
             outgoing,
             self._refresher.request,
-            self._joined,
+            self._joining.joined,
             registrar.leave_groups,
             self._api_sessions.revoke,
             terminals.take_over,
@@ -130,30 +113,20 @@ class Gateway:
             limits.max_pending_per_connection,
         )
         self.polls = PollSessions(self._attendant, name, limits.poll_wait_s, limits.poll_idle_s)
+        self._doors = Doors(limits.host, port, tcp_port, self._attendant, self.polls)
 
     def __repr__(self) -> str:
         return f"Gateway({self._commands.address}, {self._state}, {self._hub}, {self._uplink}, {self._downlink})"
 
     async def start(self) -> None:
         """Bus first, then the router that makes us known, then the doors."""
-        sockets = bind_sockets(self._port, self._host, family=socket.AF_INET)
-        self._tcp = TcpDoor(self._attendant, bind_sockets(self._tcp_port, self._host, family=socket.AF_INET))
+        self._doors.bind()
         await self._bus.start(self._commands.address, self._downlink.receive, self._bus_changed)
         await self._registrar.start(self._lease, self._hub.snapshot, self._reregistered)
         self._uplink.start()
         self._attendant.start()
-        self.polls.start()
-        self._run(self._watch_silence())
-        self._server = HTTPServer(
-            self._application(),
-            max_body_size=MAX_BODY_BYTES,
-            max_buffer_size=MAX_READ_AHEAD_BYTES,
-            max_header_size=MAX_HEADER_BYTES,
-            body_timeout=SLOW_REQUEST_S,
-            idle_connection_timeout=2 * SLOW_REQUEST_S,
-        )
-        self._server.add_sockets(sockets)
-        await self._tcp.start()
+        self._silence = asyncio.get_running_loop().create_task(self._watch_silence())
+        await self._doors.open(self._application())
         log.info("gateway_started", address=self._commands.address, port=self._port, tcp_port=self._tcp_port)
 
     async def drain(self) -> None:
@@ -169,41 +142,27 @@ class Gateway:
         these needed."""
         await self.drain()
         await self._attendant.stop(self._limits.drain_s, self._limits.request_timeout_s)
-        await self.polls.stop(LAST_POLLS_S)
-        if self._server is not None:
-            self._server.stop()
-        if self._tcp is not None:
-            self._tcp.stop()
+        await self._doors.close()
         await self._uplink.settle(self._limits.request_timeout_s)
         await self._refresher.close()
-        for task in self._tasks:
-            task.cancel()
+        self._joining.stop()
+        if self._silence is not None:
+            self._silence.cancel()
         self._uplink.stop()
         await self._registrar.close()
         await self._bus.close()
         log.info("gateway_stopped", address=self._commands.address)
 
     def _application(self) -> Application:
-        polling = {"attendant": self._attendant, "sessions": self.polls}
-        return Application(
-            [
-                (r"/ws", WebSocketDoor, {"attendant": self._attendant, "origins": self._limits.origins}),
-                (
-                    r"/api/([a-z_.]{1,64})",
-                    HttpApi,
-                    {"commands": self._commands, "uplink": self._uplink, "sessions": self._api_sessions},
-                ),
-                (r"/poll/open", PollOpen, polling),
-                (r"/poll/recv", PollRecv, polling),
-                (r"/poll/send", PollSend, polling),
-                (r"/poll/close", PollClose, polling),
-                (r"/healthz", Healthz, {"name": self._name}),
-                (r"/readyz", Readyz, {"checks": self._checks}),
-                (r"/metrics", Metrics),
-            ],
-            default_handler_class=UnknownAddress,
-            websocket_max_message_size=MAX_CLIENT_FRAME_BYTES,
-            log_function=lambda handler: None,
+        return application(
+            self._name,
+            self._attendant,
+            self.polls,
+            self._commands,
+            self._uplink,
+            self._api_sessions,
+            self._limits.origins,
+            self._checks,
         )
 
     def _checks(self) -> dict[str, bool]:
@@ -238,29 +197,8 @@ class Gateway:
                 for source in self._downlink.links.silent(time.monotonic()):
                     self._refresher.request(f"silence of {source}")
 
-    def _joined(self, users: list[str], group: str) -> None:
-        """A join is a small login: register for the group, then have the user's clients sync."""
-        self._run(self._enter(users, [group]))
-
-    async def _enter(self, users: list[str], groups: list[str]) -> None:
-        await self._opener.enter_groups(groups)
-        for user in users:
-            for connection in self._hub.of_user(user):
-                if connection.session.state is State.OPEN:
-                    connection.send(RESYNC)
-
-    async def _groups_changed(self, entered: list[str], left: list[str]) -> None:
-        if left:
-            self._registrar.leave_groups(left)
-        await self._opener.enter_groups(entered)
-
     def _close_slow(self, connection: Connection) -> None:
         self._closer.close(connection, Close.SLOW_CONSUMER)
 
     def _forget(self, connection: Connection) -> None:
         self._attendant.closed(connection)
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

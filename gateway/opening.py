@@ -83,7 +83,9 @@ class Opener:
     async def open(self, connection: Connection, login: Login) -> bytes | None:
         """Log a connection in: the data of the reply, None where it was closed meanwhile. Raises ImError, Refused,
         TooManyConnections."""
-        if connection.is_closed:  # before its turn came: nobody would take it out of the hub again
+        if (
+            connection.number not in self._hub.connections
+        ):  # closed before its turn came: nobody would take it out of the hub again
             return None
         who = self.verify(login.info.token)
         connection.user, connection.session_id = who.user, who.session
