@@ -1,4 +1,4 @@
-"""Numbered links: how a gateway notices that something sent to it never came (design section 4). Pure.
+"""Numbered links: how a gateway notices that something sent to it never came (docs/architecture.md). Pure.
 
 Laws: a sender uses a number up when it decides to send, even if publishing fails; the receiver reports a hole at the
 first number that is not its successor, and a link silent for 5 s that said no bye.

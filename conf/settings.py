@@ -174,6 +174,7 @@ class Settings:
 
 
 _SECTIONS = {f.name: type(f.default) for f in dataclasses.fields(Settings) if dataclasses.is_dataclass(f.default)}
+MAX_PORT = 65_535
 CONNECTIONS_PER = ("user", "terminal", "device", "unlimited")
 _KINDS = {"bus": ("rabbitmq", "memory"), "router": ("redis", "memory"), "store": ("mysql", "sqlite")}
 
@@ -196,6 +197,8 @@ def _typed(where: str, wanted: Any, value: Any) -> Any:
         raise BadSettings(f"{where} must be of type {wanted.__name__}, not {value!r}.")
     if wanted in (int, float) and not 0 < value < math.inf:
         raise BadSettings(f"{where} must be greater than 0 and finite, not {value!r}.")
+    if where.endswith("port") and value > MAX_PORT:
+        raise BadSettings(f"{where} must be a port, 1 to {MAX_PORT}, not {value!r}.")
     return value
 
 

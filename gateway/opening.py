@@ -1,4 +1,4 @@
-"""From a login frame to an open session, in the order that makes races harmless (design section 4).
+"""From a login frame to an open session, in the order that makes races harmless (docs/architecture.md).
 
 Verify the token; register the user's route (terminals.py); ask `session.open`, whose worker tells those that the login
 replaces; register the groups and wait for the router; answer.
@@ -83,10 +83,8 @@ class Opener:
     async def open(self, connection: Connection, login: Login) -> bytes | None:
         """Log a connection in: the data of the reply, None where it was closed meanwhile. Raises ImError, Refused,
         TooManyConnections."""
-        if (
-            connection.number not in self._hub.connections
-        ):  # closed before its turn came: nobody would take it out of the hub again
-            return None
+        if connection.number not in self._hub.connections:
+            return None  # closed before its turn came: nobody would take it out of the hub again
         who = self.verify(login.info.token)
         connection.user, connection.session_id = who.user, who.session
         connection.terminal, connection.device = login.info.terminal, login.info.device

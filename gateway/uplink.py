@@ -1,4 +1,4 @@
-"""Commands up to the workers, in batches, and who waits for their answers (design section 4, steps 1 and 2).
+"""Commands up to the workers, in batches, and who waits for their answers (docs/architecture.md, "The road").
 
 Laws: every command submitted is answered once, by a worker or by us (`busy`, `timeout`), within the deadline. A batch
 leaves when it is full, at once when none of its queue is under way, and else the later the more are: after 2 ms behind

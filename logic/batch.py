@@ -1,4 +1,4 @@
-"""One batch of commands, one transaction; and what happens when that fails (design section 4, "Batches that fail").
+"""One batch of commands, one transaction; and what happens when that fails (docs/architecture.md).
 
 Laws: an error rolls back at once and forgets the caches of every conversation in the batch. A duplicate key or a
 contention is tried again with the cids looked up, then conversation by conversation. A lost connection is tried once

@@ -1,4 +1,4 @@
-"""From outcomes to one message for each gateway concerned: commit first, resolve after (design section 4)."""
+"""From outcomes to one message for each gateway concerned: commit first, resolve after (docs/architecture.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Giving partitions to those who should have them, one at a time (design section 4, "Partitions and workers").
+"""Giving partitions to those who should have them, one at a time (docs/architecture.md, "Who owns what").
 
 RabbitMQ decides who is active; this only stands a worker that has more than its share at the back of the line. A
 partition is `held` once something came from it: before that nobody can tell who is active, and nothing needs moving.

@@ -1,4 +1,4 @@
-"""The ordered worker: owner of some partitions, one thread, one batch after another (design section 4).
+"""The ordered worker: owner of some partitions, one thread, one batch after another (docs/architecture.md).
 
 Laws: decide and COMMIT, then resolve and publish, then ack, last. Nothing is ever nacked. What belongs to somebody else
 (BusLost) is forgotten with every cache.

@@ -1,4 +1,4 @@
-"""The parallel worker: ops without a conversation to own, in a pool of threads (design section 4).
+"""The parallel worker: ops without a conversation to own, in a pool of threads (docs/architecture.md).
 
 Laws: one thread owns the bus; the pool's threads only hand results back and wake it. Hashing has a small pool of its
 own with a bounded line, so that a flood of logins by password delays nobody else. Publish, then ack.

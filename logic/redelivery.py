@@ -1,4 +1,4 @@
-"""Commands that came back: counted in the store, given up at the third time (design section 4).
+"""Commands that came back: counted in the store, given up at the third time (docs/architecture.md).
 
 RabbitMQ only says that something was delivered before, not how often; a command that kills its worker would go round
 for ever. What runs alone is counted before it is run, in a transaction of its own. An ordered worker runs alone only

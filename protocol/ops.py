@@ -1,7 +1,7 @@
 """The registry: what each op takes, who may call it, whether it writes, and which partition it belongs to.
 
 An op with a `key` changes the conversation of that key and runs in its owner's partition, one at a time with every
-other change of it; an op without one runs in `parallel` (design section 4).
+other change of it; an op without one runs in `parallel` (docs/architecture.md).
 """
 
 from __future__ import annotations

@@ -8,5 +8,5 @@ case ${HONGYAN_CONFIG:-} in
 esac
 cd "$root"
 
-[ -x var/venv/bin/python ] || scripts/setup.sh
+scripts/setup.sh
 exec var/venv/bin/python -m scripts.chat "$@"

@@ -9,7 +9,7 @@ cd "$root"
 
 if [ "${1:-}" = up ] && [ "${2:-}" != --help ]; then
     scripts/setup.sh --servers
-elif [ ! -x var/venv/bin/python ]; then
+else
     scripts/setup.sh
 fi
 exec var/venv/bin/python -m scripts.cluster --config "$config" "$@"

@@ -7,5 +7,5 @@ case $config in /*) ;; *) config=$PWD/$config ;; esac
 unset HONGYAN_CONFIG
 cd "$root"
 
-[ -x var/venv/bin/python ] || scripts/setup.sh
+scripts/setup.sh
 exec var/venv/bin/python -m scripts.rolling --config "$config" restart "$@"

@@ -30,7 +30,7 @@ find_python() {
 }
 
 make_environment() {
-    [ ! -x var/venv/bin/python ] || ! var/venv/bin/python -m pip --version >/dev/null 2>&1 || return 0
+    [ ! -x var/venv/bin/python ] || [ ! -e var/venv/made ] || return 0
     local python
     if ! python=$(find_python "import ensurepip, venv"); then
         install_packages python3 python3-venv ||
@@ -39,6 +39,7 @@ make_environment() {
     fi
     echo "making var/venv with $("$python" --version)"
     "$python" -m venv --clear var/venv
+    touch var/venv/made
 }
 
 install_requirements() {
@@ -92,7 +93,13 @@ for word in "$@"; do
 done
 
 mkdir -p var
+trap 'echo "scripts/setup.sh: interrupted; run it again to go on" >&2; exit 130' INT
+if command -v flock >/dev/null; then
+    exec 9>var/setup.lock
+    flock --nonblock 9 || { echo "another terminal is installing: waiting for it" && flock 9; }
+fi
 make_environment
 install_requirements "$requirements"
+exec 9>&-  # what is installed next may start daemons, which would keep the lock for ever
 [ -z "$servers" ] || install_servers
 [ -e "${HONGYAN_VAR:-var}/secrets.toml" ] || var/venv/bin/python -m conf.secrets "${HONGYAN_VAR:-var}"

@@ -109,7 +109,7 @@ def _announce(settings: Settings, process: Process) -> None:
 
 def _welcome(settings: Settings) -> str:
     chat = Path("scripts/chat.sh")
-    how = f"\nchat: {chat}" if (ROOT / chat).exists() else ""
+    how = f"\nchat: {chat} alice --to bob" if (ROOT / chat).exists() else ""
     return f"Hongyan is ready: {address(settings)}{how}"
 
 

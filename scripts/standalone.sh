@@ -4,8 +4,5 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 unset HONGYAN_CONFIG
 
-case ${1:-run} in
-run | start) scripts/setup.sh ;;
-*) [ -x var/venv/bin/python ] || scripts/setup.sh ;;
-esac
+scripts/setup.sh
 exec var/venv/bin/python -m scripts.standalone "$@"

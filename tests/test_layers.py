@@ -1,4 +1,4 @@
-"""Who may import whom (design section 8), read from the source itself."""
+"""Who may import whom (docs/architecture.md), read from the source itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""session.open and session.refresh: what a gateway must know of a user before it serves it (design section 4)."""
+"""session.open and session.refresh: what a gateway must know of a user before it serves it (docs/architecture.md)."""
 
 from __future__ import annotations
 
