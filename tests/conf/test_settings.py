@@ -83,6 +83,7 @@ def test_the_environment_overrides_the_file(var: Path) -> None:
         ("[gateway]\nport = '9001x'\n", "gateway.port must be a number"),
         ("[gateway]\nport = true\n", "gateway.port must be of type int"),
         ("[gateway]\nport = 0\n", "gateway.port must be greater than 0"),
+        ("[gateway]\nport = 99999\n", "gateway.port must be a port, 1 to 65535"),
         ("[gateway]\nport = 1.5\n", "gateway.port must be of type int"),
         ("[gateway]\nlogin_timeout_s = nan\n", "gateway.login_timeout_s"),
         ("[gateway]\nlogin_timeout_s = inf\n", "gateway.login_timeout_s"),

@@ -107,7 +107,9 @@ async def test_a_long_fan_out_ends_where_trust_ends() -> None:
     next(steps)  # between the first and the second
     rig.hub.is_trusted = False
     assert list(steps) == []
-    rig.outgoing.write()
+    written = asyncio.Event()
+    rig.outgoing.when_written(written.set)
+    await written.wait()
     assert [wire.ops for wire in wires] == [*[["message"]] * USERS_A_STEP, [], []]
 
 

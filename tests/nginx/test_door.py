@@ -139,7 +139,8 @@ async def test_a_poll_session_is_held_by_one_gateway(through: Through) -> None:
             answers = await asyncio.gather(*(socket.ask("user.get", {"ids": ["x"]}) for socket in sockets))
             assert {answer["op"] for answer in answers} == {"reply"}
         held = [through.connections(name, "poll") for name in ("g1", "g2")]
-        assert held == [3, 3]
+        assert sum(held) == len(users)
+        assert all(held)
 
 
 @pytest.mark.parametrize(("kind", "count"), [("ws", 200), ("tcp", 100)])
