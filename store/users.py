@@ -75,5 +75,10 @@ def set_password(tx: Transaction, user: str, password: str, verified: str | None
     return tx.execute(sql, (password, cid, user, verified)) > 0
 
 
+def hold_password(tx: Transaction, user: str, verified: str | None) -> bool:
+    """Whether the hash is still `verified`; if so it stays that until this transaction ends."""
+    return tx.execute("UPDATE users SET password = password WHERE id = %s AND password = %s", (user, verified)) > 0
+
+
 def set_disabled(tx: Transaction, user: str, disabled: bool) -> None:
     tx.execute("UPDATE users SET disabled = %s WHERE id = %s", (int(disabled), user))

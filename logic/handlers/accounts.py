@@ -36,7 +36,7 @@ def _own_cid(work: Work) -> str:
 
 
 def _log_in(services: Services, work: Work, user: UserRow, terminal: str, device: str) -> Outcome:
-    """Start a session; a retry under the client's own cid starts the same one again."""
+    """Start a session for one whose password was verified; a retry under the client's own cid starts the same again."""
     now = services.now_ms()
     cid = _own_cid(work)
     session = ids.derived_id("session", user.id, cid) if cid else ids.new_id()
@@ -44,6 +44,9 @@ def _log_in(services: Services, work: Work, user: UserRow, terminal: str, device
     expires = now + services.refresh_s * 1000
     row = SessionRow(session, user.id, terminal, device, _hashed(refresh), None, "", now, expires, None)
     with services.database.transaction() as tx:
+        if not users.hold_password(tx, user.id, user.password):
+            # Its change ended every session: one that began with the old password must not survive it.
+            raise Contention("the password was changed meanwhile: it is to be verified anew")
         sessions.put(tx, row)
     token, token_expires = services.signer.issue(user.id, session, terminal, device, now)
     return replied(replies.LoggedIn(user_reply(user), token, refresh, token_expires))

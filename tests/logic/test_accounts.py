@@ -138,6 +138,22 @@ def test_of_two_changes_of_a_password_at_once_one_wins(road: Road, is_retry: boo
     assert logins == {word: "ok" if word == winner else "unauthenticated" for word in logins}
 
 
+def test_a_login_that_a_change_of_the_password_overtakes_starts_no_session(road: Road) -> None:
+    made = register(road)
+    user, mine = made["user"]["id"], session_of(road, made["token"])
+
+    def changed_meanwhile() -> int:
+        """The clock is asked after the password was verified and before the session is written."""
+        reply(road.call("account.password", user, mine, old=PASSWORD, new=OTHER, cid="meanwhile"))
+        return road.now_ms
+
+    services = dataclasses.replace(road.services, now_ms=changed_meanwhile)
+    login = work("account.login", "", {"username": "ann", "password": PASSWORD})
+    with pytest.raises(Contention):
+        HASHING["account.login"](login, services)
+    assert code(road.call("account.login", username="ann", password=PASSWORD)) == "unauthenticated"
+
+
 def test_logging_out_ends_this_session_or_all(road: Road) -> None:
     made = register(road)
     user = made["user"]["id"]
