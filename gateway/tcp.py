@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 from gateway.attendant import Attendant
 from gateway.connection import Connection
+from gateway.decoding import Failed
 from gateway.metrics import FRAMES_IN
 from gateway.socket_wire import SocketWire
-from gateway.tcp_frames import Failed, FrameDecoder, close_frame, tcp_frame
+from gateway.tcp_frames import FrameDecoder, close_frame, tcp_frame
 from protocol.errors import CLOSE_REASON, Close, ImError, busy, rate_limited, too_large
 from protocol.frames import MAX_CLIENT_FRAME_BYTES, bad_frame, write_error
 
@@ -63,7 +64,7 @@ class TcpWire(SocketWire):
                 self._attendant.refuse(connection, event.code)
             else:
                 self._attendant.received(connection, event)
-        if self._decoder.is_inside_a_frame:
+        if self._decoder.is_unfinished:
             self._attendant.unfinished(connection, is_new=bool(events))
         else:
             connection.unfinished_since = 0.0

@@ -17,9 +17,10 @@ from tornado.websocket import WebSocketHandler
 
 from gateway.attendant import Attendant
 from gateway.connection import Connection
+from gateway.decoding import Failed
 from gateway.metrics import FRAMES_IN
 from gateway.socket_wire import READ_BYTES, SocketWire
-from gateway.ws_frames import Closing, Failed, FrameDecoder, Ping, close_frame, pong_frame, text_frame
+from gateway.ws_frames import Closing, FrameDecoder, Ping, close_frame, pong_frame, text_frame
 from protocol.errors import Close, rate_limited
 from protocol.frames import MAX_CLIENT_FRAME_BYTES
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from tornado.util import _websocket_mask as unmask
 
+from gateway.decoding import Decoder, Failed, text_of
 from protocol.errors import Close
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
@@ -38,15 +39,8 @@ class Closing(NamedTuple):
     code: int
 
 
-class Failed(NamedTuple):
-    """What came breaks the rules: close with this code."""
-
-    code: Close
-
-
 # A whole text message is simply its text.
 Event = str | Ping | Pong | Closing | Failed
-LAST = (Closing, Failed)
 
 
 def _head(opcode: int, size: int) -> bytes:
@@ -73,57 +67,29 @@ def close_frame(code: int, reason: str) -> bytes:
     return _head(CLOSE, len(payload)) + payload
 
 
-EMPTY = bytearray()
-
-
-class FrameDecoder:
+class FrameDecoder(Decoder[Event]):
     """Reads what one client sends, however it is cut up."""
 
-    __slots__ = ("_fragments", "_max_bytes", "_rest", "_size")
+    __slots__ = ("_fragments", "_max_bytes", "_size")
+
+    LAST = (Closing, Failed)
 
     def __init__(self, max_bytes: int) -> None:
+        super().__init__()
         self._max_bytes = max_bytes
-        self._rest: bytearray | None = EMPTY  # never filled itself. None: the end was reached
         self._fragments: list[bytes] | None = None
         self._size = 0
-
-    def __repr__(self) -> str:
-        state = "ended" if self._rest is None else f"{len(self._rest)} bytes waiting"
-        return f"FrameDecoder({state}, {len(self._fragments or ())} fragments)"
 
     @property
     def is_unfinished(self) -> bool:
         """Whether a part of a frame or of a message has come, and not the rest."""
-        return bool(self._rest) or self._fragments is not None
+        return super().is_unfinished or self._fragments is not None
 
-    def feed(self, data: bytes) -> list[Event]:
-        """The events of all frames that are complete now."""
-        if self._rest is None:
-            return []
-        rest = self._rest
-        if rest:
-            rest += data  # in place: a frame that comes byte by byte is not copied at each
-        unread = rest or data
-        events: list[Event] = []
-        position = 0
-        while True:
-            taken, event = self._frame(unread, position)
-            if event is not None:
-                events.append(event)
-                if type(event) in LAST:
-                    self._rest, self._fragments = None, None
-                    return events
-            if taken == 0:
-                break
-            position += taken
-        if rest:
-            del rest[:position]
-        elif position < len(data):
-            self._rest = bytearray(data[position:])
-        return events
+    def _end(self) -> None:
+        super()._end()
+        self._fragments = None
 
     def _frame(self, data: bytes | bytearray, at: int) -> tuple[int, Event | None]:
-        """(bytes taken, event) of the frame at `at`; (0, None) where it is not all there yet."""
         available = len(data) - at
         if available < 2:
             return 0, None
@@ -169,7 +135,7 @@ class FrameDecoder:
         if opcode == CLOSE:
             return _closing(payload)
         if is_final and self._fragments is None:
-            return _message(payload)
+            return text_of(payload)
         if self._fragments is None:
             self._fragments = []
         self._fragments.append(payload)
@@ -177,14 +143,7 @@ class FrameDecoder:
         if not is_final:
             return None
         whole, self._fragments, self._size = b"".join(self._fragments), None, 0
-        return _message(whole)
-
-
-def _message(payload: bytes) -> Event:
-    try:
-        return payload.decode()
-    except UnicodeDecodeError:
-        return Failed(Close.NOT_UTF8)
+        return text_of(whole)
 
 
 def _closing(payload: bytes) -> Event:

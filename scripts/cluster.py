@@ -11,6 +11,7 @@ import os
 import sys
 import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 from conf.secrets import generate
@@ -112,20 +113,25 @@ def _logs(log: Path, follow: bool) -> int:
     return FAILED
 
 
-def main(words: list[str]) -> int:
+def exit_code(program: str, command: Callable[[], int]) -> int:
+    """What `command` returns; where it fails, the reason is said and becomes an exit code."""
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    options = parse(words)
     try:
-        return run(options)
+        return command()
     except UnknownComponent as error:
-        print(f"scripts/cluster.sh: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr)
         return USAGE
     except (BadSettings, MissingServer, ProcessFailed) as error:
-        print(f"scripts/cluster.sh: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("interrupted; scripts/cluster.sh down stops what was started", file=sys.stderr)
         return FAILED
+
+
+def main(words: list[str]) -> int:
+    options = parse(words)
+    return exit_code("scripts/cluster.sh", lambda: run(options))
 
 
 if __name__ == "__main__":

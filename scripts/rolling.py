@@ -16,13 +16,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from conf.settings import BadSettings
 from scripts import servers
-from scripts.cluster import FAILED, USAGE, open_deployment
+from scripts.cluster import exit_code, open_deployment
 from scripts.components import DOORS
 from scripts.deployment import Deployment, UnknownComponent
-from scripts.processes import ProcessFailed
-from scripts.templates import ROOT, MissingServer
+from scripts.templates import ROOT
 
 DRAIN = "Stop one component once everyone went elsewhere: a gateway's newcomers and clients, a worker's partitions."
 RESTART = "Drain and restart the gateways, then the workers, one after the other; people and messages notice nothing."
@@ -73,25 +71,19 @@ def parse(words: list[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def main(words: list[str]) -> int:
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    options = parse(words)
-    program = f"scripts/{'drain' if options.verb == 'drain' else 'rolling_restart'}.sh"
-    try:
-        deployment = open_deployment(options.config)
-        if options.verb == "drain":
-            drain(deployment, options.name)
-        else:
-            rolling_restart(deployment, options.names or ours(deployment))
-    except UnknownComponent as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        return USAGE
-    except (BadSettings, MissingServer, ProcessFailed) as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        return FAILED
+def run(options: argparse.Namespace) -> int:
+    deployment = open_deployment(options.config)
+    if options.verb == "drain":
+        drain(deployment, options.name)
+    else:
+        rolling_restart(deployment, options.names or ours(deployment))
     return 0
+
+
+def main(words: list[str]) -> int:
+    options = parse(words)
+    program = "scripts/drain.sh" if options.verb == "drain" else "scripts/rolling_restart.sh"
+    return exit_code(program, lambda: run(options))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,7 @@
 #!/usr/bin/env bash
 # Restart gateways and workers one after the other, without anybody noticing: scripts/rolling_restart.sh --help
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-config=${HONGYAN_CONFIG:-$root/conf/cluster.toml}
-case $config in /*) ;; *) config=$PWD/$config ;; esac
-unset HONGYAN_CONFIG
-cd "$root"
+. "$(dirname "${BASH_SOURCE[0]}")/configured.sh"
 
 scripts/setup.sh
 exec var/venv/bin/python -m scripts.rolling --config "$config" restart "$@"

@@ -82,7 +82,7 @@ def test_what_is_only_announced_takes_no_memory() -> None:
     decoders = [FrameDecoder(64 * 1024) for _ in range(100)]
     for decoder in decoders:
         decoder.feed(struct.pack("!I", 64 * 1024) + b"x")
-        assert decoder.is_inside_a_frame
+        assert decoder.is_unfinished
     assert tracemalloc.get_traced_memory()[0] < 100 * 500
     tracemalloc.stop()
 
