@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from store.engine import Row
 from store.errors import AlreadyExists, BadValue, Contention, Duplicate, StoreAway, StoreError
 
 _BUSY_TIMEOUT_S = 5.0
+_MODE_RETRY_S = 0.01
 _AWAY = frozenset({"SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_NOMEM"})
 
 
@@ -40,7 +42,7 @@ class SqliteEngine:
         raw = sqlite3.connect(
             self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
         )
-        raw.execute("PRAGMA journal_mode=WAL")
+        _into_wal(raw)
         raw.execute("PRAGMA synchronous=FULL")
         return raw
 
@@ -98,3 +100,18 @@ class SqliteEngine:
         if code.startswith(("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG")):
             return BadValue(said)
         return StoreError(f"{code or type(error).__name__}: {said}")
+
+
+def _into_wal(raw: sqlite3.Connection) -> None:
+    """Where several open a new file at once, one changes its mode and SQLite refuses the others at once: its busy
+    handler does not wait for this lock."""
+    deadline = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            raw.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() >= deadline:
+                raw.close()
+                raise
+        time.sleep(_MODE_RETRY_S)

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import pytest
 from store import messages, meta
 from store.database import Database, open_sqlite
 from store.errors import StoreAway
+from store.sqlite import SqliteEngine
 from tests.store.rows import message, timeline
 
 
@@ -36,6 +38,22 @@ def test_each_commit_reaches_the_disk(store: Database) -> None:
     with store.reading() as tx:
         assert tx.row("PRAGMA journal_mode") == ("wal",)
         assert tx.row("PRAGMA synchronous") == (2,)
+
+
+def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """One of them turns it to WAL; the others wait for that instead of failing."""
+    side_by_side = 6
+    for number in range(40):
+        engine = SqliteEngine(tmp_path / f"{number}.db")
+        ready = threading.Barrier(side_by_side)
+
+        def open_once(engine: SqliteEngine = engine, ready: threading.Barrier = ready) -> None:
+            ready.wait()
+            engine.open().close()
+
+        with ThreadPoolExecutor(side_by_side) as threads:
+            for opening in [threads.submit(open_once) for _ in range(side_by_side)]:
+                opening.result()
 
 
 def test_a_reader_does_not_wait_for_a_writer(store: Database) -> None:
