@@ -55,12 +55,19 @@ def runs(works: list[Work]) -> Iterator[list[Work]]:
 class BatchRunner:
     """Runs batches over one store connection. `is_store_away` once a batch failed for that; whoever probes the store
     sets it back. `breathe` keeps the broker's heartbeat alive between tries, and raises
-    BusLost when the batch is no longer ours."""
+    BusLost when the batch is no longer ours; `meanwhile` is called while the store works (see Database.transaction)."""
 
-    def __init__(self, database: Database, caches: Caches, breathe: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        caches: Caches,
+        breathe: Callable[[], None],
+        meanwhile: Callable[[], None] | None = None,
+    ) -> None:
         self._database = database
         self._caches = caches
         self._breathe = breathe
+        self._meanwhile = meanwhile
         self._connection_serial = -1
         self.is_store_away = False
 
@@ -83,7 +90,7 @@ class BatchRunner:
         outcomes: list[Outcome] = []
         written: list[MessageRow] = []
         try:
-            with self._database.transaction() as tx:
+            with self._database.transaction(self._meanwhile) as tx:
                 if tx.connection_serial != self._connection_serial:
                     # Another server, or the same with older data, may be behind a new connection.
                     self._caches.clear()

@@ -1,13 +1,15 @@
 """The ordered worker: owner of some partitions, one thread, one batch after another (docs/architecture.md).
 
 Laws: decide and COMMIT, then resolve and publish, then ack, last. Nothing is ever nacked. What belongs to somebody else
-(BusLost) is forgotten with every cache.
+(BusLost) is forgotten with every cache. A batch that is committed is published before the next is committed: while the
+store writes the next, if there is one already, or else at once.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from typing import NamedTuple
 
 import structlog
 
@@ -19,6 +21,7 @@ from logic.caches import Caches
 from logic.fanout import FanOut
 from logic.handover import Handover
 from logic.inbox import Inbox, Parcel
+from logic.meanwhile import Meanwhile
 from logic.metrics import BATCHES, count_commands
 from logic.outcome import Outcome
 from logic.store_watch import StoreWatch
@@ -33,6 +36,14 @@ PROBE_S = 0.5
 SLOW_BATCH_S = 1.0
 
 log = structlog.get_logger()
+
+
+class Decided(NamedTuple):
+    """A batch with its works and the result of each, of which nobody has heard yet. The next batch is there already."""
+
+    batch: list[Parcel]
+    works: list[Work]
+    results: list[Result]
 
 
 class OrderedWorker:
@@ -58,7 +69,9 @@ class OrderedWorker:
         self._stopping = stopping
         self._caches = Caches(partitions)
         self._inbox = Inbox(bus)
-        self._runner = BatchRunner(database, self._caches, self._breathe)
+        self._meanwhile = Meanwhile()
+        self._runner = BatchRunner(database, self._caches, self._breathe, self._meanwhile)
+        self._decided: Decided | None = None
         self._held: list[Parcel] = []
         self._watch = StoreWatch(database)
         self._probed_at = float("-inf")
@@ -93,6 +106,7 @@ class OrderedWorker:
         self._pull(0)
         while batch := self._inbox.next_batch(self._max_commands, self._max_bytes):
             self._carry_out(batch)
+        self._finish_decided()
 
     def _stop(self) -> None:
         self._handover.withdraw()
@@ -104,6 +118,7 @@ class OrderedWorker:
     def _forget_everything(self) -> None:
         self._inbox.clear()
         self._held.clear()
+        self._decided = None
         self._caches.clear()
         self._handover.lost()
 
@@ -130,7 +145,10 @@ class OrderedWorker:
 
     def _hand_over(self) -> None:
         leaving = self._handover.leaving
-        if leaving is None or self._held or self._inbox.has_from(queues.ordered(leaving)):
+        if leaving is None:
+            return
+        self._finish_decided()
+        if self._held or self._inbox.has_from(queues.ordered(leaving)):
             return
         self._caches.give_up(self._handover.finish())
 
@@ -138,7 +156,12 @@ class OrderedWorker:
         begun = time.monotonic()
         works = [work for parcel in batch for work in parcel.works]
         BATCHES.observe(len(works))
-        self._finish(batch, works, self._results(works))
+        self._meanwhile.begin(self._finish_decided, self._breathe)
+        results = self._results(works)
+        self._meanwhile.finish()
+        self._decided = Decided(batch, works, results)
+        if self._is_away or HELD in results or not len(self._inbox):
+            self._finish_decided()
         took = time.monotonic() - begun
         if took > SLOW_BATCH_S:
             log.warning("slow_batch", commands=len(works), seconds=round(took, 1))
@@ -178,6 +201,12 @@ class OrderedWorker:
         except (StoreAway, Contention):
             return HELD
         return result
+
+    def _finish_decided(self) -> None:
+        """Publish and ack the batch that was committed last, if that was not done yet."""
+        decided, self._decided = self._decided, None
+        if decided is not None:
+            self._finish(decided.batch, decided.works, decided.results)
 
     def _finish(self, batch: list[Parcel], works: list[Work], results: list[Result]) -> None:
         """Publish what is decided, then ack the parcels that are wholly decided; the others are held."""

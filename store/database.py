@@ -22,7 +22,7 @@ import structlog
 from dbutils.pooled_db import PooledDB
 
 from store.connection import Connection
-from store.engine import Engine
+from store.engine import Engine, Meanwhile
 from store.errors import CommitUnknown, StoreAway, StoreError
 from store.mysql import MysqlEngine
 from store.sqlite import SqliteEngine
@@ -76,9 +76,12 @@ class Database:
         return f"<Database {self.engine!r} in_use={self._in_use}/{self._connections} serial={self.connection_serial}>"
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
-        """BEGIN ... COMMIT; any exception rolls back. Raises StoreError or a subclass."""
-        with self._taken() as steady, self._begun(steady, write=True) as tx:
+    def transaction(self, meanwhile: Meanwhile | None = None) -> Iterator[Transaction]:
+        """BEGIN ... COMMIT; any exception rolls back. Raises StoreError or a subclass.
+
+        `meanwhile` is called at each INSERT while the server works; it must neither raise nor take much longer.
+        """
+        with self._taken() as steady, self._begun(steady, write=True, meanwhile=meanwhile) as tx:
             yield tx
 
     @contextmanager
@@ -143,11 +146,11 @@ class Database:
             self._in_use += change
 
     @contextmanager
-    def _begun(self, steady: Any, write: bool) -> Iterator[Transaction]:
+    def _begun(self, steady: Any, write: bool, meanwhile: Meanwhile | None = None) -> Iterator[Transaction]:
         connection: Connection = steady.dbapi_connection
         try:
             steady.begin(write)
-            tx = Transaction(self.engine, steady.cursor(), self.connection_serial)
+            tx = Transaction(self.engine, steady.cursor(), self.connection_serial, meanwhile)
             yield tx
             tx.raise_if_failed()
             if write:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from store.dialect import Dialect
 from store.errors import StoreError
 
 Row = Sequence[Any]
+Meanwhile = Callable[[], None]
 
 
 class Engine(Protocol):
@@ -27,8 +28,9 @@ class Engine(Protocol):
     def end(self, raw: Any) -> None:
         """A transaction of `raw` has ended, or `raw` was closed: let go of what `begin` took in this process."""
 
-    def insert(self, cursor: Any, head: str, rows: Sequence[Row], tail: str) -> int:
-        """`head`, the rows, `tail` (an upsert clause or ""): in as few statements as the engine takes."""
+    def insert(self, cursor: Any, head: str, rows: Sequence[Row], tail: str, meanwhile: Meanwhile | None = None) -> int:
+        """`head`, the rows, `tail` (an upsert clause or ""): in as few statements as the engine takes. Where it waits
+        for a server, `meanwhile` is called first."""
 
     def lock(self, cursor: Any, name: str) -> bool:
         """Wait a moment for the store-wide lock `name` of this connection; True when it is held."""

@@ -15,8 +15,9 @@ import pymysql
 from pymysql.constants import CLIENT, ER
 
 from store.dialect import Dialect, MysqlDialect, constraint_of_key, written_table
-from store.engine import Row
+from store.engine import Meanwhile, Row
 from store.errors import AlreadyExists, BadValue, Contention, Duplicate, StoreAway, StoreError
+from store.mysql_connection import OverlappingConnection
 
 _STATEMENT_BYTES = 1024 * 1024  # well under the smallest max_allowed_packet that is in use
 _SQL_MODE = "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO"
@@ -72,8 +73,8 @@ class MysqlEngine:
     def __repr__(self) -> str:
         return self._name
 
-    def open(self) -> pymysql.connections.Connection[Any]:
-        raw = pymysql.connect(**self._options)
+    def open(self) -> OverlappingConnection:
+        raw = OverlappingConnection(**self._options)
         try:
             with raw.cursor() as cursor:
                 cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
@@ -92,8 +93,12 @@ class MysqlEngine:
     def end(self, raw: Any) -> None:
         """Nothing of this process was taken."""
 
-    def insert(self, cursor: Any, head: str, rows: Sequence[Row], tail: str) -> int:
-        return sum(cursor.execute(statement) for statement in _insert_statements(head, rows, tail))
+    def insert(self, cursor: Any, head: str, rows: Sequence[Row], tail: str, meanwhile: Meanwhile | None = None) -> int:
+        count = 0
+        for statement in _insert_statements(head, rows, tail):
+            cursor.connection.meanwhile = meanwhile
+            count += cursor.execute(statement)
+        return count
 
     def lock(self, cursor: Any, name: str) -> bool:
         cursor.execute("SELECT GET_LOCK(CONCAT(DATABASE(), %s), 1)", ("." + name,))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from store.dialect import Dialect, SqliteDialect, constraint_of_columns, marks
-from store.engine import Row
+from store.engine import Meanwhile, Row
 from store.errors import AlreadyExists, BadValue, Contention, Duplicate, StoreAway, StoreError
 
 _BUSY_TIMEOUT_S = 5.0
@@ -64,8 +64,8 @@ class SqliteEngine:
             self._writer = None
             self._writing.release()
 
-    def insert(self, cursor: Any, head: str, rows: Sequence[Row], tail: str) -> int:
-        """All rows or none, as one statement of MySQL's would."""
+    def insert(self, cursor: Any, head: str, rows: Sequence[Row], tail: str, meanwhile: Meanwhile | None = None) -> int:
+        """All rows or none, as one statement of MySQL's would. There is no server to wait for."""
         cursor.execute("SAVEPOINT rows")
         try:
             cursor.executemany(self.dialect.statement(f"{head}({marks(len(rows[0]))}){tail}"), rows)

@@ -29,7 +29,9 @@ from store import attempts, messages, meta, users
 from store.database import Database, open_sqlite
 from tests.bus_fabric import Gateway
 from tests.logic.road import SECRET
-from tests.store.rows import NOW_MS, user
+from tests.private_servers import PrivateServers
+from tests.store.engines import open_server
+from tests.store.rows import NOW_MS, timeline, user
 
 ADDRESS = "g1.e1"
 AB = "p:ann:bob"
@@ -56,14 +58,13 @@ class Site:
         await registrar.start(lambda: lease, Snapshot, lambda: None)
         self._registrar = registrar
 
-    def ordered(self) -> OrderedWorker:
+    def ordered(self, database: Database | None = None, max_commands: int = 300) -> OrderedWorker:
         end = self.bus.worker_end([queues.ordered(0)], 32, self.stopping)
         resolver = self.router.resolver()
         fan_out = FanOut("w1.x", end, Gateways(resolver))
         handover = Handover("w1", "x", 1, end, resolver)
-        return self._run(
-            OrderedWorker(end, fan_out, handover, open_sqlite(self._path, 1), 1, 300, 1 << 20, self.stopping)
-        )
+        store = database or open_sqlite(self._path, 1)
+        return self._run(OrderedWorker(end, fan_out, handover, store, 1, max_commands, 1 << 20, self.stopping))
 
     def parallel(self, hashing_waiting: int = 20) -> ParallelWorker:
         end = self.bus.worker_end([queues.PARALLEL], 32, self.stopping)
@@ -233,6 +234,26 @@ async def test_a_stopping_worker_finishes_what_it_took_and_says_bye(site: Site) 
     waiting = {command.number for delivery in left.take(0) for command in read_upward(delivery.body).bodies}
     assert waiting | set(site.answers()) == {command.number for command in (*commands, *reads)}
     assert not waiting & set(site.answers())
+
+
+async def test_a_batch_is_answered_before_the_next_is_written(site: Site, servers: PrivateServers) -> None:
+    """The next waits for a row that another holds: who is in the first batch does not."""
+    server = open_server(servers.fresh_database())
+    meta.initialise(server, 1)
+    with server.transaction() as tx:
+        users.insert_missing(tx, [user("ann"), user("bob")], NOW_MS)
+    first, second = site.send("first"), site.send("second")
+    for command in (first, second):
+        site.publish(command)
+    with pytest.raises(ZeroDivisionError), server.transaction() as holder:
+        messages.insert(holder, [timeline("p:bob:zoe", 1)[0]._replace(sender="ann", cid=second.data["cid"])])
+        site.ordered(server, max_commands=1)
+        assert [answer["seq"] for answer in await site.answered(first)] == [1]
+        assert second.number not in site.answers()
+        raise ZeroDivisionError
+    assert [answer["seq"] for answer in await site.answered(second)] == [2]
+    await site.stop()
+    server.close()
 
 
 async def test_a_parallel_worker_answers_every_kind_of_command(site: Site) -> None:

@@ -245,3 +245,30 @@ def test_a_lock_excludes_other_processes_until_its_commit(store: Database, setti
         waiting.result(10)
     assert entered == ["first", "second"]
     other.close()
+
+
+def test_something_else_is_done_between_an_insert_and_its_answer(store: Database) -> None:
+    """Pins how PyMySQL sends and reads (store/mysql_connection.py): the server has the INSERT already, which waits for
+    another's row, and what is done meanwhile ends that waiting."""
+    is_sent = threading.Event()
+
+    def look() -> None:
+        with store.reading() as other:
+            while not any(sql.startswith("INSERT") for sql in processes(other).values()):
+                time.sleep(POLL_S)
+        is_sent.set()
+
+    def write() -> None:
+        with store.transaction(look) as tx:
+            assert tx.row("SELECT 1") == (1,)
+            assert not is_sent.is_set()
+            tx.insert("attempts", ("name", "count", "time"), [("c", 3, 0)])
+
+    with ThreadPoolExecutor(1) as thread:
+        with pytest.raises(ZeroDivisionError), store.transaction() as holder:
+            holder.insert("attempts", ("name", "count", "time"), [("c", 1, 0)])
+            writing = thread.submit(write)
+            assert is_sent.wait(10)
+            raise ZeroDivisionError
+        writing.result()
+    assert counts(store) == {"a": 0, "b": 0, "c": 3}
