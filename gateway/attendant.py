@@ -167,7 +167,7 @@ class Attendant:
             if connection.pending >= self._max_pending:
                 raise busy()
             queue, command = self._commands.make(
-                effect.op, effect.data, connection.sender, connection.session_id, connection.number, connection.door
+                effect.op, effect.args, connection.sender, connection.session_id, connection.number, connection.door
             )
             self._uplink.submit(queue, command, answers, effect.id)
         except ImError as refusal:

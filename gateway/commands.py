@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+
+from msgspec import Raw
 
 from bus import queues
-from protocol import ids
+from protocol import codec, ids
+from protocol.args import Args, WriteArgs
 from protocol.errors import bad_field
 from protocol.models import ReceiveInfo, UserInfo
-from protocol.ops import Op, read_args
+from protocol.ops import Op
 
 
 class CommandMaker:
@@ -31,15 +33,13 @@ class CommandMaker:
         return f"{self.gateway}.{self.epoch}"
 
     def make(
-        self, op: Op, data: dict[str, Any], sender: UserInfo, session: str = "", connection: int = 0, door: str = "ws"
+        self, op: Op, args: Args, sender: UserInfo, session: str = "", connection: int = 0, door: str = "ws"
     ) -> tuple[str, ReceiveInfo]:
-        """(queue, command). Raises ImError bad_field, too_large."""
-        args = read_args(op, data)
+        """(queue, command). Raises ImError bad_field: a cid of ours, a number that no JSON holds."""
         self._number += 1
-        if op.writes:
+        if isinstance(args, WriteArgs):
             if not args.cid:
                 args.cid = f"~{self.epoch}.{self._number}"
-                data = {**data, "cid": args.cid}
             elif args.cid[0] == "~":
                 raise bad_field("cid", "one that begins with ~ is the gateways' own")
         command = ReceiveInfo(
@@ -48,7 +48,7 @@ class CommandMaker:
             self.gateway,
             self.epoch,
             time.time_ns() // 1_000_000 + self._timeout_ms,
-            data,
+            _encoded(args),
             door,
             sender,
             session,
@@ -57,3 +57,10 @@ class CommandMaker:
         if op.key is None:
             return queues.PARALLEL, command
         return self._queues[ids.partition_of(op.key(sender, args), len(self._queues))], command
+
+
+def _encoded(args: Args) -> Raw:
+    try:
+        return Raw(codec.write_struct(args))
+    except (OverflowError, ValueError):
+        raise bad_field("data", "a number is out of range") from None

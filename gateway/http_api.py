@@ -9,7 +9,7 @@ from gateway.json_handler import JsonHandler
 from gateway.uplink import Uplink
 from protocol.errors import ImError, bad_field, unauthenticated
 from protocol.models import UserInfo
-from protocol.ops import Caller, Op, find_op
+from protocol.ops import Caller, Op, find_op, read_args
 
 NOT_OVER_HTTP = frozenset({"typing", "presence.watch"})
 
@@ -38,7 +38,7 @@ class HttpApi(JsonHandler):
         op = find_op(name, Caller.CLIENT, Caller.ANYONE)
         body = self.read_body()
         sender, session = await self._caller(op)
-        queue, command = self._commands.make(op, body, sender, session, door="http")
+        queue, command = self._commands.make(op, read_args(op, body), sender, session, door="http")
         waiter = Waiter()
         self._uplink.submit(queue, command, waiter)
         return await waiter.answer

@@ -9,7 +9,6 @@ gets everything again when it is back.
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import msgspec
 import structlog
@@ -22,6 +21,7 @@ from gateway.session import Login, State
 from gateway.terminals import Terminals
 from gateway.uplink import Uplink
 from protocol import codec
+from protocol.args import OpenSession
 from protocol.models import SessionInfo, Takeover, UserInfo
 from protocol.ops import Caller, find_op
 from protocol.replies import SessionOpened, User
@@ -72,10 +72,8 @@ class Opener:
         """Whether the session stands, and what belongs to it; if it does, `takeover` is told to those whom it concerns.
         Raises Refused, ImError."""
         op = find_op("session.open", Caller.GATEWAY)
-        data: dict[str, Any] = {"user": who.user, "session": who.session}
-        if takeover is not None:
-            data["takeover"] = msgspec.to_builtins(takeover)
-        queue, command = self._commands.make(op, data, UserInfo(who.user, who.terminal), who.session)
+        args = OpenSession(who.user, who.session, takeover)
+        queue, command = self._commands.make(op, args, UserInfo(who.user, who.terminal), who.session)
         waiter = Waiter()
         self._uplink.submit(queue, command, waiter)
         return _read_opened(await waiter.answer)

@@ -22,6 +22,7 @@ from gateway.hub import RESYNC, Hub
 from gateway.metrics import HOLES
 from gateway.session import State
 from gateway.uplink import Uplink
+from protocol.args import RefreshSessions
 from protocol.errors import ImError
 from protocol.models import Takeover, UserInfo
 from protocol.ops import Caller, find_op
@@ -120,8 +121,8 @@ class Refresher:
         takeovers = await self._settle(sorted({connection.user for connection in chunk}))
         op = find_op("session.refresh", Caller.GATEWAY)
         sessions = {connection.session_id: connection.user for connection in chunk}
-        data = {"sessions": sessions, "takeovers": msgspec.to_builtins(takeovers)}
-        queue, command = self._commands.make(op, data, UserInfo(""))
+        args = RefreshSessions(sessions, list(takeovers))
+        queue, command = self._commands.make(op, args, UserInfo(""))
         waiter = Waiter()
         self._uplink.submit(queue, command, waiter)
         refreshed = _read_refreshed(await waiter.answer)

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from protocol import codec
+from protocol.commands import read_command
 from protocol.errors import CLOSE_REASON, Close, ImError, bad_field, rate_limited, unauthenticated
 from protocol.frames import BadFrameField, Frame, read_frame, write_error, write_frame
 from protocol.models import Heartbeat, LoginInfo
-from protocol.ops import Caller, Op, find_op
+from protocol.ops import Caller, Op, find_op, read_args
 
 OFFENCES_WINDOW_S = 10.0
 MAX_BAD_FRAMES = 3
@@ -49,7 +50,7 @@ class Forward(NamedTuple):
     """Send this command up the road and answer under `id`."""
 
     op: Op
-    data: dict[str, Any]
+    args: Any
     id: str | None
 
 
@@ -103,17 +104,26 @@ class Session:
         """What a frame makes us do."""
         if self.state is State.CLOSED:
             return []
+        if self.state is State.OPEN and (command := read_command(text)) is not None:
+            return [Forward(*command)]
         try:
             frame = read_frame(text)
-            if frame.op == "heartbeat" and self.state is not State.CONNECTED:
-                return [Reply(heartbeat_frame())]
-            if self.state is State.OPEN and frame.op != "login":
-                return [Forward(find_op(frame.op, Caller.CLIENT, Caller.ANYONE), frame.data, frame.id)]
         except BadFrameField as refusal:
             return self._refused(refusal, refusal.id, now)
         except ImError as refusal:
-            return self._refused(refusal, frame.id if refusal.code == "unknown_op" else None, now)
-        return self._before_open(frame)
+            return self._refused(refusal, None, now)
+        if frame.op == "heartbeat" and self.state is not State.CONNECTED:
+            return [Reply(heartbeat_frame())]
+        if self.state is not State.OPEN or frame.op == "login":
+            return self._before_open(frame)
+        try:
+            op = find_op(frame.op, Caller.CLIENT, Caller.ANYONE)
+        except ImError as refusal:
+            return self._refused(refusal, frame.id, now)
+        try:
+            return [Forward(op, read_args(op, frame.data), frame.id)]
+        except ImError as refusal:
+            return [] if frame.id is None else [Reply(write_error(refusal, frame.id))]
 
     def over_rate(self, text: str, now: float, retry_after_s: int) -> list[Effect]:
         """What a frame makes us do that comes too soon after others."""

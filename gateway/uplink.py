@@ -16,7 +16,7 @@ from bus.interface import GatewayBus, Put
 from gateway.asker import Asker
 from gateway.metrics import BATCH_COMMANDS
 from protocol import codec
-from protocol.errors import ImError, bad_field, busy, timeout
+from protocol.errors import ImError, busy, timeout
 from protocol.models import ReceiveInfo, TopicMessage
 
 TICK_S = 0.002
@@ -108,13 +108,10 @@ class Uplink:
         self.abandon()
 
     def submit(self, queue: str, command: ReceiveInfo, asker: Asker, frame_id: str | None = None) -> None:
-        """Send a command. Raises ImError: busy (too many under way, no broker), bad_field (a number no JSON holds)."""
+        """Send a command. Raises ImError busy: too many under way, no broker."""
         if len(self._pending) >= self._max_pending or not self._bus.connected:
             raise busy()
-        try:
-            body = codec.write_struct(command)
-        except (OverflowError, ValueError):
-            raise bad_field("data", "a number is out of range") from None
+        body = codec.write_struct(command)
         now = time.monotonic()
         self._pending[command.number] = _Pending(asker, frame_id, now + self._timeout_s)
         line = self._lines.get(queue)

@@ -8,7 +8,7 @@ from typing import Any
 from protocol.digest import content_digest
 from protocol.errors import ImError
 from protocol.models import ReceiveInfo, UserInfo
-from protocol.ops import OPS, Op, read_args
+from protocol.ops import OPS, Op, decode_args
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ def read_work(command: ReceiveInfo, *, redelivered: bool) -> Work | ImError:
     if op is None:
         return ImError("unknown_op", "there is no such op")
     try:
-        args = read_args(op, command.data)
+        args = decode_args(op, command.data)
     except ImError as refusal:
         return refusal
     key = op.key(command.sender, args) if op.key is not None else ""

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import ujson
+from msgspec import Raw
 
 MAX_DEPTH = 16
 
@@ -72,7 +73,7 @@ def read(text: str) -> Any:
 
 
 @cache
-def _decoder_of(kind: type[Shape]) -> Callable[[str], Shape]:
+def _decoder_of(kind: type[Shape]) -> Callable[[str | Raw], Shape]:
     return msgspec.json.Decoder(kind).decode
 
 
@@ -80,9 +81,14 @@ def read_plain(text: str, kind: type[Shape]) -> Shape | None:
     """The struct that `text` plainly is; None where that takes a closer look by `read`. One pass for the usual case."""
     if text.count("{") + text.count("[") > MAX_DEPTH or "\\u0000" in text:
         return None
+    return decode_plain(text, kind)
+
+
+def decode_plain(encoded: str | Raw, kind: type[Shape]) -> Shape | None:
+    """`read_plain` of a part of what was looked through already."""
+    decode: Callable[[str | Raw], Shape] = _decoder_of(kind)
     try:
-        decode: Callable[[str], Shape] = _decoder_of(kind)
-        return decode(text)
+        return decode(encoded)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 

@@ -91,7 +91,8 @@ class ReceiveInfo(msgspec.Struct, omit_defaults=True):
     """The generic receive model: one command, as it crosses RabbitMQ to a worker.
 
     `number` is the gateway's own (clients may reuse ids) and rises for ever within (gateway, epoch). `connection` is
-    the sender's connection there, 0 for HTTP. `deadline` in ms: after it the gateway has answered `timeout`.
+    the sender's connection there, 0 for HTTP. `deadline` in ms: after it the gateway has answered `timeout`. `data` is
+    the op's typed arguments as JSON.
     """
 
     op: str
@@ -99,7 +100,7 @@ class ReceiveInfo(msgspec.Struct, omit_defaults=True):
     gateway: str
     epoch: str
     deadline: int
-    data: dict[str, Any]
+    data: Raw
     door: str = "ws"
     sender: UserInfo = UserInfo("")
     session: str = ""

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from protocol import args, ids
 from protocol.errors import ImError, bad_field, too_large, unknown_op
@@ -114,9 +115,21 @@ def read_args(op: Op, data: dict[str, Any]) -> Any:
     """The typed arguments of `op`. Raises ImError bad_field (it names the field) or too_large for a list
     over its limit."""
     try:
-        value = msgspec.convert(data, op.args)
+        return checked(msgspec.convert(data, op.args))
     except msgspec.ValidationError as error:
         raise _refusal(error) from None
+
+
+def decode_args(op: Op, data: Raw) -> Any:
+    """The same of arguments that are still JSON, as they cross RabbitMQ."""
+    try:
+        return checked(msgspec.json.decode(data, type=op.args))
+    except msgspec.ValidationError as error:
+        raise _refusal(error) from None
+
+
+def checked(value: Any) -> Any:
+    """Typed arguments, if the conversations that they name may be some. Raises ImError bad_field."""
     conversation = getattr(value, "conversation", None)
     if conversation is not None and ids.parse_conversation(conversation) is None:
         raise bad_field("conversation", CONVERSATIONS)

@@ -80,23 +80,25 @@ class ToldWorker:
 
     def _takeovers(self, command: ReceiveInfo) -> list[Takeover]:
         """What a login that succeeds has others hear."""
-        takeover = command.data.get("takeover")
-        is_refused = command.data.get("session") in self.ended or command.op in self.refusals
+        asked = msgspec.json.decode(command.data)
+        takeover = asked.get("takeover")
+        is_refused = asked.get("session") in self.ended or command.op in self.refusals
         return [] if takeover is None or is_refused else [msgspec.convert(takeover, Takeover)]
 
     def _reply(self, command: ReceiveInfo) -> Any:
         if command.op in self.refusals:
             raise self.refusals[command.op]
+        asked = msgspec.json.decode(command.data)
         if command.op == "session.open":
-            if command.data["session"] in self.ended:
+            if asked["session"] in self.ended:
                 raise unauthenticated()
-            user = command.data["user"]
+            user = asked["user"]
             return {"user": {"id": user, "name": user}, "epoch": "e", "groups": self.groups.get(user, {})}
         if command.op == "session.refresh":
-            asked: dict[str, str] = command.data["sessions"]
-            ended = [session for session in asked if session in self.ended]
-            return {"ended": ended, "groups": {user: self.groups.get(user, {}) for user in asked.values()}}
-        return {"asked": command.data}
+            sessions: dict[str, str] = asked["sessions"]
+            ended = [session for session in sessions if session in self.ended]
+            return {"ended": ended, "groups": {user: self.groups.get(user, {}) for user in sessions.values()}}
+        return {"asked": asked}
 
 
 class Client:

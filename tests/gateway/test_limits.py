@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -72,9 +73,10 @@ async def test_who_goes_on_and_on_is_closed_and_costs_little(new_site: NewSite, 
     site = await new_site(max_messages_over_rate=3000)
     other = await site.login("bob")
     async with await door.open(site, "ann") as raw:
+        begun = time.monotonic()
         raw.write(frame * 10_000)
         assert await raw.closed() == 4008
-        assert raw.pongs <= 40
+        assert raw.pongs <= 40 + 20 * (time.monotonic() - begun)
         assert site.worker.count("sync") < 200
     assert (await other.ask("sync", {"cursors": {}}))["op"] == "reply"
 

@@ -110,7 +110,7 @@ def test_a_heartbeat_is_answered_with_the_time(state: State) -> None:
 def test_an_op_of_a_client_goes_up_the_road() -> None:
     (effect,) = session_in(State.OPEN).receive(SYNC, 0)
     assert isinstance(effect, Forward)
-    assert (effect.op.name, effect.data, effect.id) == ("sync", {"cursors": {}}, "2")
+    assert (effect.op.name, effect.args.cursors, effect.id) == ("sync", {}, "2")
 
 
 def test_an_op_of_ours_does_not() -> None:

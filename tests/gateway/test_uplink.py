@@ -17,7 +17,7 @@ from gateway.uplink import MAX_BATCH_COMMANDS, Uplink
 from protocol import codec
 from protocol.errors import ImError
 from protocol.models import UpwardMessage, UserInfo, read_upward
-from protocol.ops import OPS
+from protocol.ops import OPS, read_args
 from tests.gateway.wires import ADDRESS, PARTITIONS, FarEnd
 
 ANN = UserInfo("ann", "web")
@@ -42,7 +42,7 @@ class Rig:
 
     def submit(self, text: str = "hi", **changes: Any) -> Waiter:
         data = {"conversation": "p:ann:bob", "cid": "c1", "type": "text", "body": {"text": text}, **changes}
-        queue, command = self.commands.make(OPS["message.send"], data, ANN)
+        queue, command = self.commands.make(OPS["message.send"], read_args(OPS["message.send"], data), ANN)
         waiter = Waiter()
         self.uplink.submit(queue, command, waiter, "1")
         return waiter
@@ -205,12 +205,12 @@ class TestCommandMaker:
     """From op and data to a command and its queue."""
 
     def make(self, op: str, data: dict[str, Any]) -> Any:
-        return CommandMaker("g1", "e1", PARTITIONS, 5.0).make(OPS[op], data, ANN, "s1", 3)
+        return CommandMaker("g1", "e1", PARTITIONS, 5.0).make(OPS[op], read_args(OPS[op], data), ANN, "s1", 3)
 
     def test_a_write_without_a_cid_gets_one_of_ours(self) -> None:
         data = {"group": "team"}
         _, command = self.make("group.leave", data)
-        assert command.data == {"group": "team", "cid": "~e1.1"}
+        assert bytes(command.data) == b'{"group":"team","cid":"~e1.1"}'
         assert data == {"group": "team"}
 
     def test_a_cid_of_ours_is_not_for_clients(self) -> None:
@@ -226,7 +226,7 @@ class TestCommandMaker:
     def test_reads_go_to_parallel_and_lack_a_cid(self) -> None:
         queue, command = self.make("sync", {"cursors": {}})
         assert queue == queues.PARALLEL
-        assert command.data == {"cursors": {}}
+        assert bytes(command.data) == b'{"cursors":{}}'
         assert (command.sender, command.session, command.connection, command.origin) == (ANN, "s1", 3, "g1.e1")
 
     def test_commands_cross_the_bus_as_they_are(self) -> None:

@@ -6,6 +6,8 @@ import itertools
 import json
 from typing import Any
 
+from msgspec import Raw
+
 from logic.batch import BatchRunner, Result
 from logic.caches import Caches
 from logic.clock import now_ms
@@ -13,7 +15,7 @@ from logic.outcome import Effect, Outcome
 from logic.parallel_worker import HANDLERS, HASHING, LISTS
 from logic.services import Services
 from logic.work import Work, read_work
-from protocol import ids
+from protocol import codec, ids
 from protocol.errors import ImError
 from protocol.models import Membership, Push, ReceiveInfo, Revocation, UserInfo
 from protocol.tokens import TokenSigner
@@ -35,9 +37,8 @@ def work(
     """The work of a command from `sender`; one without a cid gets a fresh one."""
     if "cid" not in data:
         data = {**data, "cid": f"c{next(_cids)}"}
-    command = ReceiveInfo(
-        op, next(_numbers), "g1", "e1", 0, data, "ws", UserInfo(sender, "web" if sender else ""), session, connection
-    )
+    encoded, who = Raw(codec.write(data)), UserInfo(sender, "web" if sender else "")
+    command = ReceiveInfo(op, next(_numbers), "g1", "e1", 0, encoded, "ws", who, session, connection)
     read = read_work(command, redelivered=redelivered)
     if isinstance(read, ImError):
         raise read

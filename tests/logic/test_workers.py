@@ -83,7 +83,8 @@ class Site:
 
     def command(self, op: str, data: dict[str, Any], sender: str = "ann") -> ReceiveInfo:
         self._number += 1
-        return ReceiveInfo(op, self._number, "g1", "e1", 0, data, sender=UserInfo(sender, "web"), session="s1")
+        encoded = Raw(codec.write(data))
+        return ReceiveInfo(op, self._number, "g1", "e1", 0, encoded, sender=UserInfo(sender, "web"), session="s1")
 
     def send(self, text: str = "hi", **more: Any) -> ReceiveInfo:
         data = {"conversation": AB, "cid": f"c{self._number}", "type": "text", "body": {"text": text}, **more}
@@ -245,8 +246,9 @@ async def test_a_batch_is_answered_before_the_next_is_written(site: Site, server
     first, second = site.send("first"), site.send("second")
     for command in (first, second):
         site.publish(command)
+    cid = json.loads(bytes(second.data))["cid"]
     with pytest.raises(ZeroDivisionError), server.transaction() as holder:
-        messages.insert(holder, [timeline("p:bob:zoe", 1)[0]._replace(sender="ann", cid=second.data["cid"])])
+        messages.insert(holder, [timeline("p:bob:zoe", 1)[0]._replace(sender="ann", cid=cid)])
         site.ordered(server, max_commands=1)
         assert [answer["seq"] for answer in await site.answered(first)] == [1]
         assert second.number not in site.answers()

@@ -34,9 +34,8 @@ from protocol.models import (
     read_upward,
 )
 
-COMMAND = ReceiveInfo(
-    "message.send", 7, "g1", "e1", 1000, {"body": {"text": "你好"}}, "ws", UserInfo("ann", "web"), "s1", 3
-)
+DATA = Raw('{"body":{"text":"你好"}}'.encode())
+COMMAND = ReceiveInfo("message.send", 7, "g1", "e1", 1000, DATA, "ws", UserInfo("ann", "web"), "s1", 3)
 
 
 def test_commands_cross_the_bus() -> None:
