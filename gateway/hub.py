@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from gateway.connection import Connection
 from gateway.membership import Membership
 from gateway.outgoing import Outgoing
-from gateway.session import State
+from gateway.session import OPEN
 from protocol.frames import write_frame
 from protocol.models import Push
 from router.interface import Route, Snapshot
@@ -35,7 +35,7 @@ class _Parcel:
     def is_for(self, connection: Connection) -> bool:
         """Whether it is logged in, is not the one that sent it, and is at a terminal that is meant."""
         return (
-            connection.session.state is State.OPEN
+            connection.session.state is OPEN
             and connection.number != self._excluded
             and (self._terminals is None or connection.terminal in self._terminals)
         )
@@ -94,7 +94,7 @@ class Hub:
 
     def opened(self) -> list[Connection]:
         """Every connection that is logged in."""
-        return [c for c in self.connections.values() if c.session.state is State.OPEN]
+        return [c for c in self.connections.values() if c.session.state is OPEN]
 
     def snapshot(self) -> Snapshot:
         """All routes and groups, for a router that has forgotten them."""

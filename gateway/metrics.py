@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from gateway.tally import Tally
+
 CONNECTIONS = Gauge("hongyan_connections", "Open connections, by door", ["door"])
-FRAMES_IN = Counter("hongyan_frames_received", "Frames from clients")
-FRAMES_OUT = Counter("hongyan_frames_sent", "Frames to clients")
+FRAMES_IN = Tally("hongyan_frames_received", "Frames from clients")
+FRAMES_OUT = Tally("hongyan_frames_sent", "Frames to clients")
 CLOSES = Counter("hongyan_closes", "Connections closed by us, by code", ["code"])
 BATCH_COMMANDS = Histogram("hongyan_uplink_batch_commands", "Commands in a batch", buckets=(1, 3, 10, 30, 100, 300))
 HOLES = Counter("hongyan_link_holes", "Times that something sent to this gateway was missed, by reason", ["reason"])

@@ -90,30 +90,30 @@ class FrameDecoder(Decoder[Event]):
         self._fragments = None
 
     def _frame(self, data: bytes | bytearray, at: int) -> tuple[int, Event | None]:
-        available = len(data) - at
-        if available < 2:
+        available = len(data)
+        if available < at + 2:
             return 0, None
         first, second = data[at], data[at + 1]
-        size, head = second & LENGTH, 2
-        if first & RESERVED_BITS or not second & MASKED:
+        if first & RESERVED_BITS or second < MASKED:
             return 0, Failed(Close.PROTOCOL_ERROR)
+        size, mask = second & LENGTH, at + 2
         if size >= 126:
-            head = 4 if size == 126 else 10
-            if available < head:
+            mask += 2 if size == 126 else 8
+            if available < mask:
                 return 0, None
-            size = int.from_bytes(data[at + 2 : at + head], "big")
-        opcode = first & OPCODE
-        refused = self._refused(opcode, bool(first & FINAL), size)
-        if refused is not None:
+            size = data[at + 2] << 8 | data[at + 3] if size == 126 else int.from_bytes(data[at + 2 : mask], "big")
+        is_usual = first == FINAL | TEXT and size <= self._max_bytes and self._fragments is None
+        if not is_usual and (refused := self._refused(first & OPCODE, first >= FINAL, size)) is not None:
             return 0, Failed(refused)
-        start = at + head + MASK_BYTES
-        if available < head + MASK_BYTES + size:
+        start = mask + MASK_BYTES
+        end = start + size
+        if available < end:
             return 0, None
-        payload = unmask(bytes(data[start - MASK_BYTES : start]), bytes(data[start : start + size]))
-        return head + MASK_BYTES + size, self._event(opcode, bool(first & FINAL), payload)
+        payload = unmask(bytes(data[mask:start]), bytes(data[start:end]))
+        return end - at, text_of(payload) if is_usual else self._event(first & OPCODE, first >= FINAL, payload)
 
     def _refused(self, opcode: int, is_final: bool, size: int) -> Close | None:
-        """Why a frame is not even waited for."""
+        """Why a frame is not even waited for; of a whole message in one frame only its size could be."""
         if opcode & CONTROL:
             is_known = opcode in (CLOSE, PING, PONG)
             return None if is_known and is_final and size <= MAX_CONTROL_BYTES else Close.PROTOCOL_ERROR

@@ -79,7 +79,7 @@ def _decoder_of(kind: type[Shape]) -> Callable[[str | Raw], Shape]:
 
 def read_plain(text: str, kind: type[Shape]) -> Shape | None:
     """The struct that `text` plainly is; None where that takes a closer look by `read`. One pass for the usual case."""
-    if text.count("{") + text.count("[") > MAX_DEPTH or "\\u0000" in text:
+    if text.count("{") + text.count("[") > MAX_DEPTH or ("\\" in text and "\\u0000" in text):
         return None
     return decode_plain(text, kind)
 

@@ -7,7 +7,7 @@ Law: what this refuses is not wrong yet. It takes the careful way, which tells w
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw
@@ -18,7 +18,7 @@ from protocol.frames import MAX_CLIENT_FRAME_BYTES, MAX_ID_CHARACTERS
 from protocol.ops import OPS, Caller, Op, checked
 
 
-class Command(NamedTuple):
+class Command(msgspec.Struct, frozen=True, gc=False):
     """`args` are the typed arguments of `op`; `id` is None where no answer is wanted."""
 
     op: Op

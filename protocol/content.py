@@ -18,6 +18,7 @@ from protocol.errors import bad_field, too_large
 MAX_TEXT_BYTES = 16 * 1024
 EVENT_TYPES = frozenset({"notice", "recall"})
 
+_ONLY_TEXT = frozenset({str})
 _MANY_DIGITS = re.compile(r"\d{19}")
 _VISIBLE = re.compile(r"[^\s\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
 
@@ -91,7 +92,7 @@ def is_countable(type_: str) -> bool:
 
 
 def _check_text(text: str) -> None:
-    if len(text) > MAX_TEXT_BYTES or len(text.encode()) > MAX_TEXT_BYTES:
+    if len(text) * 4 > MAX_TEXT_BYTES and len(text.encode()) > MAX_TEXT_BYTES:
         raise too_large("text: at most 16 KiB")
     if _VISIBLE.search(text) is None:
         raise bad_field("text", "there is nothing to see in it")
@@ -124,6 +125,6 @@ def encode_body(body: dict[str, Any]) -> str:
     """The body as it is stored and sent. Raises ImError bad_field for an integer beyond 64 bits: many readers of JSON
     would stumble over the whole frame."""
     text = msgspec.json.encode(body).decode()
-    if _MANY_DIGITS.search(text) and _holds_wide_integer(body):
+    if not _ONLY_TEXT.issuperset(map(type, body.values())) and _MANY_DIGITS.search(text) and _holds_wide_integer(body):
         raise bad_field("body", "a number is out of range")
     return text

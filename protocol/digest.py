@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 
 from protocol import codec
 from protocol.args import Args
@@ -10,4 +11,11 @@ from protocol.args import Args
 
 def content_digest(op: str, args: Args) -> bytes:
     """16 bytes over the op and its typed arguments; fields that the op does not know do not count."""
-    return hashlib.blake2b(codec.canonical(args), digest_size=16, key=op.encode()).digest()
+    digest = _begun(op).copy()
+    digest.update(codec.canonical(args))
+    return digest.digest()
+
+
+@cache
+def _begun(op: str) -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=16, key=op.encode())

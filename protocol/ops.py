@@ -131,8 +131,9 @@ def decode_args(op: Op, data: Raw) -> Any:
 def checked(value: Any) -> Any:
     """Typed arguments, if the conversations that they name may be some. Raises ImError bad_field."""
     conversation = getattr(value, "conversation", None)
-    if conversation is not None and ids.parse_conversation(conversation) is None:
-        raise bad_field("conversation", CONVERSATIONS)
-    if isinstance(value, args.Sync) and not all(map(ids.parse_conversation, value.cursors)):
+    if conversation is not None:
+        if ids.parse_conversation(conversation) is None:
+            raise bad_field("conversation", CONVERSATIONS)
+    elif isinstance(value, args.Sync) and not all(map(ids.parse_conversation, value.cursors)):
         raise bad_field("cursors", f"by conversation: {CONVERSATIONS}")
     return value

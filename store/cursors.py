@@ -43,5 +43,7 @@ def _highest(rows: Iterable[tuple[str, str, int]], delivered: bool) -> list[tupl
     """One row for each cursor, in the order of the key: two transactions then lock in the same order."""
     highest: dict[tuple[str, str], int] = {}
     for user, conversation, seq in rows:
-        highest[user, conversation] = max(seq, highest.get((user, conversation), 0))
+        key = user, conversation
+        if seq >= highest.get(key, 0):
+            highest[key] = seq
     return [(*key, 0, seq) if delivered else (*key, seq, 0) for key, seq in sorted(highest.items())]

@@ -8,7 +8,7 @@ question.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pymysql
@@ -18,8 +18,8 @@ from store.dialect import Dialect, MysqlDialect, constraint_of_key, written_tabl
 from store.engine import Meanwhile, Row
 from store.errors import AlreadyExists, BadValue, Contention, Duplicate, StoreAway, StoreError
 from store.mysql_connection import OverlappingConnection
+from store.mysql_literals import insert_statements
 
-_STATEMENT_BYTES = 1024 * 1024  # well under the smallest max_allowed_packet that is in use
 _SQL_MODE = "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO"
 _LOCK_WAIT_S = 2
 _IDLE_IN_TRANSACTION_S = 3
@@ -39,7 +39,7 @@ _KEY = re.compile(r"for key '([^']*)'\Z")
 class MysqlEngine:
     """One database of one server. The password is kept out of every repr and log."""
 
-    errors: tuple[type[Exception], ...] = (pymysql.MySQLError, UnicodeEncodeError, OSError)
+    errors: tuple[type[Exception], ...] = (pymysql.MySQLError, UnicodeEncodeError, OverflowError, OSError)
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class MysqlEngine:
 
     def insert(self, cursor: Any, head: str, rows: Sequence[Row], tail: str, meanwhile: Meanwhile | None = None) -> int:
         count = 0
-        for statement in _insert_statements(head, rows, tail):
+        for statement in insert_statements(head, rows, tail):
             cursor.connection.meanwhile = meanwhile
             count += cursor.execute(statement)
         return count
@@ -108,8 +108,8 @@ class MysqlEngine:
         cursor.execute("SELECT RELEASE_LOCK(CONCAT(DATABASE(), %s))", ("." + name,))
 
     def error(self, error: Exception, sql: str) -> StoreError:
-        if isinstance(error, UnicodeEncodeError):
-            return BadValue("text that is not Unicode")
+        if isinstance(error, UnicodeEncodeError | OverflowError):
+            return BadValue(type(error).__name__)
         code = error.args[0] if error.args else None
         said = f"{type(error).__name__}: {error}"
         if not isinstance(code, int) or code == 0 or 2000 <= code < 3000 or code in _AWAY or isinstance(error, OSError):
@@ -135,34 +135,3 @@ def _bound_locks(cursor: Any) -> None:
     except pymysql.MySQLError as error:
         if error.args[0] != ER.UNKNOWN_SYSTEM_VARIABLE:
             raise
-
-
-def _quote(text: str) -> str:
-    """A string literal. Right because the session is utf8mb4 and its sql_mode has no NO_BACKSLASH_ESCAPES."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-# Many times faster than PyMySQL's own, which costs as much as the server does in an INSERT of 200 rows.
-_LITERAL: dict[type, Callable[[Any], str]] = {
-    str: _quote,
-    int: str,
-    bool: lambda value: "1" if value else "0",
-    bytes: lambda value: "X'" + value.hex() + "'",
-    type(None): lambda value: "NULL",
-}
-
-
-def _insert_statements(head: str, rows: Sequence[Row], tail: str) -> Iterator[bytes]:
-    """Multi-row statements of at most _STATEMENT_BYTES, or of one row that is longer."""
-    literal = _LITERAL
-    values: list[bytes] = []
-    size = 0
-    for row in rows:
-        value = ("(" + ",".join([literal[type(item)](item) for item in row]) + ")").encode()
-        if values and size + len(value) > _STATEMENT_BYTES:
-            yield head.encode() + b",".join(values) + tail.encode()
-            values, size = [], 0
-        values.append(value)
-        size += len(value) + 1
-    if values:
-        yield head.encode() + b",".join(values) + tail.encode()

@@ -47,7 +47,7 @@ def read_all(works: list[Work], services: Services) -> list[Outcome]:
             if refusal is None:
                 pair = (work.sender.user, work.args.conversation)
                 furthest[pair] = max(furthest.get(pair, 0), work.args.seq)
-        cursors.read_up_to(tx, sorted((user, conversation, seq) for (user, conversation), seq in furthest.items()))
+        cursors.read_up_to(tx, ((user, conversation, seq) for (user, conversation), seq in furthest.items()))
         stands = cursors.get(tx, sorted(furthest))
     outcomes = []
     for work, refusal in zip(works, refusals, strict=True):

@@ -153,7 +153,7 @@ class _SendRun:
         """Write the messages, and that their senders read up to them."""
         self._timeline.flush(self._logs.values())
         if self._read:
-            cursors.read_up_to(self._tx, sorted((user, key, seq) for (user, key), seq in self._read.items()))
+            cursors.read_up_to(self._tx, ((user, key, seq) for (user, key), seq in self._read.items()))
 
 
 def send_all(

@@ -106,6 +106,8 @@ def test_every_unique_key_has_its_name(database: Database) -> None:
         "it's \\ a \"quote\" \\' %s %d %% ? ; -- /* */ #",
         "line\r\nline\ttab\x1a\x08",
         "'); DROP TABLE messages; --",
+        "".join(map(chr, range(0x300))),
+        'what JSON escapes: \\u0041 \\f \\\\u " \u2028 / \\/ \x7f \f',
         "x" * 200_000,
         "",
     ],
