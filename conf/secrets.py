@@ -74,4 +74,7 @@ if __name__ == "__main__":
     import sys
 
     target = Path(sys.argv[1] if len(sys.argv) > 1 else "var")
-    print(f"{target}/secrets.toml " + ("generated" if generate(target) else "is already there"))
+    try:
+        print(f"{target}/secrets.toml " + ("generated" if generate(target) else "is already there"))
+    except OSError as error:
+        sys.exit(f"{target}/secrets.toml cannot be written ({error.strerror}): HONGYAN_VAR says where all data lives.")

@@ -13,6 +13,7 @@ from tornado.web import Application
 from bus.interface import GatewayBus
 from conf.settings import Settings
 from gateway.addresses import Addresses
+from gateway.admission import Admission
 from gateway.api_sessions import ApiSessions
 from gateway.attendant import Attendant
 from gateway.closing import Closer
@@ -108,6 +109,7 @@ class Gateway:
             ),
             rate,
             Addresses(limits.trusted_proxies, limits.max_connections_per_address),
+            Admission(limits.max_logins, limits.logins_per_s),
             limits.send_buffer_bytes,
             limits.max_connections,
             limits.max_pending_per_connection,

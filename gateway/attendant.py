@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from math import ceil
 
 import structlog
 
 from gateway.addresses import UNKNOWN, Addresses
+from gateway.admission import Admission
 from gateway.asker import Answerer, Refused
 from gateway.closing import Closer
 from gateway.commands import CommandMaker
@@ -22,9 +24,10 @@ from gateway.leaving import send_everyone_away
 from gateway.metrics import CONNECTIONS
 from gateway.opening import Opener
 from gateway.outgoing import Outgoing
-from gateway.rate import Rate, Verdict
-from gateway.session import Effect, End, Forward, Login, Reply, State
+from gateway.rate import ADMIT, Rate, Verdict
+from gateway.session import Effect, End, Login, Reply, State
 from gateway.uplink import Uplink
+from protocol.commands import Command
 from protocol.errors import Close, ImError, busy, forbidden
 from protocol.frames import write_error, write_frame
 from router.interface import Registrar, TooManyConnections
@@ -49,6 +52,7 @@ class Attendant:
         deadlines: Deadlines,
         rate: Rate,
         addresses: Addresses,
+        admission: Admission,
         send_buffer_bytes: int,
         max_connections: int,
         max_pending: int,
@@ -63,6 +67,7 @@ class Attendant:
         self._deadlines = deadlines
         self._rate = rate
         self.addresses = addresses
+        self._admission = admission
         self.send_buffer_bytes = send_buffer_bytes
         self._max_connections = max_connections
         self._max_pending = max_pending
@@ -98,7 +103,7 @@ class Attendant:
         """
         now = connection.heard_at = time.monotonic()
         answers = connection if answerer is None else answerer
-        if (verdict := self._rate.take(connection.meter, now)) is not Verdict.ADMIT:
+        if (verdict := self._rate.take(connection.meter, now)) is not ADMIT:
             retry_after_s = self._rate.retry_after_s(connection.meter, now)
             self._carry_out(connection, connection.session.over_rate(text, now, retry_after_s), answers)
             self._slow_down(connection, verdict, now)
@@ -108,7 +113,7 @@ class Attendant:
     def _carry_out(self, connection: Connection, effects: list[Effect], answers: Answerer) -> bool:
         is_forwarded = False
         for effect in effects:
-            if type(effect) is Forward:
+            if type(effect) is Command:
                 is_forwarded = self._forward(connection, effect, answers)
             elif type(effect) is Reply:
                 answers.reply(effect.frame)
@@ -126,9 +131,9 @@ class Attendant:
         """A ping or pong of the client's: counts as a frame and as life. Whether it deserves an answer."""
         now = connection.heard_at = time.monotonic()
         verdict = self._rate.take(connection.meter, now)
-        if verdict is not Verdict.ADMIT:
+        if verdict is not ADMIT:
             self._slow_down(connection, verdict, now)
-        return verdict is Verdict.ADMIT
+        return verdict is ADMIT
 
     def unfinished(self, connection: Connection, *, is_new: bool) -> None:
         """A part of a message has come; `is_new`: of another than last time."""
@@ -162,17 +167,17 @@ class Attendant:
         if connection.route is not None:
             self._registrar.unregister(connection.route)
 
-    def _forward(self, connection: Connection, effect: Forward, answers: Answerer) -> bool:
+    def _forward(self, connection: Connection, command: Command, answers: Answerer) -> bool:
         try:
             if connection.pending >= self._max_pending:
                 raise busy()
-            queue, command = self._commands.make(
-                effect.op, effect.args, connection.sender, connection.session_id, connection.number, connection.door
+            queue, made = self._commands.make(
+                command.op, command.args, connection.sender, connection.session_id, connection.number, connection.door
             )
-            self._uplink.submit(queue, command, answers, effect.id)
+            self._uplink.submit(queue, made, answers, command.id)
         except ImError as refusal:
-            if effect.id is not None:
-                answers.reply(write_error(refusal, effect.id))
+            if command.id is not None:
+                answers.reply(write_error(refusal, command.id))
             return False
         connection.pending += 1
         if connection.pending >= self._crowd and not connection.crowded_at:
@@ -181,11 +186,26 @@ class Attendant:
         return True
 
     def _log_in(self, connection: Connection, login: Login) -> None:
+        if not self._admission.enter():
+            self._turn_away(connection, login)
+            return
         task = asyncio.get_running_loop().create_task(self._open(connection, login))
         self._logins.add(task)
         task.add_done_callback(self._logins.discard)
 
+    def _turn_away(self, connection: Connection, login: Login) -> None:
+        """Too many log in at once: this one is told when its turn is."""
+        after_s = self._admission.again_after_s(time.monotonic())
+        connection.reply(write_error(busy(ceil(after_s)), login.id))
+        self._closer.send_back(connection, round(after_s * 1000), Close.BUSY)
+
     async def _open(self, connection: Connection, login: Login) -> None:
+        try:
+            await self._answer_login(connection, login)
+        finally:
+            self._admission.leave()
+
+    async def _answer_login(self, connection: Connection, login: Login) -> None:
         try:
             data = await self._opener.open(connection, login)
         except TooManyConnections:

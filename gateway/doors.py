@@ -25,6 +25,7 @@ MAX_BODY_BYTES = 2 * 1024 * 1024  # beyond it the connection is cut; a handler's
 MAX_READ_AHEAD_BYTES = 256 * 1024  # what one may send while the answer to what came before is not there
 MAX_HEADER_BYTES = 8 * 1024
 SLOW_REQUEST_S = 10.0
+BACKLOG = 4096  # all clients of another gateway may come at once; Linux takes as many as net.core.somaxconn
 LAST_POLLS_S = 1.0  # for those that poll to come for what was left for them
 
 
@@ -76,7 +77,7 @@ class Doors:
 
     def bind(self) -> None:
         """Take the ports, so that one that is taken is known at once. Raises OSError."""
-        self._sockets = bind_sockets(self._port, self._host, family=socket.AF_INET)
+        self._sockets = bind_sockets(self._port, self._host, family=socket.AF_INET, backlog=BACKLOG)
         self._tcp = TcpDoor(self._attendant, bind_sockets(self._tcp_port, self._host, family=socket.AF_INET))
 
     async def open(self, http: Application) -> None:

@@ -15,7 +15,7 @@ from gateway.connection import Connection
 from gateway.hub import Hub
 
 SLICE_S = 0.1
-CONNECTIONS_PER_S = 200  # a gateway with few connections need not take the whole time
+CONNECTIONS_PER_S = 50  # a gateway with few connections need not take the whole time
 AFTER_MS = 1000
 
 

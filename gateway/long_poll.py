@@ -79,7 +79,7 @@ class PollOpen(PollHandler):
             opened = await self._open()
         except ImError as refusal:
             if refusal.code == "busy":
-                self.set_header("Retry-After", str(RETRY_AFTER_S))
+                self.set_header("Retry-After", str(refusal.extra.get("retry_after", RETRY_AFTER_S)))
             self.refuse(refusal.data())
         else:
             self.finish(opened)
@@ -163,7 +163,7 @@ class PollSend(PollHandler):
             self.finish(answers.body())
 
     async def _handle(self, session: PollSession, frames: list[str]) -> Answers:
-        FRAMES_IN.inc(len(frames))
+        FRAMES_IN.count += len(frames)
         answers = Answers(session.connection, len(frames))
         for place, text in enumerate(frames):
             if session.wire.is_over or not self._attendant.received(session.connection, text, Slot(answers, place)):

@@ -9,6 +9,7 @@ import asyncio
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 
 READ_BYTES = 64 * 1024
 SEND_BUFFER_BYTES = 64 * 1024
@@ -84,10 +85,11 @@ class SocketWire(asyncio.BufferedProtocol, ABC):
         transport = self._transport
         if transport is None or self.is_ending:
             return
+        self.is_ending = True
         transport.write(farewell)
         transport.resume_reading()  # or the peer's own goodbye would not be seen
-        transport.write_eof()  # a peer whose goodbye we no longer read need not wait for the cut
-        self.is_ending = True
+        with suppress(OSError):  # it has left already, and we have not read so
+            transport.write_eof()  # a peer whose goodbye we no longer read need not wait for the cut
         asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, transport.abort)
 
     def hang_up(self) -> None:

@@ -15,7 +15,7 @@ from gateway.tcp_frames import FrameDecoder, close_frame, tcp_frame
 from protocol.errors import CLOSE_REASON, Close, ImError, busy, rate_limited, too_large
 from protocol.frames import MAX_CLIENT_FRAME_BYTES, bad_frame, write_error
 
-BACKLOG = 1024
+BACKLOG = 4096
 RETRY_AFTER_S = 5
 
 REFUSALS = {
@@ -57,7 +57,7 @@ class TcpWire(SocketWire):
         if connection is None:
             return
         events = self._decoder.feed(data)
-        FRAMES_IN.inc(len(events))
+        FRAMES_IN.count += len(events)
         for event in events:
             if isinstance(event, Failed):
                 connection.send(write_error(REFUSALS[event.code]))

@@ -55,7 +55,7 @@ class WebSocketWire(SocketWire):
         if connection is None:
             return
         events = self._decoder.feed(data)
-        FRAMES_IN.inc(len(events))
+        FRAMES_IN.count += len(events)
         for event in events:
             if type(event) is str:
                 self._attendant.received(connection, event)
@@ -86,11 +86,14 @@ class WebSocketWire(SocketWire):
         self.end(close_frame(int(code), reason))
 
 
-def _take_socket(stream: IOStream) -> tuple[socket.socket, bytes]:
-    """The connection of `stream` as a socket of its own, and what was read from it already. Ends the stream."""
+def _take_socket(stream: IOStream) -> tuple[socket.socket, bytes] | None:
+    """The connection of `stream` as a socket of its own, and what was read from it already; None where the peer has
+    left, which the read finds out. Ends the stream."""
     read = cast("asyncio.Future[bytes]", stream.read_bytes(READ_BYTES, partial=True))
     early = read.result() if read.done() and read.exception() is None else b""
     read.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    if stream.closed():
+        return None
     taken = stream.socket.dup()
     stream.close()
     return taken, early
@@ -137,7 +140,10 @@ class WebSocketDoor(WebSocketHandler):
         stream = self.ws_connection.stream if self.ws_connection is not None else None
         if stream is None or stream.closed():
             return
-        taken, early = _take_socket(stream)
+        found = _take_socket(stream)
+        if found is None:
+            return
+        taken, early = found
         taken.setblocking(False)
         wire = WebSocketWire(self._attendant, early, self._address)
         await asyncio.get_running_loop().connect_accepted_socket(lambda: wire, taken)

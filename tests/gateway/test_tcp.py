@@ -237,6 +237,20 @@ async def test_who_logs_in_and_is_closed_in_one_breath_leaves_nothing(site: Site
     assert site.worker.count("session.open") == 0
 
 
+async def test_closing_one_who_left_while_nothing_was_read_holds_up_nobody(new_site: NewSite, connect: Connect) -> None:
+    """Its goodbye is unread, so it is closed as if it were there; what the socket says to that is no news."""
+    site = await new_site(login_timeout_s=0.5, messages_per_s=1, message_burst=1)
+    gone, silent = await connect(site), await connect(site)
+    login = b'{"op":"login","data":{}}'
+    gone.channel.writer.write((struct.pack("!I", len(login)) + login) * 5)  # too many: it is not read for a second
+    assert (await gone.next())["data"]["code"] == "bad_field"
+    await gone.channel.close()
+    assert (await silent.closed())[0] == 4001
+    late = await connect(site)
+    assert (await late.closed())[0] == 4001
+    await until(lambda: connections() == 0)
+
+
 async def test_an_orderly_stop_tells_when_to_come_back(new_site: NewSite, connect: Connect) -> None:
     site = await new_site()
     client = await connect(site, "ann")

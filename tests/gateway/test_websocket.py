@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import struct
 from typing import Any
 
 import pytest
 import websockets
+from tornado.iostream import IOStream
 
 from gateway.metrics import CLOSES
+from gateway.websocket import _take_socket
 from protocol.errors import ImError, busy, unauthenticated
 from tests.gateway.conftest import NewSite
 from tests.gateway.raw_websocket import PING, TEXT, RawSocket, handshake, masked
@@ -62,6 +65,20 @@ async def test_frames_right_behind_the_handshake_are_read(site: Site) -> None:
     frame = await asyncio.wait_for(reader.readuntil(b"}}"), 10)
     assert b'"op":"reply"' in frame
     writer.close()
+
+
+@pytest.mark.parametrize("how", ["end", "reset"])
+async def test_no_socket_is_taken_of_one_who_left_right_behind_the_handshake(how: str) -> None:
+    """Pins that the stream itself finds out: what it then holds is no socket."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        peer = socket.create_connection(listening.getsockname())
+        accepted, _ = listening.accept()
+    if how == "reset":
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    stream = IOStream(accepted)
+    assert _take_socket(stream) is None
+    assert stream.closed()
 
 
 async def test_frames_may_come_byte_by_byte(site: Site) -> None:
