@@ -83,8 +83,8 @@ class GatewaySettings:
 
     Of a user there is one connection per `connections_per`, in the whole system. `messages_per_s` and `message_burst`
     are a connection's (over HTTP a session's); one with more than `max_messages_over_rate` refused and not yet forgiven
-    at that rate is closed. While `max_logins` are under way newcomers are given turns at `logins_per_s`. `X-Real-IP` is
-    believed where it comes from `trusted_proxies`.
+    at that rate is closed. While `max_logins` are under way newcomers wait outside. `X-Real-IP` is believed where it
+    comes from `trusted_proxies`.
     """
 
     host: str = "127.0.0.1"
@@ -98,8 +98,7 @@ class GatewaySettings:
     max_pending_per_connection: int = 2_000
     max_queued_bytes: int = 256 * 1024
     max_connections: int = 50_000
-    max_logins: int = 256
-    logins_per_s: int = 200
+    max_logins: int = 64
     max_connections_per_user: int = 10
     max_connections_per_address: int = 200
     connections_per: str = "terminal"

@@ -13,7 +13,6 @@ from tornado.web import Application
 from bus.interface import GatewayBus
 from conf.settings import Settings
 from gateway.addresses import Addresses
-from gateway.admission import Admission
 from gateway.api_sessions import ApiSessions
 from gateway.attendant import Attendant
 from gateway.closing import Closer
@@ -109,9 +108,9 @@ class Gateway:
             ),
             rate,
             Addresses(limits.trusted_proxies, limits.max_connections_per_address),
-            Admission(limits.max_logins, limits.logins_per_s),
             limits.send_buffer_bytes,
             limits.max_connections,
+            limits.max_logins,
             limits.max_pending_per_connection,
         )
         self.polls = PollSessions(self._attendant, name, limits.poll_wait_s, limits.poll_idle_s)

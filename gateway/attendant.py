@@ -8,12 +8,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from math import ceil
 
 import structlog
 
 from gateway.addresses import UNKNOWN, Addresses
-from gateway.admission import Admission
 from gateway.asker import Answerer, Refused
 from gateway.closing import Closer
 from gateway.commands import CommandMaker
@@ -52,9 +50,9 @@ class Attendant:
         deadlines: Deadlines,
         rate: Rate,
         addresses: Addresses,
-        admission: Admission,
         send_buffer_bytes: int,
         max_connections: int,
+        max_logins: int,
         max_pending: int,
     ) -> None:
         self._hub = hub
@@ -67,9 +65,9 @@ class Attendant:
         self._deadlines = deadlines
         self._rate = rate
         self.addresses = addresses
-        self._admission = admission
         self.send_buffer_bytes = send_buffer_bytes
         self._max_connections = max_connections
+        self._max_logins = max_logins
         self._max_pending = max_pending
         self._crowd = max(1, max_pending // 2)  # under way; what was read already still finds room
         self._numbers = itertools.count(1)
@@ -86,6 +84,10 @@ class Attendant:
     def is_full(self) -> bool:
         """Whether another connection would be one too many, or would have to leave at once."""
         return self._is_leaving or len(self._hub.connections) >= self._max_connections
+
+    def is_crowded(self) -> bool:
+        """Whether so many log in that newcomers had better wait outside."""
+        return len(self._logins) >= self._max_logins
 
     def opened(self, door: str, wire: Wire, address: str = UNKNOWN) -> Connection:
         """A door has a new connection."""
@@ -186,26 +188,11 @@ class Attendant:
         return True
 
     def _log_in(self, connection: Connection, login: Login) -> None:
-        if not self._admission.enter():
-            self._turn_away(connection, login)
-            return
         task = asyncio.get_running_loop().create_task(self._open(connection, login))
         self._logins.add(task)
         task.add_done_callback(self._logins.discard)
 
-    def _turn_away(self, connection: Connection, login: Login) -> None:
-        """Too many log in at once: this one is told when its turn is."""
-        after_s = self._admission.again_after_s(time.monotonic())
-        connection.reply(write_error(busy(ceil(after_s)), login.id))
-        self._closer.send_back(connection, round(after_s * 1000), Close.BUSY)
-
     async def _open(self, connection: Connection, login: Login) -> None:
-        try:
-            await self._answer_login(connection, login)
-        finally:
-            self._admission.leave()
-
-    async def _answer_login(self, connection: Connection, login: Login) -> None:
         try:
             data = await self._opener.open(connection, login)
         except TooManyConnections:

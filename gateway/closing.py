@@ -41,9 +41,5 @@ class Closer:
 
     def restart(self, connection: Connection, after_ms: int) -> None:
         """Close with 1012 after telling the client when to come back."""
-        self.send_back(connection, after_ms, Close.RESTART)
-
-    def send_back(self, connection: Connection, after_ms: int, code: Close) -> None:
-        """Close with `code` after telling the client when to come back."""
         connection.send(write_frame("reconnect", codec.write({"after": after_ms})))
-        self.close(connection, code)
+        self.close(connection, Close.RESTART)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import socket
 
 from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from gateway.api_sessions import ApiSessions
 from gateway.attendant import Attendant
 from gateway.commands import CommandMaker
+from gateway.entrance import Entrance
 from gateway.http_api import HttpApi
 from gateway.json_handler import UnknownAddress
 from gateway.long_poll import PollClose, PollOpen, PollRecv, PollSend
@@ -68,17 +70,18 @@ class Doors:
         self._tcp_port = tcp_port
         self._attendant = attendant
         self._polls = polls
-        self._sockets: list[socket.socket] = []
+        self._tcp_door = TcpDoor(attendant)
         self._server: HTTPServer | None = None
-        self._tcp: TcpDoor | None = None
+        self._entrances: list[Entrance] = []
 
     def __repr__(self) -> str:
-        return f"Doors({self._host}:{self._port}, TCP {self._tcp_port}, {'open' if self._server else 'closed'})"
+        return f"Doors({self._host}:{self._port}, TCP {self._tcp_port}, {self._entrances})"
 
     def bind(self) -> None:
         """Take the ports, so that one that is taken is known at once. Raises OSError."""
-        self._sockets = bind_sockets(self._port, self._host, family=socket.AF_INET, backlog=BACKLOG)
-        self._tcp = TcpDoor(self._attendant, bind_sockets(self._tcp_port, self._host, family=socket.AF_INET))
+        for port, take in ((self._port, self._take_http), (self._tcp_port, self._tcp_door.take)):
+            listening = bind_sockets(port, self._host, family=socket.AF_INET, backlog=BACKLOG)
+            self._entrances.append(Entrance(listening, take, self._attendant.is_crowded))
 
     async def open(self, http: Application) -> None:
         """Let clients in."""
@@ -86,19 +89,19 @@ class Doors:
         self._server = HTTPServer(
             http,
             max_body_size=MAX_BODY_BYTES,
-            max_buffer_size=MAX_READ_AHEAD_BYTES,
             max_header_size=MAX_HEADER_BYTES,
             body_timeout=SLOW_REQUEST_S,
             idle_connection_timeout=2 * SLOW_REQUEST_S,
         )
-        self._server.add_sockets(self._sockets)
-        if self._tcp is not None:
-            await self._tcp.start()
+        for entrance in self._entrances:
+            entrance.open()
 
     async def close(self) -> None:
         """Everyone was sent away: those that poll may still fetch why, then nobody comes in any more."""
         await self._polls.stop(LAST_POLLS_S)
+        for entrance in self._entrances:
+            entrance.close()
+
+    def _take_http(self, newcomer: socket.socket, address: tuple[str, int]) -> None:
         if self._server is not None:
-            self._server.stop()
-        if self._tcp is not None:
-            self._tcp.stop()
+            self._server.handle_stream(IOStream(newcomer, max_buffer_size=MAX_READ_AHEAD_BYTES), address)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import msgspec
 from msgspec import Raw
 
@@ -79,13 +81,13 @@ class PollOpen(PollHandler):
             opened = await self._open()
         except ImError as refusal:
             if refusal.code == "busy":
-                self.set_header("Retry-After", str(refusal.extra.get("retry_after", RETRY_AFTER_S)))
+                self.set_header("Retry-After", str(random.randint(1, RETRY_AFTER_S)))
             self.refuse(refusal.data())
         else:
             self.finish(opened)
 
     async def _open(self) -> bytes:
-        if self._attendant.is_full:
+        if self._attendant.is_full or self._attendant.is_crowded():
             raise busy()
         address = self._attendant.addresses.of_request(self.request)
         if self._attendant.addresses.is_full(address):

@@ -15,7 +15,6 @@ from gateway.tcp_frames import FrameDecoder, close_frame, tcp_frame
 from protocol.errors import CLOSE_REASON, Close, ImError, busy, rate_limited, too_large
 from protocol.frames import MAX_CLIENT_FRAME_BYTES, bad_frame, write_error
 
-BACKLOG = 4096
 RETRY_AFTER_S = 5
 
 REFUSALS = {
@@ -79,21 +78,15 @@ class TcpWire(SocketWire):
 
 
 class TcpDoor:
-    """Listens on `listening`, which is bound already, from `start` to `stop`."""
+    """Makes connections of the sockets of those who come by TCP."""
 
-    def __init__(self, attendant: Attendant, listening: list[socket.socket]) -> None:
+    def __init__(self, attendant: Attendant) -> None:
         self._attendant = attendant
-        self._listening = listening
-        self._servers: list[asyncio.Server] = []
+        self._coming: set[asyncio.Task[object]] = set()
 
-    async def start(self) -> None:
+    def take(self, newcomer: socket.socket, address: tuple[str, int]) -> None:
+        """Somebody came."""
         loop = asyncio.get_running_loop()
-        self._servers = [
-            await loop.create_server(lambda: TcpWire(self._attendant), sock=listening, backlog=BACKLOG)
-            for listening in self._listening
-        ]
-
-    def stop(self) -> None:
-        """Nobody comes in any more; who is in stays."""
-        for server in self._servers:
-            server.close()
+        coming = loop.create_task(loop.connect_accepted_socket(lambda: TcpWire(self._attendant), newcomer))
+        self._coming.add(coming)
+        coming.add_done_callback(self._coming.discard)

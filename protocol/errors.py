@@ -79,9 +79,8 @@ def too_large(what: str) -> ImError:
     return ImError("too_large", what)
 
 
-def busy(retry_after_s: int = 0) -> ImError:
-    extra = {"retry_after": retry_after_s} if retry_after_s else {}
-    return ImError("busy", "the system cannot take this now: send it again with the same cid", **extra)
+def busy() -> ImError:
+    return ImError("busy", "the system cannot take this now: send it again with the same cid")
 
 
 def rate_limited(retry_after_s: int) -> ImError:
