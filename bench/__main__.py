@@ -12,12 +12,12 @@ import sys
 import time
 from collections.abc import Callable
 
-from bench.figures import group, idle, latency, logins, road, scaling
+from bench.figures import door, group, idle, latency, logins, road, scaling, slow, storm
 from bench.figures.figure import Figure
 from bench.load_process import LoadFailed
 from bench.plan import FULL, QUICK
 from bench.private_cluster import RUNS, private_cluster
-from bench.profile import profile
+from bench.profile import profile, profile_storm
 from bench.report import disturbance, table, write
 from bench.run import PromiseBroken, Run
 from conf.settings import PREFIX, BadSettings
@@ -26,11 +26,14 @@ from scripts.templates import MissingServer
 
 MEASURES: dict[str, Callable[[Run], Figure]] = {
     "road": road.measure,
+    "door": door.measure,
     "latency": latency.measure,
     "logins": logins.measure,
     "idle": idle.measure,
     "scaling": scaling.measure,
     "group": group.measure,
+    "slow": slow.measure,
+    "storm": storm.measure,
 }
 MODES = ("quick", "profile")
 PROFILE_S = 10
@@ -42,7 +45,8 @@ modes:
             the machine is busy, what would not end in time is left out
   profile   private messages at full load for 10 s while py-spy records the gateway (g1) and the ordered worker (w1):
             var/bench/profile-DATE.txt lists the top functions by own time, profile-DATE-g1.raw and -w1.raw hold the
-            collapsed stacks that flame graph programs read; needs the right to trace processes (root)
+            collapsed stacks that flame graph programs read; needs the right to trace processes (root).
+            profile storm: the gateway that clients come to (g2) and p1 instead, when g1 is killed
 """
 
 
@@ -90,7 +94,8 @@ def main(words: list[str]) -> int:
             print(f"a private cluster is up after {time.monotonic() - begun:.1f} s; cores used by each are shown:")
             run = Run(cluster, FULL if options.mode == "full" else QUICK)
             if options.mode == "profile":
-                print(profile(run, RUNS, stamp, PROFILE_S).read_text())
+                record = profile_storm if options.words == ["storm"] else profile
+                print(record(run, RUNS, stamp, PROFILE_S).read_text())
                 return 0
             return run_figures(run, options.words, stamp, begun)
     except (BadSettings, LoadFailed, MissingServer, OSError, ProcessFailed, PromiseBroken) as error:

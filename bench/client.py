@@ -69,6 +69,10 @@ class Client(WSListener):
         """Request `number` was refused."""
         self.errors[code] += 1
 
+    def on_other(self, op: str, data: dict[str, Any]) -> None:
+        """Any other push."""
+        self.errors[f"push {op}"] += 1
+
     def _read(self, frame: dict[str, Any]) -> None:
         op, data, number = frame.get("op"), frame.get("data", {}), int(frame.get("id", 0))
         if op == "reply" and number:
@@ -82,7 +86,7 @@ class Client(WSListener):
         elif op == "reply":
             self._accepted()
         else:
-            self.errors[f"push {op}"] += 1
+            self.on_other(str(op), data)
 
     def _accepted(self) -> None:
         if self.opened is not None and not self.opened.done():
@@ -93,17 +97,18 @@ class Client(WSListener):
             self.opened.set_exception(NotOpened(why))
 
 
-async def connect(url: str, client: WSListener) -> None:
+async def connect(url: str, client: WSListener, within_s: float = LOGIN_S) -> None:
     """Open a WebSocket for the client; nothing is sent yet."""
-    await ws_connect(lambda: client, url, proxy=None, websocket_handshake_timeout=LOGIN_S, read_buffer_init_size=4096)
+    await ws_connect(lambda: client, url, proxy=None, websocket_handshake_timeout=within_s, read_buffer_init_size=4096)
 
 
-async def log_in(url: str, token: str, client: Client) -> None:
-    """Connect and log in. Raises NotOpened, OSError, TimeoutError."""
-    await connect(url, client)
+async def log_in(url: str, token: str, client: Client, within_s: float = LOGIN_S) -> None:
+    """Connect and log in, each within so long. Raises NotOpened, OSError, TimeoutError, WSError."""
+    await connect(url, client, within_s)
     client.opened = asyncio.get_running_loop().create_future()
     client.transport.send(TEXT, (LOGIN % token).encode())
-    await asyncio.wait_for(client.opened, LOGIN_S)
+    async with asyncio.timeout(within_s):  # asyncio.wait_for may swallow a cancellation (Python issue 86296)
+        await client.opened
 
 
 async def close_all(clients: Sequence[Client]) -> None:

@@ -15,22 +15,26 @@ from typing import Any
 import msgspec
 
 from bench.client import NotOpened
-from bench.loads import crowd, echo, group, pairs, steady
+from bench.loads import crowd, echo, group, pairs, slow, steady, storm
 from bench.loads.crowd import CrowdJob
 from bench.loads.echo import EchoJob
 from bench.loads.group import GroupJob
 from bench.loads.marks import Marks
 from bench.loads.pairs import PairsJob
+from bench.loads.slow import SlowJob
 from bench.loads.steady import SteadyJob
+from bench.loads.storm import StormJob
 
-Job = CrowdJob | EchoJob | GroupJob | PairsJob | SteadyJob
+Job = CrowdJob | EchoJob | GroupJob | PairsJob | SlowJob | SteadyJob | StormJob
 
 LOADS: dict[type, Callable[[Any, Marks], Coroutine[Any, Any, dict[str, Any]]]] = {
     CrowdJob: crowd.run,
     EchoJob: echo.run,
     GroupJob: group.run,
     PairsJob: pairs.run,
+    SlowJob: slow.run,
     SteadyJob: steady.run,
+    StormJob: storm.run,
 }
 
 

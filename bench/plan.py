@@ -19,13 +19,49 @@ class Plan:
     idle: int
     group: int
     logins: int
+    storm: int
+    storm_groups: int
+    storm_jitter_s: float
     pair_connections: int = 100
     pair_window: int = 10
     echo_connections: int = 50
     echo_window: int = 8
     group_in_flight: int = 4
     logins_at_once: int = 96
+    storm_messages_per_s: float = 20.0
+    slow_connections: int = 20
+    slow_messages_per_s: float = 25.0
+    slow_text_bytes: int = 10_000
+    steady_messages_per_s: float = 400.0
 
 
-FULL = Plan("full", 5, 3, 3.0, 8.0, 1.0, 4.0, idle=5000, group=2000, logins=2000)
-QUICK = Plan("quick", 2, 1, 1.0, 2.0, 0.5, 1.2, idle=2000, group=1000, logins=600)
+FULL = Plan(
+    "full",
+    5,
+    3,
+    3.0,
+    8.0,
+    1.0,
+    4.0,
+    idle=5000,
+    group=2000,
+    logins=2000,
+    storm=5000,
+    storm_groups=50,
+    storm_jitter_s=10.0,
+)
+QUICK = Plan(
+    "quick",
+    2,
+    1,
+    1.0,
+    2.0,
+    0.5,
+    1.2,
+    idle=2000,
+    group=1000,
+    logins=600,
+    storm=1000,
+    storm_groups=10,
+    storm_jitter_s=2.0,
+)

@@ -48,7 +48,7 @@ tcp_port = {nginx_tcp}
 
 
 class PrivateCluster:
-    """RabbitMQ, Redis, MariaDB, gateways g1 ..., ordered workers w1 ..., the parallel worker p1."""
+    """RabbitMQ, Redis, MariaDB, gateways g1 ..., ordered workers w1 ..., the parallel worker p1, nginx before them."""
 
     def __init__(self, config: Path, echo_port: int = 0) -> None:
         self.settings: Settings = load(config, {})
@@ -68,6 +68,10 @@ class PrivateCluster:
     def restart(self, name: str) -> None:
         self._deployment.restart(name)
 
+    def kill(self, name: str) -> None:
+        """By -9; `restart` brings it back."""
+        self._deployment.process(name).kill()
+
     def down(self) -> None:
         self._deployment.down()
 
@@ -78,6 +82,11 @@ class PrivateCluster:
 
     def url(self, gateway: int = 1) -> str:
         return f"ws://127.0.0.1:{self.settings.cluster.first_gateway_port + gateway - 1}/ws"
+
+    @property
+    def door_url(self) -> str:
+        """nginx's, which passes the connection on to a gateway."""
+        return f"ws://127.0.0.1:{self.settings.nginx.port}/ws"
 
     def connections(self, gateway: int = 1) -> int:
         """How many WebSockets the gateway itself says that it holds."""

@@ -1,6 +1,7 @@
-"""Where the time goes: py-spy profiles of the gateway and the ordered worker while private messages run at full load.
+"""Where the time goes: py-spy profiles of the gateway and the ordered worker while private messages run at full load,
+or of the gateway and the parallel worker during a reconnect storm.
 
-Written beside the figures: `profile-DATE-g1.raw` (collapsed stacks, which flame graph programs read) and
+Written beside the figures: `profile-DATE-NAME.raw` (collapsed stacks, which flame graph programs read) and
 `profile-DATE.txt` (per process the functions with most time of their own, and most including what they call).
 """
 
@@ -9,12 +10,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
+from bench.figures.storm import storm
 from bench.load_process import LoadFailed, LoadProcess
 from bench.run import Run
 
-PROFILED = ("g1", "w1")
 SAMPLES_PER_S = 200
 TOP = 40
 # Where a thread stands that has nothing to do, and that py-spy does not know as idle.
@@ -22,24 +24,55 @@ WAITING = ("_worker (concurrent/futures/thread.py)", "select (selectors.py)", "w
 
 
 def profile(run: Run, directory: Path, stamp: str, seconds: int) -> Path:
-    """Record, summarise, and return the summary's file."""
-    job = run.pairs_job(1, seconds + 2.0)
-    pids = run.cluster.pids()
-    with LoadProcess(job) as load:
+    """Record private messages, summarise, and return the summary's file."""
+    recording = _Recording(run, directory, stamp, seconds)
+    with LoadProcess(run.pairs_job(1, seconds + 2.0)) as load:
         load.await_mark("begin")
-        recorders = {name: _record(pids[name], directory / f"profile-{stamp}-{name}.raw", seconds) for name in PROFILED}
-        for name, recorder in recorders.items():
-            said = recorder.communicate()[0]
-            if recorder.returncode != 0:
-                raise LoadFailed(f"py-spy could not profile {name}:\n{said}")
+        recording.begin(("g1", "w1"))
+        recording.await_end()
         load.await_mark("end")
         result = load.result()
     run.record("profiled", result)
-    parts = [f"{result['rate']:,.0f} messages/s while profiled (py-spy itself takes its share)\n"]
-    parts += [summary(name, (directory / f"profile-{stamp}-{name}.raw").read_text()) for name in PROFILED]
-    target = directory / f"profile-{stamp}.txt"
-    target.write_text("\n".join(parts))
-    return target
+    return recording.summarise(f"{result['rate']:,.0f} messages/s while profiled (py-spy itself takes its share)\n")
+
+
+def profile_storm(run: Run, directory: Path, stamp: str, seconds: int) -> Path:
+    """Record the first wave of a storm from the moment at which g1 is killed, as far as it lasts."""
+    recording = _Recording(run, directory, stamp, seconds)
+    run.cluster.resize(2, 1)
+    first, _ = storm(run, lambda killed: recording.begin(("g2", "p1")) if killed == "g1" else None)
+    recording.await_end()
+    told = f"{first['clients']} clients caught up within {first['all_s']} s while {seconds} s were profiled\n"
+    return recording.summarise(told)
+
+
+class _Recording:
+    """Of some processes, for so long."""
+
+    def __init__(self, run: Run, directory: Path, stamp: str, seconds: int) -> None:
+        self._run, self._directory, self._stamp, self._seconds = run, directory, stamp, seconds
+        self._recorders: dict[str, subprocess.Popen[str]] = {}
+
+    def begin(self, names: Sequence[str]) -> None:
+        pids = self._run.cluster.pids()
+        self._recorders = {name: _record(pids[name], self._raw(name), self._seconds) for name in names}
+
+    def await_end(self) -> None:
+        """Raises LoadFailed."""
+        for name, recorder in self._recorders.items():
+            said = recorder.communicate()[0]
+            if recorder.returncode != 0:
+                raise LoadFailed(f"py-spy could not profile {name}:\n{said}")
+
+    def summarise(self, head: str) -> Path:
+        """The summary's file."""
+        parts = [head, *(summary(name, self._raw(name).read_text()) for name in self._recorders)]
+        target = self._directory / f"profile-{self._stamp}.txt"
+        target.write_text("\n".join(parts))
+        return target
+
+    def _raw(self, name: str) -> Path:
+        return self._directory / f"profile-{self._stamp}-{name}.raw"
 
 
 def _record(pid: int, target: Path, seconds: int) -> subprocess.Popen[str]:

@@ -17,7 +17,7 @@ from bench.loads.echo import EchoJob
 from bench.loads.pairs import PairsJob
 from bench.plan import Plan
 from bench.private_cluster import PrivateCluster
-from scripts.seed import seed
+from scripts.seed import seed, seed_groups
 
 SEND_FRAME_BYTES = 150  # about what a send of bench/loads/pairs.py has
 
@@ -48,6 +48,13 @@ class Run:
         """A group of so many, and its members' tokens, the owner's first. Nobody of it is online yet."""
         made = seed(self.cluster.settings, members, 1, members, "m")
         return made.groups[0], list(made.users.values())
+
+    def groups(self, count: int, members: int) -> list[tuple[str, list[tuple[str, str]]]]:
+        """So many groups of so many, each with its (user, token)s: nobody is in two. Nobody of them is online yet."""
+        everyone = list(seed(self.cluster.settings, count * members, 0, 0, "s").users.items())
+        made = [(f"sg{number}", everyone[number::count]) for number in range(count)]
+        seed_groups(self.cluster.settings, {group: [user for user, _ in users] for group, users in made})
+        return made
 
     def road_rates(self) -> list[float]:
         """The rates of private messages over one gateway and one worker so far; measured now where there are none."""
@@ -100,8 +107,16 @@ class Run:
             self.cluster.await_closed(gateway)
         return rate
 
+    def through_door(self, name: str) -> float:
+        """The same, once, through nginx."""
+        rate = float(self.measure(name, self._pairs_job([self.cluster.door_url], self.plan.window_s))["rate"])
+        self.cluster.await_closed()
+        return rate
+
     def pairs_job(self, gateways: int, seconds: float) -> PairsJob:
-        urls = [self.cluster.url(number) for number in range(1, gateways + 1)]
+        return self._pairs_job([self.cluster.url(number) for number in range(1, gateways + 1)], seconds)
+
+    def _pairs_job(self, urls: list[str], seconds: float) -> PairsJob:
         users = self.users(self.plan.pair_connections)
         return PairsJob(urls, users, new_tag(), self.plan.pair_window, self.plan.warm_up_s, seconds)
 

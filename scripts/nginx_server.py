@@ -124,6 +124,7 @@ def _values(settings: Settings, modules: tuple[str, ...]) -> dict[str, object]:
         "connections_per_address": nginx.connections_per_address,
         "tcp_connections_per_address": nginx.tcp_connections_per_address,
         "unlimited": " ".join(f"{address} 1;" for address in nginx.unlimited),
+        "send_buffer_bytes": gateway.send_buffer_bytes,
         "silence_s": SILENT_HEARTBEATS * gateway.heartbeat_s,
         "poll_s": int(gateway.poll_wait_s + ANSWER_MARGIN_S),
         "answer_s": int(gateway.request_timeout_s + ANSWER_MARGIN_S),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +78,16 @@ def seed_group(database: Database, group: str, members: list[str]) -> None:
             rows = [MemberRow(group, u, "owner" if u == members[0] else "member", 1, None, 0) for u in chunk]
             groups.put_members(tx, rows)
             cursors.read_up_to(tx, [(user, conversation, 0) for user in chunk])
+
+
+def seed_groups(settings: Settings, members: Mapping[str, list[str]]) -> None:
+    """Groups by id, of users who exist."""
+    database = open_store(settings, connections=1)
+    try:
+        for group, users_of_group in members.items():
+            seed_group(database, group, users_of_group)
+    finally:
+        database.close()
 
 
 def seed(settings: Settings, count: int, group_count: int, members: int, prefix: str = "u") -> Seed:
