@@ -1,7 +1,7 @@
 """`scripts/chat.sh`: a person at a terminal, or a pipe, talks as any client does, by any door.
 
 The user and a session are made straight in the store, so it runs where the system runs. Exit codes: 0 fine, 1 failed
-(nobody listens, the store is away, the gateway sent us away), 2 wrong usage.
+(nobody listens, the store is away, the gateway sent us away, a line was not sent), 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -11,27 +11,31 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 from conf.logs import configure_logs
-from conf.settings import BadSettings, Settings, load
+from conf.settings import MAX_PORT, BadSettings, Settings
 from logic.app import open_store
 from protocol.ids import is_id
 from scripts import chat_lines
-from scripts.chat_commands import Chat, Screen
+from scripts.chat_commands import Chat
 from scripts.chat_connection import Lost
 from scripts.chat_device import Device
 from scripts.chat_doors import DOORS, address
+from scripts.chat_place import find_place
+from scripts.chat_screen import Screen
 from scripts.probes import accepts
 from scripts.seed import seed_users
-from scripts.templates import ROOT
 from store import meta
 from store.errors import StoreError
 
 FAILED = 1
 CHUNK_BYTES = 64 * 1024
+NO_GATEWAY = "what listens at {url} is no gateway, or has none behind it ({why}): another --port or --door? 不是网关"
 
 
 def parse(words: list[str]) -> argparse.Namespace:
@@ -45,8 +49,13 @@ def parse(words: list[str]) -> argparse.Namespace:
     whom = parser.add_mutually_exclusive_group()
     whom.add_argument("--to", metavar="USER", help="whom to talk to 与谁聊天")
     whom.add_argument("--group", metavar="ID", help="the group to talk to 在哪个群")
-    parser.add_argument("--port", type=int, help="the gateway's; by default 8000 if it is open, else 9001 网关端口")
-    parser.add_argument("--door", choices=DOORS, default="ws", help="WebSocket, TCP or long-poll 接入方式")
+    parser.add_argument(
+        "--port", type=_port, help="a gateway's or nginx's; by default that of standalone if it runs, else nginx's 端口"
+    )
+    by = parser.add_mutually_exclusive_group()
+    by.add_argument("--door", choices=DOORS, default="ws", help="WebSocket, TCP or long-poll 接入方式")
+    for door in DOORS:
+        by.add_argument(f"--{door}", dest="door", action="store_const", const=door, help=f"the same as --door {door}")
     parser.add_argument("--config", type=Path, help="by default the file of conf/ that fits the port 配置文件")
     options = parser.parse_args(words)
     for ident in (options.user, options.to, options.group):
@@ -57,29 +66,10 @@ def parse(words: list[str]) -> argparse.Namespace:
     return options
 
 
-def choose_door(door: str, port: int | None, config: Path | None) -> tuple[Settings, int]:
-    """The settings and the port of this door; a port that is given is the door's."""
-    if door != "tcp":
-        return choose(port, config)
-    settings, _ = choose(None, config)
-    is_cluster = settings.mode == "cluster"
-    return settings, port or (settings.cluster.first_gateway_tcp_port if is_cluster else settings.gateway.tcp_port)
-
-
-def choose(port: int | None, config: Path | None) -> tuple[Settings, int]:
-    """The settings and the gateway's port: standalone's where it is meant or listens, else the cluster's."""
-    standalone, cluster = ROOT / "conf" / "standalone.toml", ROOT / "conf" / "cluster.toml"
-    if config is None and "HONGYAN_CONFIG" in os.environ:
-        config = Path(os.environ["HONGYAN_CONFIG"])
-    if config is not None:
-        settings = load(config)
-        is_cluster = settings.mode == "cluster"
-        return settings, port or (settings.cluster.first_gateway_port if is_cluster else settings.gateway.port)
-    alone = load(standalone)
-    if port == alone.gateway.port or (port is None and accepts("127.0.0.1", alone.gateway.port)):
-        return alone, alone.gateway.port
-    settings = load(cluster)
-    return settings, port or settings.cluster.first_gateway_port
+def _port(text: str) -> int:
+    if text.isdecimal() and 0 < int(text) <= MAX_PORT:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port, 1 to {MAX_PORT}")
 
 
 def make_session(settings: Settings, user: str) -> str:
@@ -114,7 +104,7 @@ def typed_lines(lines: asyncio.Queue[str | None]) -> None:
 
 
 async def converse(chat: Chat, device: Device, options: argparse.Namespace) -> None:
-    """From the first sync to the end of what is typed."""
+    """From the first sync to the end of what is typed, and until that is sent."""
     await device.in_step.wait()
     if options.to is not None:
         await chat.handle(f"/to {options.to}")
@@ -124,38 +114,46 @@ async def converse(chat: Chat, device: Device, options: argparse.Namespace) -> N
     typed_lines(lines)
     while (text := await lines.get()) is not None and text.strip() != "/quit":
         await chat.handle(text)
-    await chat.answered()
+    await chat.said.leave()
     await chat.tell_now()
 
 
 async def run(options: argparse.Namespace, url: str, token: str) -> int:
     screen = Screen(options.user)
-    device = Device([url], {"token": token, "terminal": "pc", "device": f"chat-{os.getpid()}"}, screen)
+    login = {"token": token, "terminal": "pc", "device": f"chat-{os.getpid()}"}
+    device = Device([url], login, screen, at_once=1)
     chat = Chat(device, screen, options.user)
     running = asyncio.create_task(device.run())
     reading = asyncio.create_task(chat.tell_what_was_read())
     conversing = asyncio.create_task(converse(chat, device, options))
-    await asyncio.wait({running, conversing}, return_when=asyncio.FIRST_COMPLETED)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, conversing.cancel)
+    try:
+        ends: set[asyncio.Future[Any]] = {running, conversing, screen.nobody}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        is_all_sent = chat.said.report()
     for task in (running, reading, conversing):
         task.cancel()
     ended = await asyncio.gather(running, reading, conversing, return_exceptions=True)
     for failed in ended:
         if isinstance(failed, Exception):
             raise failed
-    return FAILED if isinstance(ended[0], Lost) else 0
+    if screen.nobody.done():
+        raise OSError(NO_GATEWAY.format(url=url, why=screen.nobody.result().reason or "no answer"))
+    return FAILED if isinstance(ended[0], Lost) or not is_all_sent else 0
 
 
 def main(words: list[str]) -> int:
     options = parse(words)
     configure_logs("chat", logging.WARNING)
     try:
-        settings, port = choose_door(options.door, options.port, options.config)
-        if not accepts("127.0.0.1", port):
+        settings, host, port = find_place(options.door, options.port, options.config)
+        if not accepts(host, port):
             raise OSError(
                 f"nobody listens on port {port}: start scripts/standalone.sh or scripts/cluster.sh up 服务未启动"
             )
         token = make_session(settings, options.user)
-        return asyncio.run(run(options, address(options.door, "127.0.0.1", port), token))
+        return asyncio.run(run(options, address(options.door, host, port), token))
     except (BadSettings, StoreError, OSError) as error:
         print(f"scripts/chat.sh: {error}", file=sys.stderr)
         return FAILED

@@ -11,6 +11,10 @@ class ChannelClosed(Exception):
     """It is over; the channel's `close_code` and `close_reason` say how."""
 
 
+class TurnedAway(OSError):
+    """The door is there and takes nobody now."""
+
+
 class Channel(Protocol):
     """One connection, or one session of long-poll. `close_code` and `close_reason` count once it is closed."""
 

@@ -1,67 +1,20 @@
-"""The person's side of a chat: what is shown, and what typed lines do."""
+"""The person's side of a chat: what typed lines do.
+
+Law: a line is never sent to another than the one named last; where that one cannot be had, to nobody.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from typing import Any
 
 from protocol.ids import group_conversation, is_id, private_conversation
 from scripts import chat_lines
-from scripts.chat_connection import Frame, Lost, Refused
-from scripts.chat_device import Device, Reason
-from scripts.chat_state import Message
+from scripts.chat_connection import ANSWER_S, Lost, Refused
+from scripts.chat_device import Device
+from scripts.chat_said import Said
+from scripts.chat_screen import Screen
 
 HISTORY_LINES = 20
-ANSWERS_S = 15.0
-
-
-class Screen:
-    """Shows what happens to the device, and notes how far the person has seen each conversation."""
-
-    def __init__(self, user: str) -> None:
-        self._user = user
-        self._is_away = True
-        self.seen: dict[str, int] = {}
-        self.wake = asyncio.Event()
-
-    def show(self, text: str) -> None:
-        print(text, flush=True)
-
-    def connected(self, login: dict[str, Any]) -> None:
-        self._is_away = False
-        self.show(f"-- connected as {login['user']['id']} 已连接")
-
-    def started(self, conversation: str, after: int) -> None: ...
-
-    def received(self, message: Message) -> None: ...
-
-    def applied(self, message: Message) -> None:
-        self.show(chat_lines.line(message, self._user))
-        if message["sender"] != self._user:
-            self.seen[message["conversation"]] = message["seq"]
-            self.wake.set()
-
-    def pushed(self, frame: Frame) -> None:
-        if frame["op"] == "kicked":
-            self.show(f"-- sent away 已下线: {frame['data']['reason']}")
-
-    def sent(self, data: dict[str, Any], connection: str) -> None: ...
-
-    def acked(self, data: dict[str, Any], reply: dict[str, Any]) -> None: ...
-
-    def refused(self, data: dict[str, Any], code: str) -> None: ...
-
-    def disturbed(self, reason: Reason) -> None: ...
-
-    def synced(self, reason: Reason) -> None: ...
-
-    def lost(self, lost: Lost) -> None:
-        if lost.is_final:
-            self.show(f"-- connection ended 连接断开 ({lost})")
-        elif not self._is_away:
-            self.show(f"-- connection lost ({lost}): trying again 连接断开，正在重连")
-        self._is_away = True
 
 
 class Chat:
@@ -69,24 +22,26 @@ class Chat:
 
     def __init__(self, device: Device, screen: Screen, user: str) -> None:
         self._device, self._screen, self._user = device, screen, user
-        self._answers: set[asyncio.Task[None]] = set()
         self._conversation = ""
+        self.said = Said(device, screen.show)
+
+    def __repr__(self) -> str:
+        return f"Chat({self._user}, {self._conversation or 'with nobody'}, {self.said})"
 
     async def to(self, words: list[str]) -> None:
         """Talk to a user; says so where there is none yet."""
+        self._conversation = ""
         if len(words) != 1 or not is_id(words[0]):
             self._screen.show("! /to USER")
             return
         peer = words[0]
-        if not (await self._device.call("user.get", {"ids": [peer]}))["users"]:
-            self._screen.show(
-                f"! there is no user {peer!r} yet: {peer} must run scripts/chat.sh {peer} first 用户不存在"
-            )
         self._conversation = private_conversation(self._user, peer)
+        await self.said.meet(peer, self._conversation)
         self._screen.show(f"-- to {peer}")
 
     async def group(self, words: list[str]) -> None:
         """Talk to a group of one's own."""
+        self._conversation = ""
         if len(words) != 1 or not is_id(words[0]):
             self._screen.show("! /group ID")
             return
@@ -98,6 +53,7 @@ class Chat:
         if not words:
             self._screen.show("! /create NAME USER ...")
             return
+        self._conversation = ""
         made = (await self._device.call("group.create", {"name": words[0], "members": words[1:]}))["group"]
         self._screen.show(f"-- made the group 建群成功: /group {made['id']}")
         self._conversation = group_conversation(made["id"])
@@ -147,7 +103,8 @@ class Chat:
         if command is None:
             self._screen.show(f"! there is no command /{name} 没有这个命令\n{chat_lines.HELP}")
             return
-        await self.answered()  # what was said before comes first
+        if self._device.in_step.is_set():
+            await self.said.settled(ANSWER_S)  # what was said before comes first
         try:
             await command(words)
         except Refused as refused:
@@ -159,25 +116,7 @@ class Chat:
         if not self._conversation:
             self._screen.show("! first /to USER or /group ID 请先选择对话")
             return
-        outcome = self._device.send(self._conversation, {"text": text})
-        task = asyncio.create_task(self._await_answer(outcome))
-        self._answers.add(task)
-        task.add_done_callback(self._answers.discard)
-
-    async def _await_answer(self, outcome: asyncio.Future[dict[str, Any]]) -> None:
-        try:
-            await outcome
-        except Refused as refused:
-            self._screen.show(chat_lines.refusal(refused))
-        except Lost:
-            self._screen.show("! not sent 未发送")
-
-    async def answered(self) -> None:
-        """Until all that was said has its answer."""
-        if self._answers:
-            _, waiting = await asyncio.wait(self._answers, timeout=ANSWERS_S)
-            if waiting:
-                self._screen.show(f"! {len(waiting)} without an answer 未得到回复")
+        self.said.say(self._conversation, text)
 
     async def tell_what_was_read(self) -> None:
         """For ever: read cursors follow what the screen has shown."""

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from protocol.errors import RECONNECT, Close
-from scripts.chat_channel import NO_CODE, Channel, ChannelClosed
+from scripts.chat_channel import NO_CODE, Channel, ChannelClosed, TurnedAway
 from scripts.chat_doors import open_channel
 
 ANSWER_S = 6.0  # the server answers within 5 s, or the connection is bad
@@ -33,6 +33,15 @@ def retry_pause(tries: int, retry_after_s: float = 0) -> float:
     """Seconds: longer with each try, with jitter, so that a thousand clients do not come back together; at least what
     a `rate_limited` asks for."""
     return retry_after_s + random.uniform(0.5, 1.0) * min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(tries, 10))
+
+
+def _read_frame(text: str) -> Frame | None:
+    """None: this is no frame, so whoever sent it is no gateway."""
+    try:
+        frame = json.loads(text)
+    except ValueError:
+        return None
+    return frame if isinstance(frame, dict) and "op" in frame else None
 
 
 class Refused(Exception):
@@ -79,6 +88,8 @@ class Connection:
         """Connect and log in. Raises Lost: nobody there, or the login was refused."""
         try:
             channel = await open_channel(url)
+        except TurnedAway as refusal:
+            raise Lost(Close.BUSY, str(refusal)) from None
         except (OSError, TimeoutError) as error:
             raise Lost(NO_CODE, str(error)) from None
         connection = cls(channel, on_push)
@@ -132,7 +143,10 @@ class Connection:
     async def _read(self) -> None:
         try:
             while True:
-                frame: Frame = json.loads(await self._channel.receive())
+                frame = _read_frame(await self._channel.receive())
+                if frame is None:
+                    self._channel.abort()
+                    return
                 self._heard_at = time.monotonic()
                 (self._asked.pop(frame.get("id", ""), None) or self._on_push)(frame)
         except ChannelClosed:

@@ -17,6 +17,7 @@ from scripts.chat_state import Apply, Conversations, Event, Gap, Message, Starte
 
 HISTORY_LIMIT = 200
 LIST_LIMIT = 200
+MANY_AT_ONCE = 1_000_000
 
 Reason = Literal["gap", "resync", "reconnect", "login"]
 
@@ -44,14 +45,17 @@ class Observer(SendObserver, Protocol):
 
 
 class Device:
-    """`login` is the data of the login frame. With more than one url another is taken when one does not answer."""
+    """`login` is the data of the login frame. With more than one url another is taken when one does not answer. Of one
+    conversation at most `at_once` messages are on their way at a time; with 1 they keep their order whatever fails."""
 
-    def __init__(self, urls: Sequence[str], login: dict[str, Any], observer: Observer) -> None:
+    def __init__(
+        self, urls: Sequence[str], login: dict[str, Any], observer: Observer, at_once: int = MANY_AT_ONCE
+    ) -> None:
         self._urls = itertools.cycle(urls)
         self._login = login
         self._observer = observer
         self._connection: Connection | None = None
-        self._outbox = Outbox(observer, self._stored)
+        self._outbox = Outbox(observer, self._stored, at_once)
         self._wanted: Reason | None = None
         self._wake = asyncio.Event()
         self._after_ms: int | None = None
@@ -94,6 +98,11 @@ class Device:
     ) -> asyncio.Future[dict[str, Any]]:
         """Send a message, however often it takes. The future gives the reply's data, or raises Refused or Lost."""
         return self._outbox.send({"conversation": conversation, "cid": cid, "type": type_, "body": body, **more})
+
+    @property
+    def untried(self) -> int:
+        """How many messages were never on their way."""
+        return self._outbox.untried
 
     async def _attend(self, connection: Connection) -> Lost:
         """One connection, from its login until it is lost."""

@@ -88,6 +88,11 @@ def line(message: Message, me: str) -> str:
     return f"[{at}] {where}{said}" if said.startswith("* ") else f"[{at}] {where}{message['sender']}: {said}"
 
 
+def count(lines: int) -> str:
+    """`1 line`, `2 lines`."""
+    return f"{lines} line" if lines == 1 else f"{lines} lines"
+
+
 def refusal(refused: Refused) -> str:
     """A refusal in words."""
     words = {

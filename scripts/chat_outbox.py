@@ -1,7 +1,10 @@
 """What a device has sent and has no final answer for (protocol.md section 5, "What a client does").
 
-Laws: a send ends with its reply or a refusal that no repetition changes, and by nothing else. It is sent again under
-the same cid: over each new connection once the device is in step there, and wherever an answer does not come.
+Laws:
+- A send ends with its reply or a refusal that no repetition changes, and by nothing else. It is sent again under the
+  same cid: over each new connection once the device is in step there, and wherever an answer does not come.
+- Of a conversation only the oldest send without an answer is sent again; all that come after it wait for its answer.
+- With `at_once` 1 a conversation's sends are stored in the order in which they were made, whatever fails.
 """
 
 from __future__ import annotations
@@ -30,72 +33,103 @@ class SendObserver(Protocol):
 
 @dataclass(eq=False, slots=True)
 class _Send:
-    """A message.send that has no final answer yet."""
+    """A message.send that has no final answer yet. `timer` runs while an answer or the next try is waited for."""
 
     data: Data
     outcome: asyncio.Future[Data]
     tries: int = 0
+    is_under_way: bool = False
     timer: asyncio.TimerHandle | None = None
 
-    def stop_timer(self) -> None:
+    def stop(self) -> None:
+        """It is not on its way any more, and no try is due."""
+        self.is_under_way = False
         if self.timer is not None:
             self.timer.cancel()
+            self.timer = None
 
 
 class Outbox:
-    """`stored` is called with what was sent and its reply, before the sender hears of it."""
+    """`stored` is called with what was sent and its reply, before the sender hears of it. Of one conversation at most
+    `at_once` sends are on their way at a time."""
 
-    def __init__(self, observer: SendObserver, stored: Callable[[Data, Data], None]) -> None:
+    def __init__(self, observer: SendObserver, stored: Callable[[Data, Data], None], at_once: int) -> None:
         self._observer = observer
         self._stored = stored
+        self._at_once = at_once
         self._connection: Connection | None = None
-        self._sends: dict[str, _Send] = {}
+        self._lanes: dict[str, list[_Send]] = {}
         self._cid_prefix = secrets.token_hex(6)
         self._cids = itertools.count(1)
 
     def __repr__(self) -> str:
-        return f"Outbox({len(self._sends)} unanswered, {self._connection or 'waiting'})"
+        return f"Outbox({len(self)} unanswered, {self._connection or 'waiting'})"
 
     def __len__(self) -> int:
-        return len(self._sends)
+        return sum(map(len, self._lanes.values()))
+
+    @property
+    def untried(self) -> int:
+        """How many of the sends were never on their way."""
+        return sum(not send.tries for lane in self._lanes.values() for send in lane)
 
     def send(self, data: Data) -> asyncio.Future[Data]:
         """Send a message, however often it takes; an empty cid is filled in. The future raises Refused or Lost."""
-        data["cid"] = cid = data["cid"] or f"{self._cid_prefix}.{next(self._cids)}"
-        send = self._sends[cid] = _Send(data, asyncio.get_running_loop().create_future())
-        self._transmit(send)
+        data["cid"] = data["cid"] or f"{self._cid_prefix}.{next(self._cids)}"
+        send = _Send(data, asyncio.get_running_loop().create_future())
+        self._lanes.setdefault(data["conversation"], []).append(send)
+        self._advance(data["conversation"])
         return send.outcome
 
     def open(self, connection: Connection) -> None:
         """The device is in step on a new connection: what has no answer goes out, and what is sent from now on."""
         self._connection = connection
-        for send in list(self._sends.values()):
-            self._transmit(send)
+        for conversation in list(self._lanes):
+            self._advance(conversation)
 
     def close(self) -> None:
         """The connection is lost: everything waits for the next."""
         self._connection = None
+        for lane in self._lanes.values():
+            for send in lane:
+                send.stop()
 
     def give_up(self, lost: Lost) -> None:
         """There will be no other connection."""
-        sends, self._sends = self._sends, {}
-        for send in sends.values():
-            send.stop_timer()
-            if not send.outcome.done():
-                send.outcome.set_exception(lost)
+        lanes, self._lanes = self._lanes, {}
+        for lane in lanes.values():
+            for send in lane:
+                send.stop()
+                if not send.outcome.done():
+                    send.outcome.set_exception(lost)
 
-    def _transmit(self, send: _Send) -> None:
-        send.stop_timer()
-        if self._connection is None or send.data["cid"] not in self._sends:
+    def _advance(self, conversation: str) -> None:
+        """Transmit what may go out now: nothing overtakes one that is tried again."""
+        connection = self._connection
+        if connection is None:
             return
+        for place, send in enumerate(self._lanes.get(conversation, [])[: self._at_once]):
+            if not send.is_under_way:
+                if send.timer is not None or (place > 0 and send.tries > 0):
+                    return
+                self._transmit(send, connection)
+            if send.tries > 1:
+                return
+
+    def _transmit(self, send: _Send, connection: Connection) -> None:
         send.tries += 1
+        send.is_under_way = True
         send.timer = asyncio.get_running_loop().call_later(ANSWER_S, self._unanswered, send)
-        self._observer.sent(send.data, self._connection.name)
-        self._connection.ask("message.send", send.data, lambda frame: self._answered(send, frame))
+        self._observer.sent(send.data, connection.name)
+        connection.ask("message.send", send.data, lambda frame: self._answered(send, frame))
 
     def _unanswered(self, send: _Send) -> None:
         self._observer.refused(send.data, "timeout")
-        self._transmit(send)
+        self._try_again(send)
+
+    def _try_again(self, send: _Send) -> None:
+        send.stop()
+        self._advance(send.data["conversation"])
 
     def _answered(self, send: _Send, frame: Frame) -> None:
         data = frame["data"]
@@ -104,20 +138,29 @@ class Outbox:
             if self._settle(send):
                 self._stored(send.data, data)
                 send.outcome.set_result(data)
-            return
-        self._observer.refused(send.data, data["code"])
-        if not data["retry"]:
-            if self._settle(send):
+        else:
+            self._observer.refused(send.data, data["code"])
+            if data["retry"]:
+                self._pause(send, data.get("retry_after", 0))
+            elif self._settle(send):
                 send.outcome.set_exception(Refused(data))
-        elif send.timer is not None:
-            send.timer.cancel()
-            pause = retry_pause(send.tries, data.get("retry_after", 0))
-            send.timer = asyncio.get_running_loop().call_later(pause, self._transmit, send)
+        self._advance(send.data["conversation"])
+
+    def _pause(self, send: _Send, retry_after_s: float) -> None:
+        if not send.is_under_way:
+            return  # a late answer to an earlier try
+        send.stop()
+        pause = retry_pause(send.tries, retry_after_s)
+        send.timer = asyncio.get_running_loop().call_later(pause, self._try_again, send)
 
     def _settle(self, send: _Send) -> bool:
         """It has its final answer. False: it had one before, or nobody waits for it any more."""
-        send.stop_timer()
-        known = self._sends.get(send.data["cid"]) is send
-        if known:
-            del self._sends[send.data["cid"]]
-        return known and not send.outcome.done()
+        conversation = send.data["conversation"]
+        lane = self._lanes.get(conversation, [])
+        if send not in lane:
+            return False
+        send.stop()
+        lane.remove(send)
+        if not lane:
+            del self._lanes[conversation]
+        return not send.outcome.done()

@@ -22,6 +22,7 @@ from scripts.chat_http import HttpConnection, Response
 MAX_FRAMES = 50
 MAX_BYTES = 256 * 1024
 CLOSE_S = 2.0
+NO_ANSWER = "what came is no answer of a gateway"
 OK, BAD_REQUEST, SUPERSEDED, GONE, UNAVAILABLE = 200, 400, 409, 410, 503
 
 
@@ -112,6 +113,8 @@ class PollChannel:
                     self._is_quiet.set()
         except OSError as error:
             self._finish(NO_CODE, str(error))
+        except (ValueError, LookupError, TypeError):
+            self._finish(NO_CODE, NO_ANSWER)
 
     async def _next_frames(self) -> list[bytes]:
         """What waits, as far as it fits one request; what is no object goes alone, for the server to say so."""
@@ -138,8 +141,9 @@ class PollChannel:
             return
         self._hand_on({"op": "error", **about, "data": value["error"]})
         if answer.status != BAD_REQUEST:
-            code = Close.BUSY if answer.status >= UNAVAILABLE else Close.LOGIN_REFUSED
-            self._finish(code, value["error"]["code"])
+            error = value["error"]
+            code = Close.BUSY if error["retry"] or answer.status >= UNAVAILABLE else Close.LOGIN_REFUSED
+            self._finish(error.get("close", code), error.get("reason", error["code"]))
 
     async def _post(self, frames: list[bytes]) -> None:
         body = frames[0] if len(frames) == 1 else b"[" + b",".join(frames) + b"]"
@@ -165,6 +169,8 @@ class PollChannel:
             self._finish(*_ending(answer))
         except OSError as error:
             self._finish(NO_CODE, str(error))
+        except ValueError:
+            self._finish(NO_CODE, NO_ANSWER)
 
     def _hand_on(self, frame: dict[str, Any]) -> None:
         self._incoming.put_nowait(json.dumps(frame))

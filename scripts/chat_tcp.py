@@ -7,10 +7,12 @@ import contextlib
 import json
 from urllib.parse import urlsplit
 
+from protocol.frames import MAX_SERVER_FRAME_BYTES
 from scripts.chat_channel import NO_CODE, ChannelClosed
 
 HEAD_BYTES = 4
 CLOSE = '{"op":"close"'
+NO_FRAMES = "what came is no frame"
 
 
 class TcpChannel:
@@ -45,8 +47,13 @@ class TcpChannel:
         try:
             if self._size is None:
                 self._size = int.from_bytes(await self._reader.readexactly(HEAD_BYTES), "big")
+            if self._size > 2 * MAX_SERVER_FRAME_BYTES:
+                raise ValueError
             text = (await self._reader.readexactly(self._size)).decode()
         except (OSError, asyncio.IncompleteReadError):
+            raise ChannelClosed from None
+        except ValueError:
+            self.close_reason = NO_FRAMES
             raise ChannelClosed from None
         self._size = None
         if text.startswith(CLOSE):

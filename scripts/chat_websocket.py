@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from protocol.frames import MAX_SERVER_FRAME_BYTES
-from scripts.chat_channel import NO_CODE, ChannelClosed
+from scripts.chat_channel import NO_CODE, ChannelClosed, TurnedAway
+
+CLOSE_S = 2.0
+TOO_MANY, UNAVAILABLE = 429, 503
 
 
 class WebSocketChannel:
@@ -28,10 +31,14 @@ class WebSocketChannel:
             "ping_interval": None,
             "proxy": None,
             "open_timeout": timeout_s,
+            "close_timeout": CLOSE_S,
             "max_size": 2 * MAX_SERVER_FRAME_BYTES,
         }
         try:
             return cls(await connect(url, **{**settings, **options}))
+        except InvalidStatus as refused:
+            is_for_now = refused.response.status_code in (TOO_MANY, UNAVAILABLE)
+            raise (TurnedAway if is_for_now else ConnectionError)(str(refused)) from refused
         except WebSocketException as refused:
             raise ConnectionError(str(refused)) from refused
 

@@ -12,11 +12,13 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from scripts import chat_outbox
 from scripts.chat_connection import Lost, Refused
+from scripts.chat_device import Device
 from scripts.chat_state import Message
-from tests.client import Client
+from tests.client import Client, Recorder
 from tests.faults.history import Disturbed, Sent, Synced
 
 C = "p:alice:bob"
+BUSY = {"code": "busy", "message": "later", "retry": True}
 
 
 class Gateway:
@@ -184,6 +186,46 @@ async def test_busy_is_tried_again_and_a_refusal_is_final(gateway: Gateway, clie
     with pytest.raises(Refused, match="forbidden"):
         await client.say(C, "hello again")
     assert len(gateway.sends) == 4
+
+
+async def test_after_a_reconnect_only_the_oldest_is_sent_again_and_the_others_wait(
+    gateway: Gateway, client: Client
+) -> None:
+    gateway.is_mute = True
+    said = [asyncio.ensure_future(client.say(C, text)) for text in ("one", "two", "three")]
+    while len(gateway.sends) < 3:
+        await asyncio.sleep(0.01)
+    gateway.is_mute, gateway.sends = False, []
+    gateway.refusals = [BUSY, BUSY, BUSY]
+    assert gateway.socket is not None
+    gateway.socket.transport.abort()
+    assert [reply["seq"] for reply in await asyncio.gather(*said)] == [1, 2, 3]
+    assert [send["body"]["text"] for send in gateway.sends] == ["one"] * 4 + ["two", "three"]
+
+
+async def test_one_at_a_time_keeps_the_order_whatever_is_refused(gateway: Gateway) -> None:
+    device = Device([gateway.url], {"token": "token"}, Recorder("alice", "d", []), at_once=1)
+    running = asyncio.create_task(device.run())
+    await device.in_step.wait()
+    gateway.refusals = [BUSY, {**BUSY, "code": "rate_limited", "retry_after": 0.1}]
+    said = [device.send(C, {"text": text}) for text in ("one", "two", "three")]
+    assert device.untried == 2
+    await asyncio.gather(*said)
+    running.cancel()
+    assert [message["body"]["text"] for message in gateway.messages] == ["one", "two", "three"]
+    assert len(gateway.sends) == 5
+
+
+async def test_what_is_refused_for_good_lets_the_next_go(gateway: Gateway) -> None:
+    device = Device([gateway.url], {"token": "token"}, Recorder("alice", "d", []), at_once=1)
+    running = asyncio.create_task(device.run())
+    await device.in_step.wait()
+    gateway.refusals = [{"code": "forbidden", "message": "no", "retry": False}]
+    first, second = device.send(C, {"text": "one"}), device.send(C, {"text": "two"})
+    with pytest.raises(Refused, match="forbidden"):
+        await first
+    assert (await second)["seq"] == 1
+    running.cancel()
 
 
 async def test_a_restart_is_waited_for_as_told(gateway: Gateway, client: Client) -> None:
