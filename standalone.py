@@ -65,6 +65,7 @@ def main() -> int:
     parser.add_argument("--config", type=Path, default=Path("conf/standalone.toml"), help="a file of conf/")
     parser.add_argument("--port", type=int, help="where it listens; gateway.port of the configuration otherwise")
     parser.add_argument("--tcp-port", type=int, help="of its TCP door; gateway.tcp_port otherwise")
+    parser.add_argument("--pid-file", type=Path, help="removed at an orderly end")
     arguments = parser.parse_args()
     try:
         settings = load(arguments.config)
@@ -81,6 +82,8 @@ def main() -> int:
     except OSError as error:
         print(f"standalone: cannot listen on ports {port} and {tcp_port}: {error}", file=sys.stderr)
         return 1
+    if arguments.pid_file is not None:
+        arguments.pid_file.unlink(missing_ok=True)
     return 0
 
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from conf.secrets import generate
 from conf.settings import BadSettings, load
 from scripts.components import our_environment
-from scripts.deployment import Deployment, UnknownComponent
+from scripts.deployment import SYSTEM, Deployment, UnknownComponent
 from scripts.processes import ProcessFailed
+from scripts.run_environment import VAR_VARIABLE, as_started
 from scripts.templates import ROOT, MissingServer
 
 LOG_LINES = 50
@@ -62,7 +63,9 @@ def open_deployment(config: Path) -> Deployment:
         generate(Path(environment.get("HONGYAN_VAR", var)))
     except (OSError, tomllib.TOMLDecodeError, TypeError):
         pass  # load says what is wrong with the file
-    return Deployment(load(config, environment), config.resolve())
+    started = as_started(config, SYSTEM, environment)
+    os.environ.update(started)  # what is started now gets it, too
+    return Deployment(load(config, started), config.resolve())
 
 
 def run(options: argparse.Namespace) -> int:
@@ -91,6 +94,8 @@ def _up(deployment: Deployment, options: argparse.Namespace) -> int:
             print(f"gateway {row['name']}: http://127.0.0.1:{row['port']}")
     door, scheme = deployment.settings.nginx, "https" if deployment.settings.nginx.certificate else "http"
     print(f"the door: {scheme}://{door.host}:{door.port}, TCP {door.host}:{door.tcp_port}")
+    if VAR_VARIABLE in os.environ:
+        print(f"{VAR_VARIABLE} says where this cluster lives: the other scripts find it by that alone, so export it")
     return 0
 
 
@@ -121,7 +126,7 @@ def exit_code(program: str, command: Callable[[], int]) -> int:
     except UnknownComponent as error:
         print(f"{program}: {error}", file=sys.stderr)
         return USAGE
-    except (BadSettings, MissingServer, ProcessFailed) as error:
+    except (BadSettings, MissingServer, ProcessFailed, OSError) as error:
         print(f"{program}: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from conf.settings import Settings
 from scripts.nginx_server import nginx_process, reachable
+from scripts.ports import LOOPBACK, Port
 from scripts.probes import accepts, answers_http
 from scripts.processes import Process
 from scripts.templates import ROOT
@@ -80,6 +81,17 @@ def _tcp_door_process(settings: Settings, config: Path) -> Process:
         cwd=ROOT,
         port=port,
     )
+
+
+def component_ports(settings: Settings, name: str) -> list[Port]:
+    """Where a component will listen."""
+    if name in DOORS:
+        port = settings.nginx.tcp_port if name == "nginx-tcp" else settings.nginx.port
+        return [Port(name, settings.nginx.host, port)]
+    if not name.startswith("g"):
+        return [Port(name, LOOPBACK, component_port(settings, name))]
+    ports = (component_port(settings, name), gateway_tcp_port(settings, name))
+    return [Port(name, settings.gateway.host, port) for port in ports]
 
 
 def schema_command(config: Path) -> list[str]:

@@ -3,7 +3,9 @@
 Laws:
 - Up is servers, schema, workers, gateways, doors; down is the reverse, each rank at once, and leaves no process.
 - Both may be called again at any time and then change nothing. `up` starts what is missing and stops nothing.
-- How many gateways and workers were asked for is remembered in var/run/cluster.json until `down`.
+- `up` looks at all ports before it starts anything.
+- How many gateways and workers were asked for is remembered in var/run/cluster.json until `down`, and what the
+  environment said beside it.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +25,7 @@ from conf.settings import Settings
 from scripts import servers
 from scripts.components import (
     DOORS,
+    component_ports,
     component_process,
     gateway_names,
     our_environment,
@@ -29,11 +33,13 @@ from scripts.components import (
     started_names,
     worker_names,
 )
-from scripts.probes import is_port_free
-from scripts.processes import DEAD, Process, ProcessFailed
+from scripts.ports import Port, check
+from scripts.processes import DEAD, UP, Process, ProcessFailed
+from scripts.run_environment import forget, remember
 from scripts.servers import Say, Servers
 from scripts.templates import ROOT
 
+SYSTEM = "cluster"
 READY_S = 45.0
 
 
@@ -62,25 +68,35 @@ class Deployment:
 
     def process(self, name: str) -> Process:
         """The tracked process of a component. Raises UnknownComponent."""
+        if name not in self.names() + started_names(self.settings.var):
+            raise UnknownComponent(f"there is no component {name!r}; there are {', '.join(self.names())}")
+        return self._process(name)
+
+    def _process(self, name: str) -> Process:
         if name in servers.NAMES:
             return self._servers.process(name)
         if name not in self._processes:
-            if name not in self.names() + started_names(self.settings.var):
-                raise UnknownComponent(f"there is no component {name!r}; there are {', '.join(self.names())}")
             self._processes[name] = component_process(self.settings, self._config, name)
         return self._processes[name]
 
     def names(self) -> list[str]:
         """All components, in the order in which they start."""
-        size = self._size()
+        return self._names(self._size())
+
+    @staticmethod
+    def _names(size: Size) -> list[str]:
         return [*servers.NAMES, *worker_names(size.workers), *gateway_names(size.gateways), *DOORS]
 
     def up(self, gateways: int | None, workers: int | None) -> bool:
         """Start what does not run, and wait until all serve. False: all ran already. Raises ProcessFailed."""
         with self._locked():
-            self._remember(gateways, workers)
+            size = self._size_for(gateways, workers)
+            absent = [name for name in self._names(size) if self._process(name).pid is None]
+            self._check_ports(absent)
+            self._size_file().write_text(json.dumps(asdict(size)))
+            remember(self.settings.var, SYSTEM, os.environ)
             started_servers = self._servers.up()
-            missing = [name for name in self.names() if name not in servers.NAMES and self.process(name).pid is None]
+            missing = [name for name in absent if name not in servers.NAMES]
             if missing:
                 self._create_schema()
             ours = self.names()[len(servers.NAMES) :]
@@ -105,6 +121,7 @@ class Deployment:
                 stopped.append("servers")
                 self._say(f"{', '.join(servers.NAMES)} stopped after {time.monotonic() - begun:.1f} s")
             self._size_file().unlink(missing_ok=True)
+            forget(self.settings.var, SYSTEM)
             return bool(stopped)
 
     def restart(self, name: str) -> None:
@@ -115,10 +132,19 @@ class Deployment:
                 self._servers.stop(name)
                 self._servers.start(name)
                 return
+            self.check_servers(name)
             self._stop([name])
             process.stop()
+            check(component_ports(self.settings, name))
             self._launch(name)
             self._await(name, True)
+
+    def check_servers(self, name: str) -> None:
+        """What a gateway or worker cannot serve without is up. Raises ProcessFailed."""
+        away = [server for server in servers.NAMES if self._servers.process(server).state != UP]
+        if away and name not in DOORS:
+            verb = "is" if len(away) == 1 else "are"
+            raise ProcessFailed(f"{name} needs {', '.join(away)}, which {verb} not up: scripts/cluster.sh up")
 
     def status(self) -> list[dict[str, object]]:
         """name, pid (None where it does not run), state and port of each component."""
@@ -134,11 +160,16 @@ class Deployment:
 
     def _launch(self, name: str) -> None:
         process = self.process(name)
-        if process.state == DEAD:
-            process.stop()  # it may have left children behind
-        if not is_port_free("127.0.0.1", process.port):
-            raise ProcessFailed(f"{name} needs port {process.port}, which another program holds: configure another.")
         process.start()
+
+    def _check_ports(self, absent: Sequence[str]) -> None:
+        """All that is about to start can listen. Raises ProcessFailed."""
+        ports: list[Port] = []
+        for name in absent:
+            if self._process(name).state == DEAD:
+                self._process(name).stop()  # it may have left children behind
+            ports += self._servers.ports(name) if name in servers.NAMES else component_ports(self.settings, name)
+        check(ports)
 
     def _await(self, name: str, started: bool) -> None:
         begun = time.monotonic()
@@ -177,7 +208,7 @@ class Deployment:
         except (FileNotFoundError, ValueError, TypeError):
             return Size(self.settings.cluster.gateways, self.settings.cluster.workers)
 
-    def _remember(self, gateways: int | None, workers: int | None) -> None:
+    def _size_for(self, gateways: int | None, workers: int | None) -> Size:
         """The number asked for; never fewer than run, because `up` stops nothing."""
         started = started_names(self.settings.var)
         known = self._size()
@@ -190,7 +221,7 @@ class Deployment:
                 f"{size.workers} ordered workers are too many: each owns at least one of the "
                 f"{self.settings.partitions} partitions, whose number is fixed at the first start."
             )
-        self._size_file().write_text(json.dumps(asdict(size)))
+        return size
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

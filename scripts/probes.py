@@ -5,6 +5,7 @@ A probe answers False while the server is not there yet and raises ProcessFailed
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import struct
@@ -19,6 +20,11 @@ AMQP_PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 AMQP_START, AMQP_TUNE, AMQP_OPEN_OK, AMQP_CLOSE, AMQP_CLOSE_OK = (10, 10), (10, 30), (10, 41), (10, 50), (10, 51)
 AMQP_FRAME_END = b"\xce"
 TUNE_OK = struct.pack(">HIH", 1, 131_072, 0)  # one channel, frames of 128 KiB, no heartbeat
+LISTENING_FAILS = {
+    errno.EADDRINUSE: "another program holds it",
+    errno.EADDRNOTAVAIL: "{host!r} is no address of this machine",
+    errno.EACCES: "this user may not listen there",
+}
 REFUSED = (
     "RabbitMQ on port {port} refuses the user {user!r}: its data was made with another password. "
     "Stop it and remove its data directory, or give back the secrets it was made with."
@@ -27,14 +33,23 @@ REFUSED = (
 
 def is_port_free(host: str, port: int) -> bool:
     """Whether a server could listen there now."""
-    with socket.socket() as listener:
+    return not port_trouble(host, port)
+
+
+def port_trouble(host: str, port: int) -> str:
+    """Why no server can listen there now, in words; empty if one can."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except (socket.gaierror, UnicodeError):
+        return f"{host!r} is no address of this machine"
+    with socket.socket(family) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((host, port))
+            listener.bind(address)
             listener.listen(1)
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return LISTENING_FAILS.get(error.errno or 0, "{error}").format(host=host, error=error.strerror)
+    return ""
 
 
 def accepts(host: str, port: int) -> bool:

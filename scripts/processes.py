@@ -55,7 +55,7 @@ class Process:
     ) -> None:
         self.name, self.port = name, port
         self.log = var / "log" / f"{name}.log"
-        self._pid_file = var / "run" / f"{name}.pid"
+        self.pid_file = var / "run" / f"{name}.pid"
         self._command, self._ready, self._env, self._cwd, self._stop_s = command, ready, env, cwd, stop_s
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -103,10 +103,10 @@ class Process:
 
     def record(self, pid: int) -> None:
         """Note that `pid` is this process from now on."""
-        self._pid_file.parent.mkdir(parents=True, exist_ok=True)
-        written = self._pid_file.with_suffix(".new")
+        self.pid_file.parent.mkdir(parents=True, exist_ok=True)
+        written = self.pid_file.with_suffix(".new")
         written.write_text(f"{pid} {_started_at(pid) or 'gone'}\n")
-        written.replace(self._pid_file)
+        written.replace(self.pid_file)
 
     def await_ready(self, timeout_s: float = 60.0) -> None:
         """Return once it serves. Raises ProcessFailed with the end of its log if it dies or takes too long."""
@@ -132,7 +132,7 @@ class Process:
                 self.kill()
         else:
             self._end_orphans()
-        self._pid_file.unlink(missing_ok=True)
+        self.pid_file.unlink(missing_ok=True)
         return pid is not None
 
     def kill(self) -> None:
@@ -201,7 +201,7 @@ class Process:
 
     def _recorded(self) -> tuple[int, str] | None:
         try:
-            pid, _, started_at = self._pid_file.read_text().strip().partition(" ")
+            pid, _, started_at = self.pid_file.read_text().strip().partition(" ")
             return int(pid), started_at
         except (FileNotFoundError, ValueError):
             return None

@@ -48,6 +48,7 @@ def drain(deployment: Deployment, name: str) -> None:
 def rolling_restart(deployment: Deployment, names: Sequence[str]) -> None:
     """Drain and start again one after the other: the next begins when the last serves. Raises ProcessFailed."""
     for name in names:
+        deployment.check_servers(name)  # before it is gone
         drain(deployment, name)
         deployment.restart(name)
         if name.startswith("g"):

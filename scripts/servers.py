@@ -8,8 +8,8 @@ from pathlib import Path
 
 from conf.settings import Settings
 from scripts.mariadb_server import forget_set_up, mariadb_process
-from scripts.probes import is_port_free
-from scripts.processes import Process, ProcessFailed
+from scripts.ports import LOOPBACK, Port, check
+from scripts.processes import Process
 from scripts.rabbitmq_server import epmd_process, internal_ports, rabbitmq_process
 from scripts.redis_server import redis_process
 
@@ -77,7 +77,7 @@ class Servers:
         """Start without waiting. False: it ran."""
         if self.process(name).pid is not None:
             return False
-        self._check_ports(name)
+        check(self.ports(name))
         if name == "rabbitmq":
             self.process("epmd").start()
             self.process("epmd").await_ready(10.0)
@@ -92,13 +92,13 @@ class Servers:
         if started:
             self._say(f"{name:<10} up after {time.monotonic() - begun:.1f} s on 127.0.0.1:{process.port}")
 
-    def _check_ports(self, name: str) -> None:
-        ports = [self.process(name).port]
+    def ports(self, name: str) -> list[Port]:
+        """Where a server will listen when it is started now."""
+        port = self.process(name).port
+        ports = [Port(name, LOOPBACK, port)]
         if name == "rabbitmq":
-            distribution, epmd = internal_ports(ports[0])
-            ports += [distribution] + ([epmd] if self.process("epmd").pid is None else [])
-        for port in ports:
-            if not is_port_free("127.0.0.1", port):
-                raise ProcessFailed(
-                    f"{name} needs port {port}, which another program holds: choose another in the configuration."
-                )
+            distribution, epmd = internal_ports(port)
+            ports.append(Port(name, LOOPBACK, distribution))
+            if self.process("epmd").pid is None:
+                ports.append(Port(name, LOOPBACK, epmd))
+        return ports

@@ -13,13 +13,19 @@ from typing import NoReturn
 
 from conf.settings import BadSettings, Settings, load
 from scripts.components import our_environment
-from scripts.probes import answers_http, is_port_free
-from scripts.processes import UP, Process, ProcessFailed
+from scripts.probes import answers_http, port_trouble
+from scripts.processes import DEAD, DOWN, UP, Process, ProcessFailed
+from scripts.run_environment import forget, load_as_started, remember
 from scripts.templates import ROOT
 
 CONFIG = ROOT / "conf" / "standalone.toml"
+SYSTEM = "standalone"
 READY_S = 30.0
 FAILED = 1
+MEANING = {
+    DOWN: ": not started, or stopped; scripts/standalone.sh starts it",
+    DEAD: ": it ended without being asked to; scripts/standalone.sh starts it again",
+}
 
 
 def parse(words: list[str]) -> argparse.Namespace:
@@ -37,6 +43,14 @@ def parse(words: list[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
+def load_running() -> Settings:
+    """The settings of the standalone that runs, else of the next that is started. Raises BadSettings."""
+    settings = load(CONFIG, our_environment())
+    if standalone_process(settings).pid is None:
+        return settings
+    return load_as_started(CONFIG, SYSTEM, our_environment())
+
+
 def command() -> list[str]:
     return [sys.executable, str(ROOT / "standalone.py"), "--config", str(CONFIG)]
 
@@ -48,7 +62,7 @@ def address(settings: Settings) -> str:
 
 def standalone_process(settings: Settings) -> Process:
     return Process(
-        "standalone",
+        SYSTEM,
         command,
         settings.var,
         lambda: answers_http(f"{address(settings)}/readyz"),
@@ -62,6 +76,7 @@ def run(settings: Settings, process: Process) -> int:
     """Serve in the foreground, unless it runs already."""
     if process.pid is None:
         _check_port(settings)
+        remember(settings.var, SYSTEM, os.environ)
         print("starting; Ctrl-C stops it", flush=True)
         process.record(os.getpid())  # exec keeps the pid
         _become_the_server(settings, process)
@@ -78,12 +93,13 @@ def _become_the_server(settings: Settings, process: Process) -> NoReturn:
         os._exit(0)
     os.waitpid(child, 0)
     os.chdir(ROOT)
-    os.execve(sys.executable, command(), our_environment())
+    os.execve(sys.executable, [*command(), "--pid-file", str(process.pid_file)], our_environment())
 
 
 def start(settings: Settings, process: Process) -> int:
     if process.pid is None:
         _check_port(settings)
+        remember(settings.var, SYSTEM, os.environ)
     started = process.start()
     process.await_ready(READY_S)
     print(_welcome(settings) if started else f"Hongyan runs already (pid {process.pid}): {address(settings)}")
@@ -93,7 +109,8 @@ def start(settings: Settings, process: Process) -> int:
 
 def status(settings: Settings, process: Process) -> int:
     state = process.state
-    print(f"standalone {state}" + (f" (pid {process.pid}): {address(settings)}" if process.pid else ""))
+    more = f" (pid {process.pid}): {address(settings)}" if process.pid else MEANING.get(state, "")
+    print(f"standalone {state}{more}")
     return 0 if state == UP else FAILED
 
 
@@ -116,21 +133,23 @@ def _welcome(settings: Settings) -> str:
 def _check_port(settings: Settings) -> None:
     gateway = settings.gateway
     for port, name in ((gateway.port, "PORT"), (gateway.tcp_port, "TCP_PORT")):
-        if not is_port_free(gateway.host, port):
-            raise ProcessFailed(f"another program holds port {port}: set HONGYAN_GATEWAY__{name} to choose another.")
+        if reason := port_trouble(gateway.host, port):
+            where = f"HONGYAN_GATEWAY__HOST and HONGYAN_GATEWAY__{name} say where it listens"
+            raise ProcessFailed(f"it cannot listen on {gateway.host}:{port}: {reason}; {where}.")
 
 
 def main(words: list[str]) -> int:
     options = parse(words)
     try:
-        settings = load(CONFIG, our_environment())
+        settings = load_running()
         process = standalone_process(settings)
         if options.verb == "stop":
             print("stopped" if process.stop() else "it did not run")
+            forget(settings.var, SYSTEM)
             return 0
         verbs = {"run": run, "start": start, "status": status}
         return verbs[options.verb](settings, process)
-    except (BadSettings, ProcessFailed) as error:
+    except (BadSettings, ProcessFailed, OSError) as error:
         print(f"scripts/standalone.sh: {error}", file=sys.stderr)
         return FAILED
 

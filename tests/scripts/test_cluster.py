@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,15 +29,17 @@ class Operator:
         self.var = var
         self.config = var / "cluster.toml"
         self.ports = free_ports()
+        self.door_port = self.ports["nginx"] + 5  # given to `up` by the environment
         self.config.write_text(CONFIGURATION.format(var=var, **self.ports))
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "HONGYAN_CONFIG": str(self.config)}
-        words = (str(ROOT / "scripts" / "cluster.sh"), *words)
+    def run(self, *words: str, script: str = "cluster.sh", **settings: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "HONGYAN_CONFIG": str(self.config), **settings}
+        words = (str(ROOT / "scripts" / script), *words)
         return subprocess.run(words, check=False, env=environment, capture_output=True, text=True, timeout=200)
 
     def up(self, gateways: int = 1, workers: int = 1) -> str:
-        done = self.run("up", "--gateways", str(gateways), "--workers", str(workers))
+        given = {"HONGYAN_NGINX__PORT": str(self.door_port)}
+        done = self.run("up", "--gateways", str(gateways), "--workers", str(workers), **given)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -74,6 +78,14 @@ def test_up_starts_all_and_says_so(operator: Operator) -> None:
     assert "all is up" in operator.up()
     assert operator.states() == dict.fromkeys([*SERVERS, "w1", "p1", "g1", "nginx", "nginx-tcp"], "up")
     assert operator.run("status").returncode == 0
+    assert operator.status()["nginx"]["port"] == operator.door_port
+
+
+def test_a_setting_that_one_command_alone_has_is_told(operator: Operator) -> None:
+    operator.up()
+    done = operator.run("status", HONGYAN_NGINX__PORT=str(operator.door_port + 1))
+    assert "HONGYAN_NGINX__PORT is not what the cluster was started with" in done.stderr
+    assert done.returncode == 1
 
 
 def test_up_again_changes_nothing(operator: Operator) -> None:
@@ -104,6 +116,18 @@ def test_a_crash_is_seen_and_restart_mends_it(operator: Operator) -> None:
     after = operator.pids()
     assert operator.states()["w1"] == "up"
     assert [name for name in after if after[name] != before[name]] == ["w1"]
+
+
+def test_without_a_server_nothing_of_ours_is_stopped_for_a_restart(operator: Operator) -> None:
+    operator.up()
+    before = operator.pids()
+    os.kill(int(str(before["redis"])), signal.SIGKILL)
+    begun = time.monotonic()
+    for done in (operator.run("restart", "w1"), operator.run(script="rolling_restart.sh")):
+        assert done.returncode == 1
+        assert "needs redis, which is not up: scripts/cluster.sh up" in done.stderr
+    assert time.monotonic() - begun < 20
+    assert operator.pids() == {**before, "redis": None}
 
 
 @pytest.mark.parametrize("name", ["redis", "g1", "nginx", "nginx-tcp"])
@@ -146,12 +170,41 @@ def test_down_leaves_no_process_and_may_be_repeated(operator: Operator) -> None:
     assert (again.returncode, again.stdout.strip()) == (0, "nothing was up")
 
 
-def test_a_port_that_is_taken_is_named(operator: Operator) -> None:
+def test_all_ports_that_are_taken_are_named_before_anything_starts(operator: Operator) -> None:
     operator.run("down")
-    with socket.create_server(("127.0.0.1", operator.ports["router"])):
-        done = operator.run("up")
+    taken = {
+        "redis": operator.ports["router"],
+        "g2": operator.ports["tcp"] + 1,
+        "nginx-tcp": operator.ports["nginx_tcp"],
+    }
+    with contextlib.ExitStack() as stack:
+        for port in taken.values():
+            stack.enter_context(socket.create_server(("127.0.0.1", port)))
+        done = operator.run("up", HONGYAN_LOGIC__THREADS="3")
     assert done.returncode == 1
-    assert f"redis needs port {operator.ports['router']}" in done.stderr
+    for name, port in taken.items():
+        assert f"{name} cannot listen on 127.0.0.1:{port}: another program holds it" in done.stderr
+    assert set(operator.states().values()) == {"down"}
+    # Nothing was started, so nothing of it is remembered.
+    assert "HONGYAN_LOGIC__THREADS" not in operator.run("status", HONGYAN_LOGIC__THREADS="4").stderr
+
+
+def test_two_of_ours_on_one_port_and_a_host_that_is_none_are_named(operator: Operator) -> None:
+    operator.run("down")
+    both = str(operator.ports["gateway"])
+    done = operator.run("up", HONGYAN_NGINX__PORT=both, HONGYAN_NGINX__HOST="127.0.0.1", HONGYAN_STORE__PORT=both)
+    assert done.returncode == 1
+    assert f"mariadb and g1 and nginx are all to listen on port {both}" in done.stderr
+    done = operator.run("up", HONGYAN_GATEWAY__HOST="no.such.host.invalid")
+    assert done.returncode == 1
+    assert "'no.such.host.invalid' is no address of this machine" in done.stderr
+
+
+def test_a_var_that_cannot_be_is_said_in_a_sentence(operator: Operator) -> None:
+    done = operator.run("status", HONGYAN_VAR="/proc/x")
+    assert done.returncode == 1
+    assert "/proc/x/secrets.toml cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_wrong_configuration_is_said_in_a_sentence(tmp_path: Path) -> None:

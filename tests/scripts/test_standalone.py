@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,9 +29,10 @@ class Newcomer:
             "HONGYAN_GATEWAY__TCP_PORT": str(free["tcp"]),
         }
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
         words = (*self.words, *words)
-        return subprocess.run(words, check=False, env=self.environment, capture_output=True, text=True, timeout=100)
+        environment = {**self.environment, **settings}
+        return subprocess.run(words, check=False, env=environment, capture_output=True, text=True, timeout=100)
 
     def answers(self) -> bool:
         try:
@@ -52,9 +54,13 @@ def test_start_status_stop(newcomer: Newcomer) -> None:
     assert newcomer.address in started.stdout
     assert newcomer.answers()
     assert newcomer.run("status").returncode == 0
+    # What was given to `start` alone is known to the others.
+    for name in ("HONGYAN_GATEWAY__PORT", "HONGYAN_GATEWAY__TCP_PORT"):
+        del newcomer.environment[name]
+    assert newcomer.address in newcomer.run("status").stdout
     assert "runs already" in newcomer.run("start").stdout
     assert newcomer.run("stop").stdout.strip() == "stopped"
-    assert newcomer.run("status").returncode == 1
+    assert newcomer.run("status").stdout.startswith("standalone down")
     assert not newcomer.answers()
 
 
@@ -72,6 +78,28 @@ def test_in_the_foreground_it_says_where_it_is_and_stops_at_a_signal(
         process.send_signal(number)
         assert process.wait(30) == 0
     assert not newcomer.answers()
+    stopped = newcomer.run("status")
+    assert (stopped.returncode, stopped.stdout) == (
+        1,
+        "standalone down: not started, or stopped; scripts/standalone.sh starts it\n",
+    )
+
+
+def test_a_crash_is_told_apart_from_a_stop(newcomer: Newcomer) -> None:
+    newcomer.run("start")
+    pid = int(newcomer.run("status").stdout.partition("(pid ")[2].partition(")")[0])
+    os.kill(pid, signal.SIGKILL)
+    while newcomer.answers():
+        time.sleep(0.02)
+    assert newcomer.run("status").stdout.startswith("standalone dead")
+
+
+def test_where_it_cannot_live_or_listen_is_said_in_a_sentence(newcomer: Newcomer) -> None:
+    done = newcomer.run("status", HONGYAN_VAR="/proc/x")
+    assert (done.returncode, "cannot be written" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+    done = newcomer.run("run", HONGYAN_GATEWAY__HOST="no.such.host.invalid")
+    assert done.returncode == 1
+    assert "'no.such.host.invalid' is no address of this machine" in done.stderr
 
 
 def test_help_and_wrong_usage(newcomer: Newcomer) -> None:
