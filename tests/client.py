@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import itertools
 import json
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -37,6 +38,9 @@ class Recorder:
         self.timelines: defaultdict[str, list[Message]] = defaultdict(list)
         self.pushes: list[Frame] = []
         self.logins = 0
+        self.lost_at: float | None = None
+        self.longest_away_s = 0.0
+        self.losses: list[int] = []
         self.changed = asyncio.Event()
 
     def _record(self, *events: Event) -> None:
@@ -45,6 +49,10 @@ class Recorder:
 
     def connected(self, login: dict[str, Any]) -> None:
         self.logins += 1
+        if self.lost_at is not None:
+            self.longest_away_s = max(self.longest_away_s, time.monotonic() - self.lost_at)
+            self.lost_at = None
+        self.changed.set()
 
     def started(self, conversation: str, after: int) -> None:
         self._record(Began(self.device, conversation, after))
@@ -80,6 +88,9 @@ class Recorder:
         self._record(Synced(self.device, reason))
 
     def lost(self, lost: Lost) -> None:
+        self.losses.append(lost.code)
+        if self.lost_at is None:
+            self.lost_at = time.monotonic()
         self.changed.set()
 
 
@@ -119,6 +130,13 @@ class Client:
         if self.task is not None:
             self.task.cancel()
             await asyncio.wait({self.task})
+
+    async def arrive(self) -> float:
+        """Connect, log in and sync; how long that took (s)."""
+        began = time.monotonic()
+        self.start()
+        await self.in_step()
+        return time.monotonic() - began
 
     async def in_step(self, within_s: float = WAIT_S) -> None:
         """Until it is logged in and synced."""

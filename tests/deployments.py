@@ -6,6 +6,7 @@ import itertools
 import re
 import shutil
 import sys
+import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from typing import NamedTuple
 from conf.secrets import generate
 from conf.settings import Settings, load
 from logic.app import open_store
-from scripts.chat_doors import address
+from scripts.chat_doors import DOORS, address
 from scripts.components import component_process, our_environment
 from scripts.probes import answers_http
 from scripts.processes import Process
@@ -38,6 +39,13 @@ class User(NamedTuple):
 
     id: str
     token: str
+
+
+class ImpatientGateway(NamedTuple):
+    """A gateway that waits 1 s for a login and whose heartbeat is 1 s, and where its doors of chat_doors.py are."""
+
+    process: Process
+    urls: dict[str, str]
 
 
 class Deployment(ABC):
@@ -63,8 +71,21 @@ class Deployment(ABC):
 
     def urls(self, door: str) -> list[str]:
         """The same for any door of chat_doors.py."""
-        urls = [address(door, "127.0.0.1", port) for port in (self.tcp_ports if door == "tcp" else self.ports)]
+        urls = _addresses(door, self.ports, self.tcp_ports)
         return urls if len(urls) > 1 else urls * 2
+
+    def url(self, door: str) -> str:
+        """The first of them."""
+        return self.urls(door)[0]
+
+    @property
+    def gateway_ports(self) -> list[int]:
+        """Where the gateways answer /healthz, /readyz and /metrics."""
+        return self.ports
+
+    def count(self, name: str) -> int:
+        """The sum of a `metric` over all gateways."""
+        return sum(metric(port, name) for port in self.gateway_ports)
 
     def start(self) -> None:
         """Start all processes at once and wait until all serve."""
@@ -110,14 +131,30 @@ class Deployment(ABC):
         return "".join(process.log.read_text() for process in self.processes if process.log.exists())
 
     @abstractmethod
-    def impatient_gateway(self) -> Process:
-        """One more gateway, not started, that waits 1 s for a login and whose heartbeat is 1 s."""
+    def impatient_gateway(self) -> ImpatientGateway:
+        """One more gateway, not started."""
+
+
+def _addresses(door: str, ports: list[int], tcp_ports: list[int]) -> list[str]:
+    return [address(door, "127.0.0.1", port) for port in (tcp_ports if door == "tcp" else ports)]
+
+
+def metric(port: int, name: str) -> int:
+    """A counter or gauge of one gateway, named with its labels; 0 where it does not have it."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(int(float(line.removeprefix(f"{name} "))) for line in lines if line.startswith(f"{name} "))
 
 
 def _process(var: Path, name: str, words: list[str], port: int, tcp_port: int, environment: dict[str, str]) -> Process:
     ready: Callable[[], bool] = lambda: answers_http(f"http://127.0.0.1:{port}/readyz")  # noqa: E731
     command = [sys.executable, *words, "--port", str(port), "--tcp-port", str(tcp_port)]
     return Process(name, lambda: command, var, ready, env={**our_environment(), **environment}, cwd=ROOT, port=port)
+
+
+def _impatient(var: Path, name: str, words: list[str], port: int, tcp_port: int) -> ImpatientGateway:
+    process = _process(var, name, words, port, tcp_port, IMPATIENT)
+    return ImpatientGateway(process, {door: _addresses(door, [port], [tcp_port])[0] for door in DOORS})
 
 
 def _configuration(name: str, var: Path, *changes: tuple[str, str]) -> Path:
@@ -143,11 +180,10 @@ class StandaloneDeployment(Deployment):
         words = ["standalone.py", "--config", str(self.config)]
         self.processes = [_process(var, "standalone", words, free["gateway"], free["tcp"], {})]
 
-    def impatient_gateway(self) -> Process:
-        var = self.settings.var
+    def impatient_gateway(self) -> ImpatientGateway:
         words = ["standalone.py", "--config", str(self.config)]
         free = free_ports()
-        return _process(var, "impatient", words, free["gateway"], free["tcp"], IMPATIENT)
+        return _impatient(self.settings.var, "impatient", words, free["gateway"], free["tcp"])
 
 
 class ClusterDeployment(Deployment):
@@ -182,6 +218,6 @@ class ClusterDeployment(Deployment):
         """One of w1, w2, p1, g1, g2."""
         return next(process for process in self.processes if process.name == name)
 
-    def impatient_gateway(self) -> Process:
+    def impatient_gateway(self) -> ImpatientGateway:
         words = ["-m", "gateway", "--config", str(self.config), "--name", "g9"]
-        return _process(self.settings.var, "g9", words, self.ports[1] + 7, self.tcp_ports[1] + 7, IMPATIENT)
+        return _impatient(self.settings.var, "g9", words, self.ports[1] + 7, self.tcp_ports[1] + 7)

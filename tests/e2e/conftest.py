@@ -1,52 +1,70 @@
-"""Each test of this package runs over both deployments, which are started once.
+"""Each test of this package runs over three deployments, which are started once: standalone, a cluster whose gateways
+the clients choose, and that cluster through nginx, which chooses for them.
 
-What a client does is tested over every door: in standalone all of it, in the cluster the modules of `CORE`.
+What a client does is tested over every door of every deployment. Marked `direct`, with the reason, and left out through
+nginx is what nginx hides, what is about another gateway than those it sends to, and what is about chat.sh's terminal.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import Any
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, TypeVar
 
 import pytest
 
 from scripts.chat_doors import DOORS
 from tests.client import Client, Socket
 from tests.deployments import ClusterDeployment, Deployment, StandaloneDeployment, User
+from tests.private_servers import PrivateServers
+from tests.through_door import ThroughDoor
 
-HERE = Path(__file__).parent
-# What is different in a cluster does not depend on the door; these show that it does not.
-CORE = ("test_talk.py", "test_groups.py", "test_retries.py")
+MOST_TRIES = 20
 
 NewUser = Callable[..., User]
 NewClient = Callable[..., Awaitable[Client]]
 NewSocket = Callable[..., Awaitable[Socket]]
+T = TypeVar("T")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "direct(reason): it is not for nginx")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the other doors of the cluster, but for the core."""
-    left_out = [item for item in items if _is_left_out(item)]
+    left_out = [item for item in items if item.get_closest_marker("direct") and _goes_through_nginx(item)]
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)
 
 
-def _is_left_out(item: pytest.Item) -> bool:
+def _goes_through_nginx(item: pytest.Item) -> bool:
     chosen: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
-    is_other_door = chosen.get("deployment") == "cluster" and chosen.get("door", "ws") != "ws"
-    return is_other_door and item.path.parent == HERE and item.path.name not in CORE
+    return chosen.get("deployment") == ThroughDoor.kind
 
 
-@pytest.fixture(scope="package", params=["standalone", "cluster"])
+@pytest.fixture(scope="package")
+def cluster(servers: PrivateServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterDeployment]:
+    made = ClusterDeployment(tmp_path_factory.mktemp("cluster"), servers)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+    assert "Traceback" not in made.logs()
+
+
+@pytest.fixture(scope="package", params=["standalone", "cluster", "through"])
 def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """The running system."""
-    var = tmp_path_factory.mktemp(request.param)
+    if request.param == "cluster":
+        yield request.getfixturevalue("cluster")
+        return
     made: Deployment
     if request.param == "standalone":
-        made = StandaloneDeployment(var)
+        made = StandaloneDeployment(tmp_path_factory.mktemp("standalone"))
     else:
-        made = ClusterDeployment(var, request.getfixturevalue("servers"))
+        made = ThroughDoor(request.getfixturevalue("cluster"))
     try:
         made.start()
         yield made
@@ -68,26 +86,72 @@ def door(request: pytest.FixtureRequest) -> str:
     return chosen
 
 
+class Entrance:
+    """Lets the clients of one test in by one door, and out again when the test ends.
+
+    A gateway is named by a number. Where nginx chooses, whoever names another one than those before comes in again
+    until both gateways hold connections.
+    """
+
+    def __init__(self, deployment: Deployment, door: str) -> None:
+        self._deployment, self._door = deployment, door
+        self._named: set[int] = set()
+        self._stack = AsyncExitStack()
+
+    def __repr__(self) -> str:
+        return f"Entrance({self._deployment}, {self._door}, {self._named})"
+
+    async def let_in(self, gateway: int, client_at: Callable[[str], AbstractAsyncContextManager[T]]) -> T:
+        """`client_at(url)` is a client that comes in as its block begins."""
+        self._named.add(gateway)
+        for _ in range(MOST_TRIES):
+            visit = AsyncExitStack()
+            client = await visit.enter_async_context(client_at(self._deployment.urls(self._door)[gateway]))
+            if await self._is_elsewhere():
+                self._stack.push_async_callback(visit.aclose)
+                return client
+            await visit.aclose()
+        raise AssertionError(f"nginx sends everyone to one gateway: {self}")
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+
+    async def _is_elsewhere(self) -> bool:
+        if len(self._named) == 1 or not isinstance(self._deployment, ThroughDoor):
+            return True
+        return await asyncio.to_thread(self._deployment.is_spread, self._door)
+
+
+@asynccontextmanager
+async def socket_at(url: str, user: User | None, **options: Any) -> AsyncIterator[Socket]:
+    """A bare socket, logged in; without a user, not."""
+    opening = Socket.open(url) if user is None else Socket.logged_in(url, user.token, **options)
+    async with await opening as socket:
+        yield socket
+
+
 @pytest.fixture
-async def new_client(deployment: Deployment, door: str) -> AsyncIterator[NewClient]:
+async def entrance(deployment: Deployment, door: str) -> AsyncIterator[Entrance]:
+    made = Entrance(deployment, door)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def new_client(entrance: Entrance) -> NewClient:
     """`await new_client(user, gateway=0)` -> a client that is in step; it goes offline when the test ends."""
-    async with AsyncExitStack() as stack:
 
-        async def start(user: User, gateway: int = 0, **options: Any) -> Client:
-            client = Client(deployment.urls(door)[gateway], user.id, user.token, **options)
-            return await stack.enter_async_context(client)
+    async def start(user: User, gateway: int = 0, **options: Any) -> Client:
+        return await entrance.let_in(gateway, lambda url: Client(url, user.id, user.token, **options))
 
-        yield start
+    return start
 
 
 @pytest.fixture
-async def new_socket(deployment: Deployment, door: str) -> AsyncIterator[NewSocket]:
+def new_socket(entrance: Entrance) -> NewSocket:
     """`await new_socket(user, gateway=0)` -> a bare socket, logged in; without a user, not."""
-    async with AsyncExitStack() as stack:
 
-        async def start(user: User | None = None, gateway: int = 0, **options: Any) -> Socket:
-            url = deployment.urls(door)[gateway]
-            opening = Socket.open(url) if user is None else Socket.logged_in(url, user.token, **options)
-            return await stack.enter_async_context(await opening)
+    async def start(user: User | None = None, gateway: int = 0, **options: Any) -> Socket:
+        return await entrance.let_in(gateway, lambda url: socket_at(url, user, **options))
 
-        yield start
+    return start

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.client import Socket
-from tests.deployments import Deployment
+from tests.deployments import Deployment, User
 from tests.e2e.conftest import NewSocket, NewUser
 from tests.http_calls import Answer, api
 
@@ -34,6 +34,11 @@ async def account(port: int) -> dict[str, Any]:
 
 async def log_in(port: int, account: dict[str, Any], password: str = PASSWORD, **more: Any) -> Answer:
     return await api(port, "account.login", {"username": account["username"], "password": password, **more})
+
+
+def user_of(logged_in: dict[str, Any]) -> User:
+    """Of what register or login replied."""
+    return User(logged_in["user"]["id"], logged_in["token"])
 
 
 async def stands(port: int, token: str) -> bool:
@@ -112,66 +117,57 @@ async def ends(socket: Socket) -> None:
 
 
 async def test_logout_ends_this_session_on_every_gateway_and_no_other(
-    deployment: Deployment, door: str, port: int, account: dict[str, Any]
+    deployment: Deployment, door: str, port: int, new_socket: NewSocket, account: dict[str, Any]
 ) -> None:
     other = (await log_in(port, account)).data
-    urls = deployment.urls(door)
-    async with (
-        await Socket.logged_in(urls[0], account["token"], device="a") as here,
-        await Socket.logged_in(urls[1], account["token"], terminal="pc", device="b") as there,
-        await Socket.logged_in(urls[1], other["token"], terminal="app", device="c") as kept,
-    ):
-        for each in deployment.ports:
-            assert await stands(each, account["token"])
-        assert (await api(port, "account.logout", {}, account["token"])).data == {}
-        await ends(here)
-        await ends(there)
-        for each in deployment.ports:
-            assert not await stands(each, account["token"])
-            assert await stands(each, other["token"])
-        assert (await kept.ask("user.get", {"ids": ["x"]}))["op"] == "reply"
-    async with await Socket.open(urls[0]) as socket:
+    here = await new_socket(user_of(account), 0, device="a")
+    there = await new_socket(user_of(account), 1, terminal="pc", device="b")
+    kept = await new_socket(user_of(other), 1, terminal="app", device="c")
+    for each in deployment.ports:
+        assert await stands(each, account["token"])
+    assert (await api(port, "account.logout", {}, account["token"])).data == {}
+    await ends(here)
+    await ends(there)
+    for each in deployment.ports:
+        assert not await stands(each, account["token"])
+        assert await stands(each, other["token"])
+    assert (await kept.ask("user.get", {"ids": ["x"]}))["op"] == "reply"
+    async with await Socket.open(deployment.url(door)) as socket:
         assert (await socket.login(account["token"]))["data"]["code"] == "unauthenticated"
         assert (await socket.closed())[0] == 4004
     assert (await api(port, "token.refresh", {"refresh": account["refresh"]})).code == "unauthenticated"
 
 
 async def test_logout_of_all_over_a_connection_ends_that_too(
-    deployment: Deployment, door: str, port: int, account: dict[str, Any]
+    port: int, new_socket: NewSocket, account: dict[str, Any]
 ) -> None:
     other = (await log_in(port, account)).data
-    urls = deployment.urls(door)
-    async with (
-        await Socket.logged_in(urls[0], account["token"], device="a") as here,
-        await Socket.logged_in(urls[1], other["token"], terminal="pc", device="b") as there,
-    ):
-        await here.write_frame("account.logout", {"all": True}, id="1")
-        assert await here.answer("1") == {"op": "reply", "id": "1", "data": {}}
-        await ends(here)
-        await ends(there)
+    here = await new_socket(user_of(account), 0, device="a")
+    there = await new_socket(user_of(other), 1, terminal="pc", device="b")
+    await here.write_frame("account.logout", {"all": True}, id="1")
+    assert await here.answer("1") == {"op": "reply", "id": "1", "data": {}}
+    await ends(here)
+    await ends(there)
     assert (await log_in(port, account)).status == 200
 
 
 async def test_a_new_password_ends_all_other_sessions(
-    deployment: Deployment, door: str, port: int, account: dict[str, Any]
+    deployment: Deployment, port: int, new_socket: NewSocket, account: dict[str, Any]
 ) -> None:
     other = (await log_in(port, account)).data
     change = {"old": PASSWORD, "new": "new horse battery", "cid": "p1"}
-    urls = deployment.urls(door)
-    async with (
-        await Socket.logged_in(urls[0], account["token"], device="a") as here,
-        await Socket.logged_in(urls[1], other["token"], terminal="pc", device="b") as there,
-    ):
-        assert await stands(deployment.ports[-1], other["token"])
-        refused = await here.ask("account.password", {**change, "old": "wrong password", "cid": "p0"})
-        assert refused["data"]["code"] == "forbidden"
-        for _ in range(2):
-            assert (await here.ask("account.password", change))["op"] == "reply"
-        await ends(there)
-        assert not await stands(deployment.ports[-1], other["token"])
-        assert await stands(port, account["token"])
-        conflict = await here.ask("account.password", {**change, "new": "third horse battery"})
-        assert conflict["data"]["code"] == "conflict"
+    here = await new_socket(user_of(account), 0, device="a")
+    there = await new_socket(user_of(other), 1, terminal="pc", device="b")
+    assert await stands(deployment.ports[-1], other["token"])
+    refused = await here.ask("account.password", {**change, "old": "wrong password", "cid": "p0"})
+    assert refused["data"]["code"] == "forbidden"
+    for _ in range(2):
+        assert (await here.ask("account.password", change))["op"] == "reply"
+    await ends(there)
+    assert not await stands(deployment.ports[-1], other["token"])
+    assert await stands(port, account["token"])
+    conflict = await here.ask("account.password", {**change, "new": "third horse battery"})
+    assert conflict["data"]["code"] == "conflict"
     assert (await log_in(port, account)).code == "unauthenticated"
     assert (await log_in(port, account, change["new"])).status == 200
 

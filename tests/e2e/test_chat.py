@@ -2,58 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 
 import pytest
 
 from scripts.chat import main
 from tests.deployments import Deployment
 from tests.e2e.conftest import NewUser
-from tests.private_servers import ROOT
-
-WAIT_S = 20.0
-
-SCRIPT = str(ROOT / "scripts" / "chat.sh")
-
-
-class Person:
-    """Someone at chat.sh."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.screen = ""
-
-    async def type(self, *lines: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write("".join(f"{line}\n" for line in lines).encode())
-        await self.process.stdin.drain()
-
-    async def sees(self, text: str) -> None:
-        """Until the text is on the screen."""
-        assert self.process.stdout is not None
-        try:
-            async with asyncio.timeout(WAIT_S):
-                while text not in self.screen:
-                    line = await self.process.stdout.readline()
-                    assert line, f"{text!r} is not on the screen:\n{self.screen}"
-                    self.screen += line.decode()
-        except TimeoutError:
-            raise AssertionError(f"{text!r} is not on the screen:\n{self.screen}") from None
-
-    async def leaves(self) -> int:
-        """Ends the input; the exit code."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        return await self.ended()
-
-    async def ended(self) -> int:
-        assert self.process.stdout is not None
-        async with asyncio.timeout(WAIT_S):
-            self.screen += (await self.process.stdout.read()).decode()
-            return await self.process.wait()
+from tests.person import Person
 
 
 @pytest.fixture(autouse=True)
@@ -72,25 +28,12 @@ async def sit(deployment: Deployment) -> AsyncIterator[Sit]:
 
     async def start(user: str, *options: str, gateway: int = 0) -> Person:
         port = deployment.ports[gateway % len(deployment.ports)]
-        process = await asyncio.create_subprocess_exec(
-            SCRIPT,
-            user,
-            "--port",
-            str(port),
-            *options,
-            env={**os.environ, "HONGYAN_CONFIG": str(deployment.config)},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        people.append(Person(process))
+        people.append(await Person.sit(user, "--port", str(port), *options, config=deployment.config))
         return people[-1]
 
     yield start
     for person in people:
-        with suppress(ProcessLookupError):
-            person.process.kill()
-        await person.process.wait()
+        await person.gone()
 
 
 @pytest.fixture
@@ -149,8 +92,8 @@ async def test_a_group(sit: Sit, names: list[str]) -> None:
 
 async def test_people_at_other_doors(sit: Sit, names: list[str], deployment: Deployment) -> None:
     alice, bob = names[:2]
-    at_bob = await sit(bob, "--door", "tcp", "--port", str(deployment.tcp_ports[-1]))
-    at_alice = await sit(alice, "--door", "poll", "--to", bob)
+    at_bob = await sit(bob, "--tcp", "--port", str(deployment.tcp_ports[-1]))
+    at_alice = await sit(alice, "--poll", "--to", bob)
     await at_bob.sees(f"connected as {bob}")
     await at_bob.type(f"/to {alice}")
     await at_alice.type("hello")
@@ -161,6 +104,7 @@ async def test_people_at_other_doors(sit: Sit, names: list[str], deployment: Dep
         assert await person.leaves() == 0
 
 
+@pytest.mark.direct("it is about the terminal")
 async def test_a_pipe_is_sent_to_its_end(sit: Sit, names: list[str]) -> None:
     alice, bob = names[:2]
     at_bob = await sit(bob)
@@ -172,16 +116,18 @@ async def test_a_pipe_is_sent_to_its_end(sit: Sit, names: list[str]) -> None:
         await at_bob.sees(f"{alice}: line {number}\n")
 
 
+@pytest.mark.direct("it is about the terminal")
 async def test_mistakes_are_said_in_words(sit: Sit, names: list[str]) -> None:
     alice = names[0]
-    person = await sit(alice, "--to", "nobody-at-all")
-    await person.sees("there is no user 'nobody-at-all' yet")
-    await person.type("hello?")
-    await person.sees("! there is nobody")
-    await person.type("/group nonesuch", "/dance", "/to", "/to a/b", "/invite x", "/create", "/help")
+    person = await sit(alice)
+    await person.type(
+        "hello?", "/group nonesuch", "still nobody", "/dance", "/to", "/to a/b", "/invite x", "/create", "/help"
+    )
     await person.sees("退出")
     assert await person.leaves() == 0
+    assert person.screen.count("! first /to USER or /group ID") == 2
     assert person.screen.count("! /to USER") == 2
+    assert "! there is nobody" in person.screen
     assert "no command /dance" in person.screen
 
 

@@ -273,7 +273,7 @@ async def test_http_limits(deployment: Deployment, user: Any) -> None:
     deep = await api(port, "user.get", b'{"ids":' + b"[" * 30_000 + b"]" * 30_000 + b"}", user.token)
     assert (deep.status, deep.code) == (400, "bad_frame")
     null = request(port, "POST", "/api/%00", b"{}")
-    assert null.status == 404
+    assert null.status == (400 if deployment.kind == "through" else 404)  # nginx takes no such address
 
 
 async def test_the_logs_hold_no_traceback(deployment: Deployment) -> None:

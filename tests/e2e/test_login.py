@@ -12,9 +12,9 @@ import pytest
 
 from protocol.errors import RECONNECT
 from protocol.tokens import AUDIENCE, ISSUER, TokenSigner
-from scripts.processes import Process
+from scripts.chat_doors import DOORS
 from tests.client import Socket
-from tests.deployments import Deployment
+from tests.deployments import Deployment, ImpatientGateway
 from tests.e2e.conftest import NewSocket, NewUser
 from tests.http_calls import api
 
@@ -148,8 +148,8 @@ async def test_another_device_at_the_same_terminal_replaces_it_and_says_so(
     assert await still_there(at_bob)
 
 
-async def test_of_many_logins_at_once_exactly_one_is_left(deployment: Deployment, new_user: NewUser) -> None:
-    alice, urls = new_user("alice"), deployment.gateway_urls
+async def test_of_many_logins_at_once_exactly_one_is_left(deployment: Deployment, door: str, new_user: NewUser) -> None:
+    alice, urls = new_user("alice"), deployment.urls(door)
     async with AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(await Socket.open(urls[number % 2])) for number in range(8)]
         logins = [socket.login(alice.token, device=f"d{number}") for number, socket in enumerate(sockets)]
@@ -182,44 +182,47 @@ async def test_the_handshake_is_refused_to_other_sites_and_to_tokens_in_the_addr
 
 
 @pytest.fixture
-def impatient(deployment: Deployment) -> Iterator[tuple[Process, str]]:
-    """A gateway that waits 1 s for a login and whose heartbeat is 1 s, and its address."""
-    process = deployment.impatient_gateway()
-    process.start()
+def impatient(deployment: Deployment) -> Iterator[ImpatientGateway]:
+    gateway = deployment.impatient_gateway()
+    gateway.process.start()
     try:
-        process.await_ready()
-        yield process, f"ws://127.0.0.1:{process.port}/ws"
+        gateway.process.await_ready()
+        yield gateway
     finally:
-        process.stop()
+        gateway.process.stop()
 
 
-async def test_silence_ends_a_connection_and_life_keeps_it(impatient: tuple[Process, str], new_user: NewUser) -> None:
-    process, url = impatient
-    async with (
-        await Socket.open(url) as mute,
-        await Socket.logged_in(url, new_user("silent").token) as silent,
-        await Socket.logged_in(url, new_user("beating").token) as beating,
-        await Socket.logged_in(url, new_user("pinging").token) as pinging,
-    ):
+@pytest.mark.direct("the gateway is one more, which nginx need not choose")
+async def test_silence_ends_a_connection_and_life_keeps_it(impatient: ImpatientGateway, new_user: NewUser) -> None:
+    """Who polls is never silent."""
+    urls = impatient.urls
+    async with AsyncExitStack() as stack:
+
+        async def logged_in(door: str) -> Socket:
+            return await stack.enter_async_context(await Socket.logged_in(urls[door], new_user(door).token))
+
         begun = time.monotonic()
-        gone = {
-            "mute": asyncio.create_task(mute.closed()),
-            "silent": asyncio.create_task(silent.closed()),
-        }
+        mute = [await stack.enter_async_context(await Socket.open(urls[door])) for door in ("ws", "tcp")]
+        silent = [await logged_in(door) for door in ("ws", "tcp")]
+        beating = [await logged_in(door) for door in DOORS]
+        pinging = await logged_in("ws")
+        gone = {socket: asyncio.create_task(socket.closed()) for socket in (*mute, *silent)}
         while not all(task.done() for task in gone.values()):
-            await beating.write('{"op":"heartbeat"}')
-            assert (await beating.read())["op"] == "heartbeat"
+            for socket in beating:
+                await socket.write('{"op":"heartbeat"}')
+                assert (await socket.read())["op"] == "heartbeat"
             await pinging.ping()
             await asyncio.wait(gone.values(), timeout=0.3)
-        assert gone["mute"].result() == (4001, [])
-        assert gone["silent"].result() == (4009, [])
+        assert [gone[socket].result() for socket in mute] == [(4001, [])] * 2
+        assert [gone[socket].result() for socket in silent] == [(4009, [])] * 2
         assert 4001 not in RECONNECT
         assert 4009 in RECONNECT
         assert 2.0 < time.monotonic() - begun < 10
-        assert (await beating.ask("user.get", {"ids": ["x"]}))["op"] == "reply"
-        assert (await pinging.ask("user.get", {"ids": ["x"]}))["op"] == "reply"
-        await asyncio.to_thread(process.stop)
-        code, frames = await beating.closed()
-        assert code == 1012
-        assert [frame["op"] for frame in frames] == ["reconnect"]
-        assert 0 <= frames[0]["data"]["after"] <= 10_000
+        for socket in (*beating, pinging):
+            assert await still_there(socket)
+        await asyncio.to_thread(impatient.process.stop)
+        for socket in (*beating, pinging):
+            code, frames = await socket.closed()
+            assert code == 1012
+            assert [frame["op"] for frame in frames] == ["reconnect"]
+            assert 0 <= frames[0]["data"]["after"] <= 10_000

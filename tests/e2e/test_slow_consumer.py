@@ -3,59 +3,115 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from protocol.ids import private_conversation
-from tests.client import Socket
-from tests.deployments import Deployment
+from scripts.chat_connection import Frame
+from scripts.chat_http import HttpConnection, Response
+from scripts.chat_tcp import TcpChannel
+from tests.client import WAIT_S, Socket
+from tests.deployments import Deployment, User
 from tests.e2e.conftest import NewClient, NewUser
-from tests.http_calls import get
 
 MESSAGES_PER_S = 100
 TEXT = "x" * 8000
+KERNEL_BYTES = 4096
+MOST_BYTES = 1024 * 1024  # 256 KiB at the gateway, and what the kernels hold
+CLOSED = 'hongyan_closes_total{code="4010"}'
+OK, GONE = 200, 410
 
 
-async def _closes(port: int, code: int) -> int:
-    """How many connections a gateway has closed with this code."""
-    metrics = (await get(port, "/metrics")).body.decode()
-    name = f'hongyan_closes_total{{code="{code}"}} '
-    return sum(int(float(line.removeprefix(name))) for line in metrics.splitlines() if line.startswith(name))
+class Stuck(Protocol):
+    """A connection that takes nothing until it is asked how it ended: the close code and what came before."""
+
+    def closed(self) -> Awaitable[tuple[int, list[Frame]]]: ...
 
 
-async def _narrow_socket(url: str) -> Socket:
+async def _narrow(url: str) -> socket.socket:
     """A connection whose kernel takes only a few kilobytes in advance."""
     address = urlsplit(url)
     narrow = socket.socket()
-    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BYTES)
     narrow.setblocking(False)
     await asyncio.get_running_loop().sock_connect(narrow, (address.hostname, address.port))
-    return await Socket.open(url, sock=narrow, max_queue=1)
+    return narrow
+
+
+@asynccontextmanager
+async def stuck_by_ws(url: str, user: User) -> AsyncIterator[Stuck]:
+    async with await Socket.open(url, sock=await _narrow(url), max_queue=1) as stuck:
+        assert (await stuck.login(user.token))["op"] == "reply"
+        yield stuck
+
+
+@asynccontextmanager
+async def stuck_by_tcp(url: str, user: User) -> AsyncIterator[Stuck]:
+    streams = await asyncio.open_connection(sock=await _narrow(url), limit=KERNEL_BYTES)
+    async with Socket(TcpChannel(*streams)) as stuck:
+        assert (await stuck.login(user.token))["op"] == "reply"
+        yield stuck
+
+
+class StuckPoll:
+    """A session of long-poll that nobody polls; the gateway forgets what waits when it closes it."""
+
+    def __init__(self, http: HttpConnection, session: str) -> None:
+        self._http, self._session = http, session
+
+    async def closed(self) -> tuple[int, list[Frame]]:
+        frames: list[Frame] = []
+        cursor = 0
+        while (answer := await self._polled(cursor)).status == OK:
+            batch = json.loads(answer.body)
+            frames += batch["frames"]
+            cursor = batch["cursor"]
+        assert answer.status == GONE
+        return json.loads(answer.body)["error"]["close"], frames
+
+    async def _polled(self, cursor: int) -> Response:
+        async with asyncio.timeout(WAIT_S):
+            return await self._http.request("GET", f"/poll/recv?session={self._session}&cursor={cursor}")
+
+
+@asynccontextmanager
+async def stuck_by_poll(url: str, user: User) -> AsyncIterator[Stuck]:
+    address = urlsplit(url)
+    http = HttpConnection(address.hostname or "", address.port or 0, WAIT_S)
+    login: dict[str, Any] = {"token": user.token, "terminal": "web", "device": "stuck"}
+    opened = await http.request("POST", "/poll/open", json.dumps(login).encode())
+    yield StuckPoll(http, json.loads(opened.body)["session"])
+    http.close()
+
+
+STUCK: dict[str, Callable[[str, User], Any]] = {"ws": stuck_by_ws, "tcp": stuck_by_tcp, "poll": stuck_by_poll}
 
 
 async def test_a_slow_consumer_is_closed_and_has_everything_after_a_sync(
-    deployment: Deployment, new_user: NewUser, new_client: NewClient
+    deployment: Deployment, door: str, new_user: NewUser, new_client: NewClient
 ) -> None:
     alice, bob = new_user("alice"), new_user("bob")
     conversation = private_conversation(alice.id, bob.id)
-    port = deployment.ports[0]
-    before = await _closes(port, 4010)
+    before = await asyncio.to_thread(deployment.count, CLOSED)
     at_alice = await new_client(alice, 1)
     bobs_pc = await new_client(bob, 1, terminal="pc")
-    async with await _narrow_socket(deployment.gateway_urls[0]) as stuck:
-        assert (await stuck.login(bob.token))["op"] == "reply"
+    async with STUCK[door](deployment.url(door), bob) as stuck:
         texts: list[str] = []
-        while await _closes(port, 4010) == before:
+        while await asyncio.to_thread(deployment.count, CLOSED) == before:
             assert len(texts) < 10 * MESSAGES_PER_S
             texts.append(f"{len(texts)} {TEXT}")
             await at_alice.say(conversation, texts[-1])
             await asyncio.sleep(1 / MESSAGES_PER_S)
-        assert len(texts) * len(TEXT) < 1024 * 1024, "256 KiB here and what the two kernels hold"
+        assert len(texts) * len(TEXT) < MOST_BYTES
         texts.append("what it missed")
         await at_alice.say(conversation, texts[-1])
         code, pushed = await stuck.closed()
         assert code == 4010
-        assert 0 < len(pushed) < len(texts)
+        assert len(pushed) < len(texts)
     await bobs_pc.texts(conversation, *texts)
     again = await new_client(bob, 0)
     await again.texts(conversation, *texts)
