@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
+import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -13,42 +13,48 @@ from logic.app import redis_resolver
 from protocol.ids import partition_of
 from router.interface import Resolver
 from router.shares import share
-from scripts.components import component_process
-from scripts.probes import answers_http
+from scripts.chat_doors import DOORS
+from scripts.components import component_process, our_environment
 from scripts.processes import Process, is_frozen
 from tests.deployments import READY_S, ClusterDeployment
-from tests.private_servers import PrivateServers
+from tests.private_servers import ROOT, PrivateServers
+from tests.through_door import ThroughDoor
 
 SERVERS = ("rabbitmq", "redis", "mariadb")
 OURS = ("w1", "w2", "p1", "g1", "g2")
 HELD = re.compile(r'^hongyan_partition_held{partition="(\d+)"} 1', re.MULTILINE)
-BUG = re.compile(r'"level": ?"(error|critical)"|Traceback')
+# That Redis is gone in the middle of an answer is a line of nginx's own, and no bug.
+BUG = re.compile(r'"level": ?"(error|critical)"|Traceback|\[emerg\]|\[error\](?!.* recv\(\) failed)')
 
 
 class FaultCluster:
-    """Two gateways, two ordered workers, a parallel one and the three servers."""
+    """Two gateways, two ordered workers, a parallel one, the three servers, and the doors where a test opens them."""
 
     def __init__(self, servers: PrivateServers) -> None:
         self.servers = servers
         self.deployment = ClusterDeployment(servers.settings.var / "cluster", servers)
         self.settings = self.deployment.settings
+        # An operator's scripts look for the servers where everything else of the cluster is.
+        (self.settings.var / "run").symlink_to(servers.settings.var.absolute() / "run")
         self.database = self.deployment.database
-        self._third = component_process(self.settings, self.deployment.config, "w3")
+        self.through_door = ThroughDoor(self.deployment)
+        third = component_process(self.settings, self.deployment.config, "w3")
+        self._others = {"w3": third, **self.through_door.doors}
         self._read_up_to: dict[Path, int] = {}
 
     def __repr__(self) -> str:
         return f"FaultCluster({', '.join(f'{name} {self.process(name).state}' for name in OURS)})"
 
     def process(self, name: str) -> Process:
-        """A component: g1 g2 w1 w2 w3 p1 rabbitmq redis mariadb."""
+        """A component: g1 g2 w1 w2 w3 p1 nginx nginx-tcp rabbitmq redis mariadb."""
         if name in SERVERS:
             return self.servers.process(name)
-        return self._third if name == "w3" else self.deployment.process(name)
+        return self._others[name] if name in self._others else self.deployment.process(name)
 
     def heal(self) -> None:
         """Wake what is stopped, start what is missing, and wait until each serves and has its share."""
         self.servers.up()
-        self._third.stop()
+        self.process("w3").stop()
         for name in OURS:
             pid = self.process(name).pid
             if pid is not None and is_frozen(pid):
@@ -71,22 +77,25 @@ class FaultCluster:
         self.process(name).kill()
         return time.monotonic()
 
-    def drain(self, name: str) -> float:
-        """Stop in order, a gateway after it drained; the moment at which it is gone."""
-        pid = self.process(name).pid
-        assert pid is not None
-        if name.startswith("g"):
-            os.kill(pid, signal.SIGUSR1)
-            until = time.monotonic() + READY_S
-            while answers_http(f"http://127.0.0.1:{self.process(name).port}/readyz"):
-                assert time.monotonic() < until, f"{name} does not drain"
-                time.sleep(0.02)
-        self.process(name).stop()
-        return time.monotonic()
+    def rolling_restart(self) -> None:
+        """scripts/rolling_restart.sh: gateways and workers, one after the other."""
+        words = [sys.executable, "-m", "scripts.rolling", "--config", str(self.deployment.config), "restart"]
+        done = subprocess.run(words, check=False, cwd=ROOT, env=our_environment(), capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def open_doors(self) -> None:
+        """Start both anew: they balance as if nothing had happened before."""
+        self.through_door.stop()
+        self.through_door.start()
 
     def close(self) -> None:
-        self._third.stop()
+        self.through_door.stop()
+        self.process("w3").stop()
         self.deployment.close()
+
+    def ways_in(self) -> list[list[str]]:
+        """Through the doors: by WebSocket, by TCP, by long-poll."""
+        return [self.through_door.urls(door) for door in DOORS]
 
     def url(self, gateway: str) -> str:
         return self.deployment.gateway_urls[int(gateway[1:]) - 1]
@@ -106,6 +115,10 @@ class FaultCluster:
         except OSError:
             return set()
 
+    def connections(self, gateway: str) -> int:
+        """How many that gateway holds, by all of its doors."""
+        return sum(self.through_door.connections(gateway, door) for door in DOORS)
+
     def resolver(self) -> Resolver:
         """The router, asked as a worker asks it."""
         return redis_resolver(self.settings)
@@ -123,5 +136,5 @@ class FaultCluster:
 
     def faults_of_ours(self) -> list[str]:
         """Lines logged since this was last asked that only a bug of ours writes."""
-        names = [*OURS, "w3"]
+        names = [*OURS, *self._others]
         return [f"{n}: {line}" for n in names for line in self.logged(n).splitlines() if BUG.search(line)]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from tests.faults.cluster import FaultCluster
 from tests.faults.figures import FIGURES
-from tests.faults.fleet import Fleet
+from tests.faults.fleet import Fleet, Size
 from tests.private_servers import PrivateServers, private_run
 
 _numbers = itertools.count(1)
@@ -41,7 +42,28 @@ def cluster(running_cluster: FaultCluster) -> FaultCluster:
 @pytest.fixture
 async def fleet(cluster: FaultCluster) -> AsyncIterator[Fleet]:
     """Clients of users whom nobody knew before, in step, under a steady load."""
-    fleet = Fleet(cluster, f"f{next(_numbers)}")
+    async with _started(Fleet(cluster, f"f{next(_numbers)}")) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+async def fleet_at_the_door(request: pytest.FixtureRequest, cluster: FaultCluster, doors: None) -> AsyncIterator[Fleet]:
+    """The same through nginx: a third each by WebSocket, TCP and long-poll. The test's parameter is the size."""
+    size: Size = request.param
+    async with _started(Fleet(cluster, f"f{next(_numbers)}", size, cluster.ways_in())) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def doors(cluster: FaultCluster) -> Iterator[None]:
+    """Both doors are open, and newly so."""
+    cluster.open_doors()
+    yield
+    cluster.through_door.stop()
+
+
+@asynccontextmanager
+async def _started(fleet: Fleet) -> AsyncIterator[Fleet]:
     try:
         await fleet.start()
         yield fleet

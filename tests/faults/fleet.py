@@ -7,6 +7,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,24 +20,43 @@ from tests.faults.history import Event, History, Member, Row
 from tests.faults.load import Load
 from tests.faults.oracle import judge
 
-USERS = 36
-GROUPS = 4
-MEMBERS = 9
-WITH_TWO_DEVICES = 4
 ANSWERED_S = 30.0
 CAUGHT_UP_S = 10.0
 POLL_S = 0.1
+AT_ONCE = 50  # so many connect together
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many there are and how much they write. The last `late` clients stay away until they are called."""
+
+    users: int = 36
+    groups: int = 4
+    members: int = 9
+    with_two_devices: int = 4
+    late: int = 0
+    per_s: int = 200
 
 
 class Fleet:
-    """Users `{prefix}u00` ..., groups `{prefix}g0` ... of nine each. Even users are on g1 first, odd ones on g2."""
+    """Users `{prefix}u000` ..., groups `{prefix}g0` ...; each member is in one group.
 
-    def __init__(self, cluster: FaultCluster, prefix: str) -> None:
+    `ways` are lists of addresses, given to the clients in turn: a client that loses its connection goes on to the next
+    address of its list. Without them even users are on g1 first, odd ones on g2.
+    """
+
+    def __init__(
+        self, cluster: FaultCluster, prefix: str, size: Size | None = None, ways: Sequence[Sequence[str]] = ()
+    ) -> None:
         self._cluster = cluster
         self._prefix = prefix
-        self.users = [f"{prefix}u{number:02}" for number in range(USERS)]
+        self._size = size = size or Size()
+        urls = cluster.deployment.gateway_urls
+        self._ways = ways or [urls, urls[::-1]]
+        self.users = [f"{prefix}u{number:03}" for number in range(size.users)]
         self.groups = {
-            f"{prefix}g{number}": self.users[number * MEMBERS : (number + 1) * MEMBERS] for number in range(GROUPS)
+            f"{prefix}g{number}": self.users[number * size.members : (number + 1) * size.members]
+            for number in range(size.groups)
         }
         self.events: list[Event] = []
         self.clients: list[Client] = []
@@ -48,11 +68,12 @@ class Fleet:
     async def start(self) -> None:
         """Seed, connect, sync, and begin the load."""
         await asyncio.to_thread(self._seed)
-        for client in self.clients:
-            client.start()
-        await asyncio.gather(*(client.in_step() for client in self.clients))
+        present = self.clients[: len(self.clients) - self._size.late]
+        for first in range(0, len(present), AT_ONCE):
+            await asyncio.gather(*(client.arrive() for client in present[first : first + AT_ONCE]))
         self._cluster.faults_of_ours()  # what the test before left
-        self.load = Load([(c, self._private(c.seen.user), self._group_names(c.seen.user)) for c in self.clients], "1")
+        writers = [(c, self._private(c.seen.user), self._group_names(c.seen.user)) for c in present]
+        self.load = Load(writers, "1", self._size.per_s)
         self.load.start()
         async with asyncio.timeout(ANSWERED_S):
             await self.load.goes_on(200)
@@ -60,6 +81,11 @@ class Fleet:
     async def stop(self) -> None:
         await self.load.stop()
         await asyncio.gather(*(client.stop() for client in self.clients))
+
+    @property
+    def late(self) -> list[Client]:
+        """Clients who were not there from the beginning; they write nothing."""
+        return self.clients[len(self.clients) - self._size.late :]
 
     def of(self, user: str) -> Client:
         """A client of this user."""
@@ -75,7 +101,7 @@ class Fleet:
 
     def pair_across(self, one: str, other: str) -> tuple[Client, Client]:
         """Two who write to each other privately, the first on one gateway, the second on the other."""
-        first = next(c for c in self.clients[WITH_TWO_DEVICES:] if self.gateway_of(c) == one)
+        first = next(c for c in self.clients[self._size.with_two_devices :] if self.gateway_of(c) == one)
         number = self.users.index(first.seen.user)
         second = self.of(self.users[number + 1])
         assert self.gateway_of(second) == other
@@ -132,20 +158,20 @@ class Fleet:
 
     def _seed(self) -> None:
         database, settings = self._cluster.database, self._cluster.settings
-        urls = self._cluster.deployment.gateway_urls
         tokens = seed_users(settings, database, self.users)
         for group, members in self.groups.items():
             seed_group(database, group, members)
-        others = seed_users(settings, database, self.users[:WITH_TWO_DEVICES])
+        others = seed_users(settings, database, self.users[: self._size.with_two_devices])
         wanted = [*tokens.items(), *list(others.items())[::-1]]  # the other way round: on the other gateway
         for number, (user, token) in enumerate(wanted):
-            order = urls if number % 2 == 0 else urls[::-1]
-            terminal = "web" if number < USERS else "pc"
-            self.clients.append(Client(order, user, token, self.events, terminal))
+            way = self._ways[number % len(self._ways)]
+            terminal = "web" if number < len(tokens) else "pc"
+            self.clients.append(Client(way, user, token, self.events, terminal))
 
     def _private(self, user: str) -> list[str]:
         number = self.users.index(user)
-        peers = {self.users[(number + step) % USERS] for step in (1, -1, USERS // 2)}
+        everyone = len(self.users)
+        peers = {self.users[(number + step) % everyone] for step in (1, -1, everyone // 2)}
         return sorted(ids.private_conversation(user, peer) for peer in peers)
 
     def _where(self, user: str) -> list[str]:
@@ -175,15 +201,17 @@ class Fleet:
         return ends, spans
 
     def _behind(self, ends: dict[str, int], members: Iterable[Member]) -> list[str]:
+        clients: defaultdict[str, list[Client]] = defaultdict(list)
+        for client in self.clients:
+            clients[client.seen.user].append(client)
         behind = []
         for span in members:
             newest = ends.get(span.conversation, 0) if span.to_seq is None else span.to_seq
-            for client in self.clients:
-                if client.seen.user == span.user:
-                    timeline = client.seen.timelines[span.conversation]
-                    last = timeline[-1]["seq"] if timeline else 0
-                    if last < newest:
-                        behind.append(f"{client.device} has {span.conversation}/{last} of {newest}")
+            for client in clients[span.user]:
+                timeline = client.seen.timelines[span.conversation]
+                last = timeline[-1]["seq"] if timeline else 0
+                if last < newest:
+                    behind.append(f"{client.device} has {span.conversation}/{last} of {newest}")
         return behind
 
     def _history(self) -> History:
