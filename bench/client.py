@@ -102,9 +102,11 @@ async def connect(url: str, client: WSListener, within_s: float = LOGIN_S) -> No
     await ws_connect(lambda: client, url, proxy=None, websocket_handshake_timeout=within_s, read_buffer_init_size=4096)
 
 
-async def log_in(url: str, token: str, client: Client, within_s: float = LOGIN_S) -> None:
+async def log_in(
+    url: str, token: str, client: Client, within_s: float = LOGIN_S, connect_s: float | None = None
+) -> None:
     """Connect and log in, each within so long. Raises NotOpened, OSError, TimeoutError, WSError."""
-    await connect(url, client, within_s)
+    await connect(url, client, within_s if connect_s is None else connect_s)
     client.opened = asyncio.get_running_loop().create_future()
     client.transport.send(TEXT, (LOGIN % token).encode())
     async with asyncio.timeout(within_s):  # asyncio.wait_for may swallow a cancellation (Python issue 86296)

@@ -24,6 +24,7 @@ from scripts.chat_connection import ANSWER_S, retry_pause
 from scripts.chat_state import Conversations, Event, Gap
 
 LONGEST_S = 30.0
+CONNECT_S = 30.0  # newcomers are kept waiting outside (gateway/entrance.py); browsers wait for longer than this
 NEXT_S = 0.1
 SYNC = -1
 SYNCED = REPLY + b'%d"' % SYNC
@@ -127,7 +128,7 @@ class Member:
         while True:
             line = Line(self)
             try:
-                await log_in(self.url, self._token, line, ANSWER_S)
+                await log_in(self.url, self._token, line, ANSWER_S, CONNECT_S)
                 tries = 0
                 await self._attend(line)
             except ConnectionRefusedError:  # this gateway is dead: the next one
