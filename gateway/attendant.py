@@ -72,6 +72,7 @@ class Attendant:
         self._crowd = max(1, max_pending // 2)  # under way; what was read already still finds room
         self._numbers = itertools.count(1)
         self._logins: set[asyncio.Task[None]] = set()
+        self._login_turns = asyncio.Semaphore(max_logins)
         self._is_leaving = False
 
     def __repr__(self) -> str:
@@ -85,8 +86,9 @@ class Attendant:
         """Whether another connection would be one too many, or would have to leave at once."""
         return self._is_leaving or len(self._hub.connections) >= self._max_connections
 
+    @property
     def is_crowded(self) -> bool:
-        """Whether so many log in that newcomers had better wait outside."""
+        """Whether so many log in, or wait for their turn to, that newcomers had better wait outside."""
         return len(self._logins) >= self._max_logins
 
     def opened(self, door: str, wire: Wire, address: str = UNKNOWN) -> Connection:
@@ -194,7 +196,8 @@ class Attendant:
 
     async def _open(self, connection: Connection, login: Login) -> None:
         try:
-            data = await self._opener.open(connection, login)
+            async with self._login_turns:
+                data = await self._opener.open(connection, login)
         except TooManyConnections:
             refusal = forbidden("this user has as many connections as one may have")
             self._refuse(connection, write_error(refusal, login.id), Close.TOO_MANY_CONNECTIONS)

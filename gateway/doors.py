@@ -81,7 +81,7 @@ class Doors:
         """Take the ports, so that one that is taken is known at once. Raises OSError."""
         for port, take in ((self._port, self._take_http), (self._tcp_port, self._tcp_door.take)):
             listening = bind_sockets(port, self._host, family=socket.AF_INET, backlog=BACKLOG)
-            self._entrances.append(Entrance(listening, take, self._attendant.is_crowded))
+            self._entrances.append(Entrance(listening, take, lambda: self._attendant.is_crowded))
 
     async def open(self, http: Application) -> None:
         """Let clients in."""

@@ -87,7 +87,7 @@ class PollOpen(PollHandler):
             self.finish(opened)
 
     async def _open(self) -> bytes:
-        if self._attendant.is_full or self._attendant.is_crowded():
+        if self._attendant.is_full or self._attendant.is_crowded:
             raise busy()
         address = self._attendant.addresses.of_request(self.request)
         if self._attendant.addresses.is_full(address):

@@ -18,7 +18,7 @@ from protocol.commands import Command, read_command
 from protocol.errors import CLOSE_REASON, Close, ImError, bad_field, rate_limited, unauthenticated
 from protocol.frames import BadFrameField, Frame, read_frame, write_error, write_frame
 from protocol.models import Heartbeat, LoginInfo
-from protocol.ops import Caller, find_op, read_args
+from protocol.ops import CLIENTS, find_op, read_args
 
 OFFENCES_WINDOW_S = 10.0
 MAX_BAD_FRAMES = 3
@@ -113,7 +113,7 @@ class Session:
         if self.state is not OPEN or frame.op == "login":
             return self._before_open(frame)
         try:
-            op = find_op(frame.op, Caller.CLIENT, Caller.ANYONE)
+            op = find_op(frame.op, *CLIENTS)
         except ImError as refusal:
             return self._refused(refusal, frame.id, now)
         try:

@@ -27,19 +27,20 @@ REFUSALS = {
 class TcpWire(SocketWire):
     """The wire of one TCP connection."""
 
-    __slots__ = ("_attendant", "_connection", "_decoder")
+    __slots__ = ("_address", "_attendant", "_connection", "_decoder")
 
     framed: Callable[[bytes], bytes] = staticmethod(tcp_frame)
 
-    def __init__(self, attendant: Attendant) -> None:
+    def __init__(self, attendant: Attendant, address: str) -> None:
         super().__init__(attendant.send_buffer_bytes)
         self._attendant = attendant
+        self._address = address  # as it came; of one who left since, the socket knows none any more
         self._decoder = FrameDecoder(MAX_CLIENT_FRAME_BYTES)
         self._connection: Connection | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        address = self._attendant.addresses.of(transport.get_extra_info("peername", ("",))[0])
+        address = self._attendant.addresses.of(self._address)
         if self._attendant.is_full:
             self._turn_away(busy(), Close.BUSY)
         elif self._attendant.addresses.is_full(address):
@@ -87,6 +88,6 @@ class TcpDoor:
     def take(self, newcomer: socket.socket, address: tuple[str, int]) -> None:
         """Somebody came."""
         loop = asyncio.get_running_loop()
-        coming = loop.create_task(loop.connect_accepted_socket(lambda: TcpWire(self._attendant), newcomer))
+        coming = loop.create_task(loop.connect_accepted_socket(lambda: TcpWire(self._attendant, address[0]), newcomer))
         self._coming.add(coming)
         coming.add_done_callback(self._coming.discard)

@@ -43,11 +43,13 @@ def read_parcel(delivery: Delivery) -> Parcel:
 
 
 class Inbox:
-    """A queue of parcels in the order of arrival. Bounded by the prefetch of each queue."""
+    """A queue of parcels in the order of arrival, with how many commands are in them. Bounded by the prefetch of each
+    queue."""
 
     def __init__(self, bus: WorkerBus) -> None:
         self._bus = bus
         self._parcels: deque[Parcel] = deque()
+        self.commands = 0
 
     def __repr__(self) -> str:
         return f"Inbox({len(self._parcels)} parcels)"
@@ -60,7 +62,9 @@ class Inbox:
         deliveries = self._bus.take(wait_s)
         for delivery in deliveries:
             try:
-                self._parcels.append(read_parcel(delivery))
+                parcel = read_parcel(delivery)
+                self._parcels.append(parcel)
+                self.commands += len(parcel.works)
             except msgspec.MsgspecError as error:
                 log.error("undecodable_delivery", queue=delivery.queue, error=str(error))
                 self._bus.dead_letter(delivery.body, f"cannot be read: {error}")
@@ -82,8 +86,10 @@ class Inbox:
             if batch and (commands > max_commands or size > max_bytes or is_other):
                 break
             batch.append(self._parcels.popleft())
+            self.commands -= len(parcel.works)
         return batch
 
     def clear(self) -> None:
         """Everything taken now belongs to somebody else."""
         self._parcels.clear()
+        self.commands = 0

@@ -1,8 +1,8 @@
 """The ordered worker: owner of some partitions, one thread, one batch after another (docs/architecture.md).
 
 Laws: decide and COMMIT, then resolve and publish, then ack, last. Nothing is ever nacked. What belongs to somebody else
-(BusLost) is forgotten with every cache. A batch that is committed is published before the next is committed: while the
-store writes the next, if there is one already, or else at once.
+(BusLost) is forgotten with every cache. A batch that is committed is published before the next is: at once, or while
+the store writes the next where so much waits that the rate counts and not the moment.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ from store.errors import Contention, StoreAway
 IDLE_S = 0.25
 PROBE_S = 0.5
 SLOW_BATCH_S = 1.0
+BUSY_COMMANDS = 64  # that wait: then a batch is published while the store writes the next
 
 log = structlog.get_logger()
 
 
 class Decided(NamedTuple):
-    """A batch with its works and the result of each, of which nobody has heard yet. The next batch is there already."""
+    """A batch with its works and the result of each, of which nobody has heard yet."""
 
     batch: list[Parcel]
     works: list[Work]
@@ -140,7 +141,9 @@ class OrderedWorker:
             self._handover.saw(queue)
 
     def _breathe(self) -> None:
-        """Between two tries of a batch: heartbeats, and BusLost if the batch is ours no more."""
+        """Between two tries of a batch: heartbeats, and BusLost if the batch is ours no more. Nobody whose command is
+        committed waits for those tries."""
+        self._finish_decided()
         self._pull(0)
 
     def _hand_over(self) -> None:
@@ -160,7 +163,7 @@ class OrderedWorker:
         results = self._results(works)
         self._meanwhile.finish()
         self._decided = Decided(batch, works, results)
-        if self._is_away or HELD in results or not len(self._inbox):
+        if self._is_away or HELD in results or self._inbox.commands < BUSY_COMMANDS:
             self._finish_decided()
         took = time.monotonic() - begun
         if took > SLOW_BATCH_S:

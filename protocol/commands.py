@@ -15,7 +15,7 @@ from msgspec import Meta, Raw
 from protocol import codec
 from protocol.errors import ImError
 from protocol.frames import MAX_CLIENT_FRAME_BYTES, MAX_ID_CHARACTERS
-from protocol.ops import OPS, Caller, Op, checked
+from protocol.ops import CLIENTS, OPS, Op, checked
 
 
 class Command(msgspec.Struct, frozen=True, gc=False):
@@ -27,7 +27,7 @@ class Command(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Envelope(msgspec.Struct):
-    """A frame whose data is looked at next. What is wrong in it, its own decoder finds: all of it is decoded."""
+    """A frame whose data is looked at next, by the decoder of the op's arguments."""
 
     op: str
     id: Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS)] | None = None
@@ -48,7 +48,7 @@ def read_command(text: str) -> Command | None:
     if envelope is None:
         return None
     op = OPS.get(envelope.op)
-    if op is None or op.caller is Caller.GATEWAY:
+    if op is None or op.caller not in CLIENTS:
         return None
     args = codec.decode_plain(envelope.data, _whole(op.args))
     try:

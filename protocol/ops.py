@@ -85,6 +85,10 @@ _ALL = (
 OPS: dict[str, Op] = {op.name: op for op in _ALL}
 
 
+CLIENTS = (Caller.CLIENT, Caller.ANYONE)
+"""Who sends the commands that come over a connection that is logged in."""
+
+
 def find_op(name: str, *callers: Caller) -> Op:
     """The op that one of `callers` may call; ImError unknown_op where there is none for them."""
     op = OPS.get(name)
@@ -126,6 +130,8 @@ def decode_args(op: Op, data: Raw) -> Any:
         return checked(msgspec.json.decode(data, type=op.args))
     except msgspec.ValidationError as error:
         raise _refusal(error) from None
+    except msgspec.MsgspecError:
+        raise bad_field("data", "it is not JSON") from None
 
 
 def checked(value: Any) -> Any:

@@ -79,7 +79,8 @@ class Database:
     def transaction(self, meanwhile: Meanwhile | None = None) -> Iterator[Transaction]:
         """BEGIN ... COMMIT; any exception rolls back. Raises StoreError or a subclass.
 
-        `meanwhile` is called at each INSERT while the server works; it must neither raise nor take much longer.
+        `meanwhile` is called at each INSERT while the server works. It must not raise. Where it takes long the server
+        may end the connection (_IDLE_IN_TRANSACTION_S): StoreAway, and nothing was written.
         """
         with self._taken() as steady, self._begun(steady, write=True, meanwhile=meanwhile) as tx:
             yield tx

@@ -42,8 +42,12 @@ class SqliteEngine:
         raw = sqlite3.connect(
             self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
         )
-        _into_wal(raw)
-        raw.execute("PRAGMA synchronous=FULL")
+        try:
+            _into_wal(raw)
+            raw.execute("PRAGMA synchronous=FULL")
+        except BaseException:
+            raw.close()
+            raise
         return raw
 
     def begin(self, raw: Any, write: bool) -> None:
@@ -65,7 +69,10 @@ class SqliteEngine:
             self._writing.release()
 
     def insert(self, cursor: Any, head: str, rows: Sequence[Row], tail: str, meanwhile: Meanwhile | None = None) -> int:
-        """All rows or none, as one statement of MySQL's would. There is no server to wait for."""
+        """All rows or none, as one statement of MySQL's would. There is no server to wait for: what there is to do
+        meanwhile is done first."""
+        if meanwhile is not None:
+            meanwhile()
         cursor.execute("SAVEPOINT rows")
         try:
             cursor.executemany(self.dialect.statement(f"{head}({marks(len(rows[0]))}){tail}"), rows)
@@ -112,6 +119,5 @@ def _into_wal(raw: sqlite3.Connection) -> None:
             return
         except sqlite3.OperationalError as error:
             if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() >= deadline:
-                raw.close()
                 raise
         time.sleep(_MODE_RETRY_S)

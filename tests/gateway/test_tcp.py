@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from gateway.metrics import CONNECTIONS
+from gateway.tcp import TcpDoor
 from protocol.errors import ImError, busy, unauthenticated
 from protocol.models import Revocation
 from scripts.chat_channel import ChannelClosed
@@ -261,3 +262,19 @@ async def test_an_orderly_stop_tells_when_to_come_back(new_site: NewSite, connec
     await stopping
     with pytest.raises(OSError):
         await TcpChannel.open(f"tcp://127.0.0.1:{site.tcp_port}", WAIT_S)
+
+
+async def test_who_has_reset_before_its_turn_is_no_fault(site: Site) -> None:
+    """A load balancer's look at the port: the socket knows no peer any more when it is taken."""
+    faults: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        peer = socket.create_connection(listening.getsockname())
+        newcomer, address = listening.accept()
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    newcomer.setblocking(False)
+    before = CONNECTIONS.labels("tcp")._value.get()
+    TcpDoor(site.gateway._attendant).take(newcomer, address)
+    await until(lambda: newcomer.fileno() == -1)
+    assert (faults, CONNECTIONS.labels("tcp")._value.get()) == ([], before)

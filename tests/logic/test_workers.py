@@ -16,7 +16,7 @@ from bus.memory import MemoryBus
 from logic.fanout import FanOut
 from logic.gateways import Gateways
 from logic.handover import Handover
-from logic.ordered_worker import OrderedWorker
+from logic.ordered_worker import BUSY_COMMANDS, OrderedWorker
 from logic.parallel_worker import ParallelWorker
 from logic.services import Services
 from protocol import codec, content
@@ -237,8 +237,11 @@ async def test_a_stopping_worker_finishes_what_it_took_and_says_bye(site: Site) 
     assert not waiting & set(site.answers())
 
 
-async def test_a_batch_is_answered_before_the_next_is_written(site: Site, servers: PrivateServers) -> None:
-    """The next waits for a row that another holds: who is in the first batch does not."""
+@pytest.mark.parametrize("waiting", [0, BUSY_COMMANDS])
+async def test_a_batch_is_answered_before_the_next_is_written(
+    site: Site, servers: PrivateServers, waiting: int
+) -> None:
+    """The next waits for a row that another holds: who is in the first batch does not, however busy the worker is."""
     server = open_server(servers.fresh_database())
     meta.initialise(server, 1)
     with server.transaction() as tx:
@@ -246,6 +249,9 @@ async def test_a_batch_is_answered_before_the_next_is_written(site: Site, server
     first, second = site.send("first"), site.send("second")
     for command in (first, second):
         site.publish(command)
+    others = [site.send(f"{number}") for number in range(waiting)]
+    if others:
+        site.publish(*others)
     cid = json.loads(bytes(second.data))["cid"]
     with pytest.raises(ZeroDivisionError), server.transaction() as holder:
         messages.insert(holder, [timeline("p:bob:zoe", 1)[0]._replace(sender="ann", cid=cid)])
@@ -253,7 +259,8 @@ async def test_a_batch_is_answered_before_the_next_is_written(site: Site, server
         assert [answer["seq"] for answer in await site.answered(first)] == [1]
         assert second.number not in site.answers()
         raise ZeroDivisionError
-    assert [answer["seq"] for answer in await site.answered(second)] == [2]
+    answers = await site.answered(second, *others)
+    assert [answer["seq"] for answer in answers] == [*range(2, waiting + 3)]
     await site.stop()
     server.close()
 
