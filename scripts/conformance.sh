@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# The Autobahn suite against Hongyan's WebSocket: scripts/conformance.sh --help
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+unset HONGYAN_CONFIG
+
+scripts/setup.sh --dev
+exec var/venv/bin/python -m tests.conformance "$@"
