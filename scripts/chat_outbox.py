@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from scripts.chat_connection import ANSWER_S, Connection, Frame, Lost, Refused, retry_pause
@@ -49,6 +50,36 @@ class _Send:
             self.timer = None
 
 
+@dataclass(eq=False, slots=True)
+class _Lane:
+    """A conversation's sends in order: those that were on their way, then those that never were. Of the former, `again`
+    need another try or are on it."""
+
+    tried: deque[_Send] = field(default_factory=deque)
+    untried: deque[_Send] = field(default_factory=deque)
+    again: set[_Send] = field(default_factory=set)
+
+    def __len__(self) -> int:
+        return len(self.tried) + len(self.untried)
+
+    def next(self, at_once: int) -> _Send | None:
+        """What may go out now; None where it has to wait for what goes before it."""
+        if self.again:
+            oldest = self.tried[0]
+            return None if oldest.is_under_way or oldest.timer is not None else oldest
+        if not self.untried or len(self.tried) >= at_once:
+            return None
+        send = self.untried.popleft()
+        self.tried.append(send)
+        return send
+
+    def stop(self) -> None:
+        """Nothing is on its way any more."""
+        self.again.update(self.tried)
+        for send in self.tried:
+            send.stop()
+
+
 class Outbox:
     """`stored` is called with what was sent and its reply, before the sender hears of it. Of one conversation at most
     `at_once` sends are on their way at a time."""
@@ -58,7 +89,7 @@ class Outbox:
         self._stored = stored
         self._at_once = at_once
         self._connection: Connection | None = None
-        self._lanes: dict[str, list[_Send]] = {}
+        self._lanes: dict[str, _Lane] = {}
         self._cid_prefix = secrets.token_hex(6)
         self._cids = itertools.count(1)
 
@@ -71,13 +102,13 @@ class Outbox:
     @property
     def untried(self) -> int:
         """How many of the sends were never on their way."""
-        return sum(not send.tries for lane in self._lanes.values() for send in lane)
+        return sum(len(lane.untried) for lane in self._lanes.values())
 
     def send(self, data: Data) -> asyncio.Future[Data]:
         """Send a message, however often it takes; an empty cid is filled in. The future raises Refused or Lost."""
         data["cid"] = data["cid"] or f"{self._cid_prefix}.{next(self._cids)}"
         send = _Send(data, asyncio.get_running_loop().create_future())
-        self._lanes.setdefault(data["conversation"], []).append(send)
+        self._lanes.setdefault(data["conversation"], _Lane()).untried.append(send)
         self._advance(data["conversation"])
         return send.outcome
 
@@ -91,30 +122,24 @@ class Outbox:
         """The connection is lost: everything waits for the next."""
         self._connection = None
         for lane in self._lanes.values():
-            for send in lane:
-                send.stop()
+            lane.stop()
 
     def give_up(self, lost: Lost) -> None:
         """There will be no other connection."""
         lanes, self._lanes = self._lanes, {}
         for lane in lanes.values():
-            for send in lane:
-                send.stop()
+            lane.stop()
+            for send in (*lane.tried, *lane.untried):
                 if not send.outcome.done():
                     send.outcome.set_exception(lost)
 
     def _advance(self, conversation: str) -> None:
         """Transmit what may go out now: nothing overtakes one that is tried again."""
-        connection = self._connection
-        if connection is None:
+        connection, lane = self._connection, self._lanes.get(conversation)
+        if connection is None or lane is None:
             return
-        for place, send in enumerate(self._lanes.get(conversation, [])[: self._at_once]):
-            if not send.is_under_way:
-                if send.timer is not None or (place > 0 and send.tries > 0):
-                    return
-                self._transmit(send, connection)
-            if send.tries > 1:
-                return
+        while (send := lane.next(self._at_once)) is not None:
+            self._transmit(send, connection)
 
     def _transmit(self, send: _Send, connection: Connection) -> None:
         send.tries += 1
@@ -128,7 +153,7 @@ class Outbox:
         self._try_again(send)
 
     def _try_again(self, send: _Send) -> None:
-        send.stop()
+        self._stop(send)
         self._advance(send.data["conversation"])
 
     def _answered(self, send: _Send, frame: Frame) -> None:
@@ -149,18 +174,24 @@ class Outbox:
     def _pause(self, send: _Send, retry_after_s: float) -> None:
         if not send.is_under_way:
             return  # a late answer to an earlier try
-        send.stop()
+        self._stop(send)
         pause = retry_pause(send.tries, retry_after_s)
         send.timer = asyncio.get_running_loop().call_later(pause, self._try_again, send)
+
+    def _stop(self, send: _Send) -> None:
+        """It needs another try."""
+        send.stop()
+        self._lanes[send.data["conversation"]].again.add(send)
 
     def _settle(self, send: _Send) -> bool:
         """It has its final answer. False: it had one before, or nobody waits for it any more."""
         conversation = send.data["conversation"]
-        lane = self._lanes.get(conversation, [])
-        if send not in lane:
+        lane = self._lanes.get(conversation)
+        if lane is None or send not in lane.tried:
             return False
         send.stop()
-        lane.remove(send)
-        if not lane:
+        lane.tried.remove(send)  # answers come nearly in order, so it is one of the first
+        lane.again.discard(send)
+        if not len(lane):
             del self._lanes[conversation]
         return not send.outcome.done()

@@ -32,8 +32,8 @@ def find_place(door: str, port: int | None, config: Path | None) -> Place:
         if port in (alone.gateway.port, alone.gateway.tcp_port) or (port is None and accepts(place.host, place.port)):
             return place
         config = ROOT / "conf" / "cluster.toml"
-    elif (settings := load(config)).mode == "standalone":
-        return _at_standalone(settings, door, port)
+    elif load(config).mode == "standalone":
+        return _at_standalone(load_running(config), door, port)
     return _at_cluster(load_as_started(config, "cluster", os.environ), door, port)
 
 

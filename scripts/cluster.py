@@ -55,7 +55,7 @@ def _positive(text: str) -> int:
     return number
 
 
-def open_deployment(config: Path) -> Deployment:
+def open_deployment(config: Path, *, is_up: bool = False) -> Deployment:
     """The deployment of a configuration file; its secrets are generated at the first call. Raises BadSettings."""
     environment = our_environment()
     try:
@@ -63,13 +63,13 @@ def open_deployment(config: Path) -> Deployment:
         generate(Path(environment.get("HONGYAN_VAR", var)))
     except (OSError, tomllib.TOMLDecodeError, TypeError):
         pass  # load says what is wrong with the file
-    started = as_started(config, SYSTEM, environment)
+    started = as_started(config, SYSTEM, environment, tell=not is_up)
     os.environ.update(started)  # what is started now gets it, too
     return Deployment(load(config, started), config.resolve())
 
 
 def run(options: argparse.Namespace) -> int:
-    deployment = open_deployment(options.config)
+    deployment = open_deployment(options.config, is_up=options.verb == "up")
     if options.verb == "up":
         return _up(deployment, options)
     if options.verb == "down":

@@ -2,7 +2,8 @@
 
 Laws:
 - Up is servers, schema, workers, gateways, doors; down is the reverse, each rank at once, and leaves no process.
-- Both may be called again at any time and then change nothing. `up` starts what is missing and stops nothing.
+- Both may be called again at any time and then change nothing. `up` starts what is missing and stops nothing; with
+  other settings than those that run it is refused.
 - `up` looks at all ports before it starts anything.
 - How many gateways and workers were asked for is remembered in var/run/cluster.json until `down`, and what the
   environment said beside it.
@@ -35,7 +36,7 @@ from scripts.components import (
 )
 from scripts.ports import Port, check
 from scripts.processes import DEAD, UP, Process, ProcessFailed
-from scripts.run_environment import forget, remember
+from scripts.run_environment import forget, refuse_changes, remember
 from scripts.servers import Say, Servers
 from scripts.templates import ROOT
 
@@ -91,6 +92,8 @@ class Deployment:
         """Start what does not run, and wait until all serve. False: all ran already. Raises ProcessFailed."""
         with self._locked():
             size = self._size_for(gateways, workers)
+            if self._runs():
+                refuse_changes(self._config, SYSTEM, our_environment(), "scripts/cluster.sh down")
             absent = [name for name in self._names(size) if self._process(name).pid is None]
             self._check_ports(absent)
             self._size_file().write_text(json.dumps(asdict(size)))
@@ -157,6 +160,11 @@ class Deployment:
             {"name": process.name, "pid": process.pid, "state": state, "port": process.port}
             for process, state in zip(processes, states, strict=True)
         ]
+
+    def _runs(self) -> bool:
+        """Whether anything of this cluster does."""
+        names = (*servers.NAMES, *started_names(self.settings.var))
+        return any(self._process(name).pid is not None for name in names)
 
     def _launch(self, name: str) -> None:
         process = self.process(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -27,10 +29,36 @@ def check(ports: Iterable[Port]) -> None:
         wanted[port.number].append(port)
     trouble = []
     for number, users in wanted.items():
-        names = " and ".join(port.name for port in users)
-        if len(users) > 1:
-            trouble.append(f"{names} are all to listen on port {number}")
-        elif reason := port_trouble(users[0].host, number):
-            trouble.append(f"{names} cannot listen on {users[0].host}:{number}: {reason}")
+        for rivals in _at_one_place(users):
+            names = " and ".join(port.name for port in rivals)
+            if len(rivals) > 1:
+                trouble.append(f"{names} are all to listen on port {number}")
+            elif reason := port_trouble(rivals[0].host, number):
+                trouble.append(f"{names} cannot listen on {rivals[0].host}:{number}: {reason}")
     if trouble:
         raise ProcessFailed("; ".join(trouble) + ". Choose another in the configuration.")
+
+
+def _at_one_place(users: list[Port]) -> list[list[Port]]:
+    """Those of one number that would exclude each other: at the same address, or all, if one is to listen at all."""
+    places: defaultdict[str, list[Port]] = defaultdict(list)
+    for port in users:
+        places[_address(port.host)].append(port)
+    if any(_is_every_address(place) for place in places):
+        return [users]
+    return list(places.values())
+
+
+def _address(host: str) -> str:
+    """What `host` stands for; itself where that is no address, which port_trouble says."""
+    try:
+        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+    except (socket.gaierror, UnicodeError):
+        return host
+
+
+def _is_every_address(place: str) -> bool:
+    try:
+        return ipaddress.ip_address(place).is_unspecified
+    except ValueError:
+        return False

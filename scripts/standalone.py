@@ -15,7 +15,7 @@ from conf.settings import BadSettings, Settings, load
 from scripts.components import our_environment
 from scripts.probes import answers_http, port_trouble
 from scripts.processes import DEAD, DOWN, UP, Process, ProcessFailed
-from scripts.run_environment import forget, load_as_started, remember
+from scripts.run_environment import as_started, forget, refuse_changes, remember
 from scripts.templates import ROOT
 
 CONFIG = ROOT / "conf" / "standalone.toml"
@@ -43,16 +43,23 @@ def parse(words: list[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def load_running() -> Settings:
-    """The settings of the standalone that runs, else of the next that is started. Raises BadSettings."""
-    settings = load(CONFIG, our_environment())
+def load_running(config: Path = CONFIG, *, tell: bool = True) -> Settings:
+    """The settings of the standalone that runs, else of the next that is started; `tell` of those that are others than
+    it was started with. Raises BadSettings."""
+    settings = load(config, our_environment())
     if standalone_process(settings).pid is None:
         return settings
-    return load_as_started(CONFIG, SYSTEM, our_environment())
+    return load(config, as_started(config, SYSTEM, our_environment(), tell=tell))
 
 
 def command() -> list[str]:
     return [sys.executable, str(ROOT / "standalone.py"), "--config", str(CONFIG)]
+
+
+def foreground_command(process: Process) -> list[str]:
+    """The same, which tidies up after itself, since no `stop` does it then."""
+    options = ["--config", str(CONFIG), "--pid-file", str(process.pid_file)]
+    return [sys.executable, "-m", "scripts.foreground", *options]
 
 
 def address(settings: Settings) -> str:
@@ -93,7 +100,7 @@ def _become_the_server(settings: Settings, process: Process) -> NoReturn:
         os._exit(0)
     os.waitpid(child, 0)
     os.chdir(ROOT)
-    os.execve(sys.executable, [*command(), "--pid-file", str(process.pid_file)], our_environment())
+    os.execve(sys.executable, foreground_command(process), our_environment())
 
 
 def start(settings: Settings, process: Process) -> int:
@@ -141,8 +148,11 @@ def _check_port(settings: Settings) -> None:
 def main(words: list[str]) -> int:
     options = parse(words)
     try:
-        settings = load_running()
+        starts = options.verb in ("run", "start")
+        settings = load_running(tell=not starts)
         process = standalone_process(settings)
+        if starts and process.pid is not None:
+            refuse_changes(CONFIG, SYSTEM, our_environment(), "scripts/standalone.sh stop")
         if options.verb == "stop":
             print("stopped" if process.stop() else "it did not run")
             forget(settings.var, SYSTEM)

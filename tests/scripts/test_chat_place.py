@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from conf.secrets import generate
-from conf.settings import BadSettings
+from conf.settings import BadSettings, GatewaySettings, load
 from scripts import run_environment
 from scripts.chat_place import find_place
 from scripts.probes import is_port_free
+from scripts.standalone import standalone_process
 
 
 @pytest.fixture(autouse=True)
@@ -44,13 +46,27 @@ def test_standalone_by_either_of_its_ports(door: str, port: int) -> None:
     assert find_place(door, 8081, None).settings.mode == "cluster"
 
 
-def test_the_configuration_that_is_named_counts(var: Path) -> None:
+@pytest.fixture
+def lone(var: Path) -> Path:
+    """A configuration of standalone."""
     lone = var / "lone.toml"
     lone.write_text(
         'mode = "standalone"\n[bus]\nkind = "memory"\n[router]\nkind = "memory"\n[store]\nkind = "sqlite"\n'
     )
+    return lone
+
+
+def test_the_configuration_that_is_named_counts(lone: Path) -> None:
     assert find_place("ws", None, lone).port == 17
     assert find_place("tcp", None, lone).port == 18
+
+
+def test_a_standalone_that_runs_is_where_it_was_started(var: Path, lone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_environment.remember(var, "standalone", {"HONGYAN_GATEWAY__PORT": "19"})
+    monkeypatch.delenv("HONGYAN_GATEWAY__PORT")
+    assert find_place("ws", None, lone).port == GatewaySettings().port
+    standalone_process(load(lone)).record(os.getpid())
+    assert find_place("ws", None, lone).port == 19
 
 
 def test_what_up_was_given_is_known_afterwards(
@@ -72,3 +88,11 @@ def test_only_the_owner_may_read_what_up_was_given(var: Path) -> None:
     run_environment.remember(var, "cluster", {"HONGYAN_BUS__PASSWORD": "x" * 32})
     (record,) = (var / "run").iterdir()
     assert record.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("text", ["[1]", "null", '"HONGYAN_NGINX__PORT"', '{"HONGYAN_NGINX__PORT": 18080}', "{"])
+def test_a_record_that_is_none_of_ours_is_none(var: Path, text: str) -> None:
+    run_environment.remember(var, "cluster", {})
+    (record,) = (var / "run").iterdir()
+    record.write_text(text)
+    assert find_place("ws", None, None).port == 8080

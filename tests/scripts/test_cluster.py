@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts.processes import Process
+from scripts.run_environment import remember
 from tests.private_servers import CONFIGURATION, ROOT, free_ports
 
 SERVERS = ["rabbitmq", "redis", "mariadb"]
@@ -213,6 +215,30 @@ def test_a_wrong_configuration_is_said_in_a_sentence(tmp_path: Path) -> None:
     done = operator.run("status")
     assert done.returncode == 1
     assert "[bus] has no setting 'prot'" in done.stderr
+
+
+def test_up_with_other_settings_is_refused_while_anything_runs(tmp_path: Path) -> None:
+    """Something that sleeps stands for Redis."""
+    operator = Operator(tmp_path)
+    assert operator.run("status").returncode == 1
+    remember(operator.var, "cluster", {"HONGYAN_NGINX__PORT": "18080"})
+    record = operator.var / "run" / "cluster.environment.json"
+    before = record.read_text()
+    redis = Process("redis", lambda: ["sleep", "60"], operator.var, lambda: True)
+    redis.start()
+    try:
+        for name, value in {"ROUTER__PORT": "16390", "NGINX__PORT": "18090"}.items():
+            done = operator.run("up", **{f"HONGYAN_{name}": value})
+            assert done.returncode == 1
+            assert f"HONGYAN_{name} is not what the cluster was started with, and it runs: " in done.stderr
+            assert "counts for this command" not in done.stderr
+        assert record.read_text() == before
+        # What is said already, wherever, is no other setting.
+        given = {"HONGYAN_ROUTER__PORT": str(operator.ports["router"]), "HONGYAN_NGINX__PORT": "18080"}
+        assert operator.run("status", **given).stderr == ""
+    finally:
+        redis.kill()
+    assert set(operator.states().values()) == {"down", "dead"}
 
 
 def test_a_missing_server_names_the_packages(tmp_path: Path) -> None:

@@ -59,6 +59,8 @@ def test_start_status_stop(newcomer: Newcomer) -> None:
         del newcomer.environment[name]
     assert newcomer.address in newcomer.run("status").stdout
     assert "runs already" in newcomer.run("start").stdout
+    other = newcomer.run("start", HONGYAN_GATEWAY__PORT="17")
+    assert (other.returncode, "HONGYAN_GATEWAY__PORT is not what" in other.stderr) == (1, True)
     assert newcomer.run("stop").stdout.strip() == "stopped"
     assert newcomer.run("status").stdout.startswith("standalone down")
     assert not newcomer.answers()
@@ -75,8 +77,11 @@ def test_in_the_foreground_it_says_where_it_is_and_stops_at_a_signal(
         assert any(newcomer.address in line for line in process.stdout)
         assert newcomer.answers()
         assert "runs already" in newcomer.run().stdout
+        run = Path(newcomer.environment["HONGYAN_VAR"]) / "run"
+        assert {path.name for path in run.iterdir()} == {"standalone.pid", "standalone.environment.json"}
         process.send_signal(number)
         assert process.wait(30) == 0
+    assert list(run.iterdir()) == []
     assert not newcomer.answers()
     stopped = newcomer.run("status")
     assert (stopped.returncode, stopped.stdout) == (
