@@ -36,8 +36,10 @@ class Meanwhile:
                 self._failure = error
 
     def finish(self) -> None:
-        """Do what is left, and raise what a piece has raised."""
+        """Do what is left, or raise what a piece has raised. Afterwards there is nothing to do."""
         while self._pieces and self._failure is None:
             self()
-        if self._failure is not None:
-            raise self._failure
+        self._pieces.clear()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure

@@ -159,7 +159,8 @@ class OrderedWorker:
         begun = time.monotonic()
         works = [work for parcel in batch for work in parcel.works]
         BATCHES.observe(len(works))
-        self._meanwhile.begin(self._finish_decided, self._breathe)
+        if self._decided is not None:
+            self._meanwhile.begin(self._finish_decided, self._breathe)
         results = self._results(works)
         self._meanwhile.finish()
         self._decided = Decided(batch, works, results)

@@ -29,6 +29,7 @@ def test_what_a_piece_raises_waits_for_the_end_and_stops_the_others(waits: int) 
         meanwhile()
     with pytest.raises(ZeroDivisionError):
         meanwhile.finish()
+    meanwhile.finish()
     assert done == []
     meanwhile.begin(lambda: done.append(3))
     meanwhile.finish()
