@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import structlog
+
 from gateway.closing import Closer
 from gateway.connection import Connection
 from gateway.session import State
@@ -18,6 +20,8 @@ from protocol.errors import Close
 TICK_S = 0.25
 SLOTS = 512  # reaches 128 s ahead: further than a heartbeat's silence
 LOOKS_A_TURN = 1000  # of the loop: some 2 ms
+
+log = structlog.get_logger()
 
 
 class Deadlines:
@@ -103,6 +107,13 @@ class Deadlines:
             now = time.monotonic()
             for place, connection in enumerate(self._wheel.turn(now), 1):
                 if not connection.is_closed:
-                    self.look(connection, now)
+                    self._look_safely(connection, now)
                 if place % LOOKS_A_TURN == 0:
                     await asyncio.sleep(0)
+
+    def _look_safely(self, connection: Connection, now: float) -> None:
+        """What goes wrong with one must not end the deadlines of all."""
+        try:
+            self.look(connection, now)
+        except Exception as error:
+            log.error("deadline_failed", connection=connection.number, exc_info=error)
