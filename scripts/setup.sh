@@ -92,6 +92,7 @@ for word in "$@"; do
     esac
 done
 
+exec >&2 # what is said here is progress: the output is that of the script that needs this, such as `status --json`
 mkdir -p var
 trap 'echo "scripts/setup.sh: interrupted; run it again to go on" >&2; exit 130' INT
 if command -v flock >/dev/null; then

@@ -33,4 +33,4 @@ def measure(run: Run) -> Figure:
         "p50_ms": median(one["p50"] for one in latency),
         "p99_ms": median(one["p99"] for one in latency),
     }
-    return Figure("road", TITLE, "x", 0.60, 1.20, median(roads) / median(echoes), detail=detail)
+    return Figure("road", TITLE, "x", 1.0, 1.8, median(roads) / median(echoes), detail=detail)

@@ -79,6 +79,8 @@ async def test_a_poll_session_is_held_by_one_gateway(through: ThroughDoor) -> No
 
 @pytest.mark.parametrize(("kind", "count"), [("ws", 200), ("tcp", 100)])
 async def test_the_gateways_share_evenly(through: ThroughDoor, kind: str, count: int) -> None:
+    """As far as nginx can tell: of the newcomers of the second before a lease was renewed it does not know whether the
+    lease holds them (nginx/lua/known.lua), and these come within two or three seconds."""
     users = [through.new_user("many") for _ in range(count)]
     before = [through.connections(name, kind) for name in ("g1", "g2")]
     async with AsyncExitStack() as stack:
@@ -89,7 +91,7 @@ async def test_the_gateways_share_evenly(through: ThroughDoor, kind: str, count:
                 await stack.enter_async_context(socket)
         held = [through.connections(name, kind) - b for name, b in zip(("g1", "g2"), before, strict=True)]
         assert sum(held) == count
-        assert max(held) - min(held) <= count // 10, held
+        assert max(held) - min(held) <= count // 5, held
 
 
 @pytest.mark.parametrize("kind", DOORS)
