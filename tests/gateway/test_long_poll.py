@@ -146,7 +146,8 @@ async def test_a_full_gateway_says_so(new_site: NewSite, opened: Opener) -> None
     site = await new_site(max_connections=1)
     await opened(site)
     answer = await post(site, "/poll/open", {**LOGIN, "token": site.token("bob")})
-    assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "busy", "5")
+    assert (answer.status, answer.code) == (503, "busy")
+    assert 1 <= int(answer.headers["retry-after"]) <= 5  # not all at once
 
 
 async def test_pushes_come_in_order_and_again_until_acknowledged(site: Site, opened: Opener) -> None:
