@@ -30,6 +30,7 @@ from protocol.errors import Close, ImError, busy, forbidden
 from protocol.frames import write_error, write_frame
 from router.interface import Registrar, TooManyConnections
 
+RETRY_AFTER_S = 5  # for whom there is no room now, at any door
 PAUSE_S = 1.0  # of one who sends more than the rate: its flood then costs a few hundred frames a second
 
 log = structlog.get_logger()

@@ -7,7 +7,7 @@ import random
 import msgspec
 from msgspec import Raw
 
-from gateway.attendant import Attendant
+from gateway.attendant import RETRY_AFTER_S, Attendant
 from gateway.json_handler import JsonHandler
 from gateway.metrics import FRAMES_IN
 from gateway.poll_frames import Answers, Slot, split_frames
@@ -17,7 +17,6 @@ from protocol.errors import ImError, bad_field, busy, rate_limited
 from protocol.frames import bad_frame
 
 MAX_CURSOR_DIGITS = 15
-RETRY_AFTER_S = 5
 UNSUPPORTED_MEDIA_TYPE = 415
 LOGIN = '{"op":"login","id":"login","data":%s}'
 

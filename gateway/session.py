@@ -104,10 +104,8 @@ class Session:
             return [command]
         try:
             frame = read_frame(text)
-        except BadFrameField as refusal:
-            return self._refused(refusal, refusal.id, now)
         except ImError as refusal:
-            return self._refused(refusal, None, now)
+            return self._unreadable(refusal, now)
         if frame.op == "heartbeat" and self.state is not CONNECTED:
             return [Reply(heartbeat_frame())]
         if self.state is not OPEN or frame.op == "login":
@@ -127,10 +125,8 @@ class Session:
             return []
         try:
             frame = read_frame(text)
-        except BadFrameField as refusal:
-            return self._refused(refusal, refusal.id, now)
         except ImError as refusal:
-            return self._refused(refusal, None, now)
+            return self._unreadable(refusal, now)
         return [] if frame.id is None else [Reply(write_error(rate_limited(retry_after_s), frame.id))]
 
     def _before_open(self, frame: Frame) -> list[Effect]:
@@ -149,6 +145,10 @@ class Session:
             return Reply(write_error(bad_field("login", str(error).replace("`$.", "`")), frame.id))
         self.move(OPENING)
         return Login(info, frame.id)
+
+    def _unreadable(self, refusal: ImError, now: float) -> list[Effect]:
+        """What `read_frame` refuses; its id is echoed where it could be read."""
+        return self._refused(refusal, refusal.id if isinstance(refusal, BadFrameField) else None, now)
 
     def _refused(self, refusal: ImError, frame_id: str | None, now: float) -> list[Effect]:
         effects: list[Effect] = [Reply(write_error(refusal, frame_id))]

@@ -6,16 +6,13 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-from gateway.attendant import Attendant
+from gateway.attendant import RETRY_AFTER_S, Attendant
 from gateway.connection import Connection
 from gateway.decoding import Failed
-from gateway.metrics import FRAMES_IN
-from gateway.socket_wire import SocketWire
-from gateway.tcp_frames import FrameDecoder, close_frame, tcp_frame
+from gateway.framed_wire import FramedWire
+from gateway.tcp_frames import Event, FrameDecoder, close_frame, tcp_frame
 from protocol.errors import CLOSE_REASON, Close, ImError, busy, rate_limited, too_large
 from protocol.frames import MAX_CLIENT_FRAME_BYTES, bad_frame, write_error
-
-RETRY_AFTER_S = 5
 
 REFUSALS = {
     Close.BAD_FRAMES: bad_frame("it is empty"),
@@ -24,19 +21,15 @@ REFUSALS = {
 }
 
 
-class TcpWire(SocketWire):
-    """The wire of one TCP connection."""
+class TcpWire(FramedWire):
+    """The wire of one TCP connection. `address` is as it came: of one who left since, the socket knows none now."""
 
-    __slots__ = ("_address", "_attendant", "_connection", "_decoder")
+    __slots__ = ()
 
     framed: Callable[[bytes], bytes] = staticmethod(tcp_frame)
 
     def __init__(self, attendant: Attendant, address: str) -> None:
-        super().__init__(attendant.send_buffer_bytes)
-        self._attendant = attendant
-        self._address = address  # as it came; of one who left since, the socket knows none any more
-        self._decoder = FrameDecoder(MAX_CLIENT_FRAME_BYTES)
-        self._connection: Connection | None = None
+        super().__init__(attendant, address, FrameDecoder(MAX_CLIENT_FRAME_BYTES))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -52,27 +45,12 @@ class TcpWire(SocketWire):
         self.send(tcp_frame(write_error(refusal)))
         self.close(code, CLOSE_REASON[code])
 
-    def bytes_received(self, data: bytes) -> None:
-        connection = self._connection
-        if connection is None:
-            return
-        events = self._decoder.feed(data)
-        FRAMES_IN.count += len(events)
-        for event in events:
-            if isinstance(event, Failed):
-                connection.send(write_error(REFUSALS[event.code]))
-                self._attendant.refuse(connection, event.code)
-            else:
-                self._attendant.received(connection, event)
-        if self._decoder.is_unfinished:
-            self._attendant.unfinished(connection, is_new=bool(events))
+    def handle(self, connection: Connection, event: Event) -> None:
+        if isinstance(event, Failed):
+            connection.send(write_error(REFUSALS[event.code]))
+            self._attendant.refuse(connection, event.code)
         else:
-            connection.unfinished_since = 0.0
-
-    def ended(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._attendant.closed(connection)
+            self._attendant.received(connection, event)
 
     def close(self, code: Close, reason: str) -> None:
         self.end(close_frame(int(code), reason))

@@ -15,33 +15,28 @@ from urllib.parse import urlsplit
 from tornado.iostream import IOStream
 from tornado.websocket import WebSocketHandler
 
-from gateway.attendant import Attendant
+from gateway.attendant import RETRY_AFTER_S, Attendant
 from gateway.connection import Connection
 from gateway.decoding import Failed
-from gateway.metrics import FRAMES_IN
-from gateway.socket_wire import READ_BYTES, SocketWire
-from gateway.ws_frames import Closing, FrameDecoder, Ping, close_frame, pong_frame, text_frame
+from gateway.framed_wire import FramedWire
+from gateway.socket_wire import READ_BYTES
+from gateway.ws_frames import Closing, Event, FrameDecoder, Ping, close_frame, pong_frame, text_frame
 from protocol.errors import Close, rate_limited
 from protocol.frames import MAX_CLIENT_FRAME_BYTES
 
 VERSION = "13"
-RETRY_AFTER_S = 5
 
 
-class WebSocketWire(SocketWire):
+class WebSocketWire(FramedWire):
     """The wire of one WebSocket after its handshake. `early` is what came right behind the handshake."""
 
-    __slots__ = ("_address", "_attendant", "_connection", "_decoder", "_early")
+    __slots__ = ("_early",)
 
     framed: Callable[[bytes], bytes] = staticmethod(text_frame)
 
     def __init__(self, attendant: Attendant, early: bytes, address: str) -> None:
-        super().__init__(attendant.send_buffer_bytes)
-        self._address = address
-        self._attendant = attendant
-        self._decoder = FrameDecoder(MAX_CLIENT_FRAME_BYTES)
+        super().__init__(attendant, address, FrameDecoder(MAX_CLIENT_FRAME_BYTES))
         self._early = early
-        self._connection: Connection | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -50,37 +45,21 @@ class WebSocketWire(SocketWire):
             self.bytes_received(self._early)
             self._early = b""
 
-    def bytes_received(self, data: bytes) -> None:
-        connection = self._connection
-        if connection is None:
-            return
-        events = self._decoder.feed(data)
-        FRAMES_IN.count += len(events)
-        for event in events:
-            if type(event) is str:
-                self._attendant.received(connection, event)
-            elif type(event) is Closing:
-                self._follow(event.code)
-            elif type(event) is Failed:
-                self._attendant.refuse(connection, event.code)
-            else:
-                if self._attendant.signalled(connection) and type(event) is Ping:
-                    connection.put(connection, pong_frame(event.payload))  # there a flood without a reader is noticed
-        if self._decoder.is_unfinished:
-            self._attendant.unfinished(connection, is_new=any(type(event) is str for event in events))
-        else:
-            connection.unfinished_since = 0.0
+    def handle(self, connection: Connection, event: Event) -> None:
+        if type(event) is str:
+            self._attendant.received(connection, event)
+        elif type(event) is Closing:
+            self._follow(event.code)
+        elif type(event) is Failed:
+            self._attendant.refuse(connection, event.code)
+        elif self._attendant.signalled(connection) and type(event) is Ping:
+            connection.put(connection, pong_frame(event.payload))  # there a flood without a reader is noticed
 
     def _follow(self, code: int) -> None:
         """The peer closes, or follows our close."""
         self.send(close_frame(code, ""))
         self.hang_up()
         self.ended()
-
-    def ended(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._attendant.closed(connection)
 
     def close(self, code: Close, reason: str) -> None:
         self.end(close_frame(int(code), reason))

@@ -73,7 +73,8 @@ def read(text: str) -> Any:
 
 
 @cache
-def _decoder_of(kind: type[Shape]) -> Callable[[str | Raw], Shape]:
+def decoder_of(kind: type[Shape]) -> Callable[[str | Raw], Shape]:
+    """What reads a `kind` from strict JSON, made once. Raises msgspec.MsgspecError."""
     return msgspec.json.Decoder(kind).decode
 
 
@@ -86,7 +87,7 @@ def read_plain(text: str, kind: type[Shape]) -> Shape | None:
 
 def decode_plain(encoded: str | Raw, kind: type[Shape]) -> Shape | None:
     """`read_plain` of a part of what was looked through already."""
-    decode: Callable[[str | Raw], Shape] = _decoder_of(kind)
+    decode: Callable[[str | Raw], Shape] = decoder_of(kind)
     try:
         return decode(encoded)
     except (msgspec.MsgspecError, ValueError, RecursionError):

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from protocol import args, ids
+from protocol import args, codec, ids
 from protocol.errors import ImError, bad_field, too_large, unknown_op
 from protocol.models import UserInfo
 
@@ -127,7 +127,7 @@ def read_args(op: Op, data: dict[str, Any]) -> Any:
 def decode_args(op: Op, data: Raw) -> Any:
     """The same of arguments that are still JSON, as they cross RabbitMQ."""
     try:
-        return checked(msgspec.json.decode(data, type=op.args))
+        return checked(codec.decoder_of(op.args)(data))
     except msgspec.ValidationError as error:
         raise _refusal(error) from None
     except msgspec.MsgspecError:
