@@ -6,7 +6,6 @@ Law: nothing of another cluster is touched.
 from __future__ import annotations
 
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from conf.settings import Settings, load
 from scripts import run_directory
 from scripts.deployment import Deployment
+from scripts.probes import metric
 from scripts.processes import ProcessFailed
 from scripts.templates import ROOT
 
@@ -90,7 +90,8 @@ class PrivateCluster:
 
     def connections(self, gateway: int = 1) -> int:
         """How many WebSockets the gateway itself says that it holds."""
-        return int(self._metric(gateway, 'hongyan_connections{door="ws"}'))
+        port = self.settings.cluster.first_gateway_port + gateway - 1
+        return metric(port, 'hongyan_connections{door="ws"}')
 
     def await_closed(self, gateway: int = 1) -> None:
         """Return when the gateway holds no connection any more, so that runs do not disturb each other."""
@@ -99,14 +100,6 @@ class PrivateCluster:
             if time.monotonic() > until:
                 raise ProcessFailed(f"gateway g{gateway} still holds connections {CLOSED_S:.0f} s after a run")
             time.sleep(0.1)
-
-    def _metric(self, gateway: int, name: str) -> float:
-        port = self.settings.cluster.first_gateway_port + gateway - 1
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            for line in answer.read().decode().splitlines():
-                if line.startswith(name + " "):
-                    return float(line.rpartition(" ")[2])
-        return 0.0
 
 
 @contextmanager

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from conf.settings import FILE_VARIABLE, BadSettings, Settings, load
-from scripts.nginx_server import reachable
-from scripts.probes import accepts
+from scripts.probes import accepts, reachable
 from scripts.run_environment import load_as_started
 from scripts.standalone import load_running
 from scripts.templates import ROOT

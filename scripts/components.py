@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from conf.settings import Settings
-from scripts.nginx_server import nginx_process, reachable
+from scripts.nginx_server import nginx_process
 from scripts.ports import LOOPBACK, Port
-from scripts.probes import accepts, answers_http
+from scripts.probes import accepts, answers_http, reachable
 from scripts.processes import Process
 from scripts.templates import ROOT
 
@@ -56,7 +56,7 @@ def component_process(settings: Settings, config: Path, name: str) -> Process:
     if name == "nginx-tcp":
         return _tcp_door_process(settings, config)
     port = component_port(settings, name)
-    host = settings.gateway.host if name.startswith("g") and settings.gateway.host != "0.0.0.0" else "127.0.0.1"
+    host = reachable(settings.gateway.host) if name.startswith("g") else "127.0.0.1"
     return Process(
         name,
         lambda: _command(settings, config, name),

@@ -17,7 +17,7 @@ from pathlib import Path
 from string import Template
 
 from conf.settings import NginxSettings, Settings
-from scripts.probes import answers_http
+from scripts.probes import answers_http, reachable
 from scripts.processes import Process, ProcessFailed
 from scripts.templates import ROOT, MissingServer, find_program, plain_environment, write_private
 
@@ -68,11 +68,6 @@ def nginx_command(settings: Settings, name: str) -> list[str]:
 def directory_of(var: Path) -> Path:
     """Where the door keeps its files."""
     return (var / "nginx").absolute()
-
-
-def reachable(host: str) -> str:
-    """The address at which a server that listens on `host` is found from here."""
-    return "127.0.0.1" if host == "0.0.0.0" else host
 
 
 @functools.cache

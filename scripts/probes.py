@@ -16,6 +16,7 @@ from io import BufferedRWPair
 from scripts.processes import ProcessFailed
 
 TIMEOUT_S = 1.0
+METRICS_S = 10.0
 AMQP_PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 AMQP_START, AMQP_TUNE, AMQP_OPEN_OK, AMQP_CLOSE, AMQP_CLOSE_OK = (10, 10), (10, 30), (10, 41), (10, 50), (10, 51)
 AMQP_FRAME_END = b"\xce"
@@ -52,6 +53,11 @@ def port_trouble(host: str, port: int) -> str:
     return ""
 
 
+def reachable(host: str) -> str:
+    """The address at which a server that listens on `host` is found from here."""
+    return "127.0.0.1" if host == "0.0.0.0" else host
+
+
 def accepts(host: str, port: int) -> bool:
     """Whether somebody accepts a TCP connection there."""
     try:
@@ -69,6 +75,13 @@ def answers_http(url: str, tls: ssl.SSLContext | None = None) -> bool:
             return bool(response.status == 200)
     except (OSError, urllib.error.URLError, ValueError):
         return False
+
+
+def metric(port: int, name: str) -> int:
+    """A counter or gauge of one of our processes, named with its labels; 0 where it has none. Raises OSError."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=METRICS_S) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(int(float(line.removeprefix(f"{name} "))) for line in lines if line.startswith(f"{name} "))
 
 
 def redis_command(host: str, port: int, password: str, *words: str) -> str:

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from conf.settings import BadSettings, Settings, load
 from scripts.components import our_environment
-from scripts.probes import answers_http, port_trouble
+from scripts.probes import answers_http, port_trouble, reachable
 from scripts.processes import DEAD, DOWN, UP, Process, ProcessFailed
 from scripts.run_environment import as_started, forget, refuse_changes, remember
 from scripts.templates import ROOT
@@ -63,8 +63,7 @@ def foreground_command(process: Process) -> list[str]:
 
 
 def address(settings: Settings) -> str:
-    host = "127.0.0.1" if settings.gateway.host == "0.0.0.0" else settings.gateway.host
-    return f"http://{host}:{settings.gateway.port}"
+    return f"http://{reachable(settings.gateway.host)}:{settings.gateway.port}"
 
 
 def standalone_process(settings: Settings) -> Process:

@@ -6,19 +6,19 @@ import itertools
 import re
 import shutil
 import sys
-import urllib.request
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from conf.secrets import generate
 from conf.settings import Settings, load
 from logic.app import open_store
 from scripts.chat_doors import DOORS, address
 from scripts.components import component_process, our_environment
-from scripts.probes import answers_http
+from scripts.probes import answers_http, metric
 from scripts.processes import Process
 from scripts.seed import seed_users
 from store import meta
@@ -103,6 +103,15 @@ class Deployment(ABC):
         self.stop()
         self.start()
 
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Started, and closed at the end."""
+        try:
+            self.start()
+            yield self
+        finally:
+            self.close()
+
     def close(self) -> None:
         self.stop()
         if self._database is not None:
@@ -137,13 +146,6 @@ class Deployment(ABC):
 
 def _addresses(door: str, ports: list[int], tcp_ports: list[int]) -> list[str]:
     return [address(door, "127.0.0.1", port) for port in (tcp_ports if door == "tcp" else ports)]
-
-
-def metric(port: int, name: str) -> int:
-    """A counter or gauge of one gateway, named with its labels; 0 where it does not have it."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
-    return sum(int(float(line.removeprefix(f"{name} "))) for line in lines if line.startswith(f"{name} "))
 
 
 def _process(var: Path, name: str, words: list[str], port: int, tcp_port: int, environment: dict[str, str]) -> Process:

@@ -8,8 +8,9 @@ import time
 
 from scripts.components import DOORS, component_process
 from scripts.nginx_server import directory_of
+from scripts.probes import metric
 from scripts.processes import Process
-from tests.deployments import READY_S, ClusterDeployment, Deployment, ImpatientGateway, metric
+from tests.deployments import READY_S, ClusterDeployment, Deployment, ImpatientGateway
 
 KNOWN_S = 15.0
 POLL_S = 0.05

@@ -2,7 +2,7 @@
 
 Laws: what a device has is kept by the very rules of chat.sh (scripts/chat_state.py). What was not acknowledged is sent
 again under its cid after each sync. Who loses a connection comes again after a random pause, which may be twice as long
-after each try that fails; at a gateway's word it comes when it was told to.
+after each try that fails.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -43,7 +42,6 @@ class Line(Client):
         self._member = member
         self._synced: asyncio.Future[dict[str, Any]] | None = None
         self.ended = asyncio.Event()
-        self.after_s = 0.0
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         super().on_ws_disconnected(transport)
@@ -70,10 +68,6 @@ class Line(Client):
             self._answer(Refused(code))
         else:
             self._member.refused(number, code)
-
-    def on_other(self, op: str, data: dict[str, Any]) -> None:
-        if op == "reconnect":
-            self.after_s = data["after"] / 1000
 
     async def sync(self, data: dict[str, Any]) -> dict[str, Any]:
         """Raises Refused, OSError, TimeoutError."""
@@ -109,7 +103,7 @@ class Member:
         self._state.learn([{"conversation": self.group, "read_seq": 0}])
         self.url = ""
         self.failures: Counter[str] = Counter()
-        self.syncs = self.missed = self.told = 0
+        self.syncs = self.missed = 0
         self.in_step, self.is_back = asyncio.Event(), asyncio.Event()
         self.back_at = 0.0
 
@@ -136,29 +130,15 @@ class Member:
                 await asyncio.sleep(random.uniform(0, NEXT_S))
                 continue
             except (NotOpened, OSError, Refused, TimeoutError, WSError) as error:
-                await self._failed(line, error)
+                self.failures[_word(error)] += 1
             finally:
                 self._line = None
                 self.in_step.clear()
                 if line.transport is not None:
                     line.transport.disconnect(False)
-            if line.after_s:  # a turn of its own, at the gateway that gave it
-                await asyncio.sleep(line.after_s)
-                continue
             await asyncio.sleep(random.uniform(0, min(self._jitter_s * 2.0**tries, LONGEST_S)))
             self.url = next(self._urls)
             tries += 1
-
-    async def _failed(self, line: Line, error: Exception) -> None:
-        """To be told in time when to come again is no failure."""
-        if isinstance(error, NotOpened):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ANSWER_S):
-                    await line.ended.wait()
-        if line.after_s:
-            self.told += 1
-        else:
-            self.failures[_word(error)] += 1
 
     async def _attend(self, line: Line) -> None:
         """In step, and again after each gap, until the connection ends."""

@@ -3,7 +3,7 @@
 Law: each does what protocol.md section 5 says a client does. It connects to the next gateway, after a random pause and
 then with growing ones; logs in; syncs once; applies what follows without a gap. It is caught up when its sync is over.
 A try at a gateway that lives is a failure where it ends without an answer or with a refusal, even if the next one
-succeeds; to be told when to come again is none.
+succeeds.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _failures(members: Sequence[Member]) -> Counter[str]:
 
 
 def _counts(members: Sequence[Member]) -> dict[str, int]:
-    names = ("told", "syncs", "missed")
+    names = ("syncs", "missed")
     return {name: sum(getattr(member, name) for member in members) for name in names}
 
 

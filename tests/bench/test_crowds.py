@@ -19,12 +19,8 @@ from tests.deployments import Deployment, StandaloneDeployment
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    made = StandaloneDeployment(tmp_path_factory.mktemp("crowds"))
-    try:
-        made.start()
+    with StandaloneDeployment(tmp_path_factory.mktemp("crowds")).running() as made:
         yield made
-    finally:
-        made.close()
 
 
 def _storm(deployment: Deployment, prefix: str, **changes: Any) -> StormJob:

@@ -45,12 +45,8 @@ def _goes_through_nginx(item: pytest.Item) -> bool:
 
 @pytest.fixture(scope="package")
 def cluster(servers: PrivateServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterDeployment]:
-    made = ClusterDeployment(tmp_path_factory.mktemp("cluster"), servers)
-    try:
-        made.start()
+    with ClusterDeployment(tmp_path_factory.mktemp("cluster"), servers).running() as made:
         yield made
-    finally:
-        made.close()
     assert "Traceback" not in made.logs()
 
 
@@ -65,11 +61,8 @@ def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         made = StandaloneDeployment(tmp_path_factory.mktemp("standalone"))
     else:
         made = ThroughDoor(request.getfixturevalue("cluster"))
-    try:
-        made.start()
+    with made.running():
         yield made
-    finally:
-        made.close()
     assert "Traceback" not in made.logs()
 
 

@@ -22,12 +22,8 @@ Sit = Callable[..., Awaitable[Person]]
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneDeployment]:
-    made = StandaloneDeployment(tmp_path_factory.mktemp("chat"))
-    try:
-        made.start()
+    with StandaloneDeployment(tmp_path_factory.mktemp("chat")).running() as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture
@@ -188,33 +184,36 @@ def stranger(request: pytest.FixtureRequest) -> Iterator[int]:
         thread.join()
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """chat.sh within this process, which soon knows that nobody answers."""
+    monkeypatch.setattr("scripts.chat.configure_logs", lambda process, level: None)
+    monkeypatch.setattr(chat_connection, "ANSWER_S", 0.5)
+    monkeypatch.setattr(chat_doors, "CONNECT_S", 0.5)
+
+
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("door", DOORS)
 def test_a_port_that_is_no_gateways_is_said(
     running: StandaloneDeployment,
     stranger: int,
     door: str,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("scripts.chat.configure_logs", lambda process, level: None)
-    monkeypatch.setattr(chat_connection, "ANSWER_S", 0.5)
-    monkeypatch.setattr(chat_doors, "CONNECT_S", 0.5)
     assert main(["alice", f"--{door}", "--port", str(stranger), "--config", str(running.config)]) == 1
     told = capsys.readouterr().err
     assert "is no gateway" in told
     assert str(stranger) in told
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(("door", "other"), [("ws", "tcp"), ("poll", "tcp"), ("tcp", "ws")])
 def test_a_gateways_other_port_is_said(
     running: StandaloneDeployment,
     door: str,
     other: str,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("scripts.chat.configure_logs", lambda process, level: None)
-    monkeypatch.setattr(chat_connection, "ANSWER_S", 0.5)
     port = running.tcp_ports[0] if other == "tcp" else running.ports[0]
     assert main(["alice", "--door", door, "--port", str(port), "--config", str(running.config)]) == 1
     assert "is no gateway" in capsys.readouterr().err
