@@ -15,7 +15,7 @@ import structlog
 
 from bus import queues
 from bus.memory import MemoryBus
-from conf.garbage import tune_garbage_collector
+from conf.gc_tuning import tune_garbage_collector
 from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
 from gateway.__main__ import stop_on_signals

@@ -21,8 +21,8 @@ from bench.profile import profile, profile_storm
 from bench.report import disturbance, table, write
 from bench.run import PromiseBroken, Run
 from conf.settings import PREFIX, BadSettings
-from scripts.processes import ProcessFailed
-from scripts.templates import MissingServer
+from ops.processes import ProcessFailed
+from ops.templates import MissingServer
 
 MEASURES: dict[str, Callable[[Run], Figure]] = {
     "road": road.measure,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bench.load_process import LoadFailed
-from scripts.templates import ROOT
+from ops.templates import ROOT
 
 
 @contextmanager

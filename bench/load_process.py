@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import msgspec
 
-from scripts.templates import ROOT
+from ops.templates import ROOT
 
 EXIT_S = 20.0
 

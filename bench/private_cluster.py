@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from conf.settings import Settings, load
-from scripts import run_directory
-from scripts.deployment import Deployment
-from scripts.probes import metric
-from scripts.processes import ProcessFailed
-from scripts.templates import ROOT
+from ops import run_directory
+from ops.cluster.deployment import Deployment
+from ops.probes import metric
+from ops.processes import ProcessFailed
+from ops.templates import ROOT
 
 RUNS = ROOT / "var" / "bench"
 CLOSED_S = 15.0

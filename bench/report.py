@@ -15,7 +15,7 @@ import psutil
 
 from bench.figures.figure import Figure
 from bench.plan import Plan
-from scripts.templates import ROOT
+from ops.templates import ROOT
 
 DISTURBED_CORES = 0.2
 

@@ -17,7 +17,7 @@ from bench.loads.echo import EchoJob
 from bench.loads.pairs import PairsJob
 from bench.plan import Plan
 from bench.private_cluster import PrivateCluster
-from scripts.seed import seed, seed_groups
+from ops.seed import seed, seed_groups
 
 SEND_FRAME_BYTES = 150  # about what a send of bench/loads/pairs.py has
 

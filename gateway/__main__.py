@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bus.rabbit_gateway import RabbitGatewayBus
 from bus.rabbit_topology import RabbitAddress
-from conf.garbage import tune_garbage_collector
+from conf.gc_tuning import tune_garbage_collector
 from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
 from gateway.app import Gateway

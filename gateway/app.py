@@ -12,24 +12,24 @@ from tornado.web import Application
 
 from bus.interface import GatewayBus
 from conf.settings import Settings
-from gateway.addresses import Addresses
-from gateway.api_sessions import ApiSessions
-from gateway.attendant import Attendant
-from gateway.closing import Closer
-from gateway.commands import CommandMaker
-from gateway.connection import Connection
-from gateway.deadlines import Deadlines
-from gateway.doors import Doors, application
-from gateway.downlink import Downlink
-from gateway.hub import Hub
-from gateway.joining import Joining
-from gateway.opening import Opener
-from gateway.outgoing import Outgoing
-from gateway.poll_sessions import PollSessions
-from gateway.rate import Rate
-from gateway.refresher import Refresher
-from gateway.terminals import Terminals
-from gateway.uplink import Uplink
+from gateway.clients.addresses import Addresses
+from gateway.clients.closing import Closer
+from gateway.clients.connection import Connection
+from gateway.clients.deadlines import Deadlines
+from gateway.clients.hub import Hub
+from gateway.clients.outgoing import Outgoing
+from gateway.clients.rate import Rate
+from gateway.doors.long_poll.sessions import PollSessions
+from gateway.doors.server import Doors, application
+from gateway.road.downlink import Downlink
+from gateway.road.numbering import CommandMaker
+from gateway.road.uplink import Uplink
+from gateway.sessions.api_sessions import ApiSessions
+from gateway.sessions.attendant import Attendant
+from gateway.sessions.joining import Joining
+from gateway.sessions.login import LoginFlow
+from gateway.sessions.refresh import Refresher
+from gateway.sessions.terminals import Terminals
 from protocol.errors import Close
 from protocol.tokens import TokenSigner
 from router.interface import GatewayLease, Registrar, RouterAway
@@ -66,10 +66,12 @@ class Gateway:
         terminals = Terminals(
             self._hub, self._closer, registrar, address, limits.connections_per, limits.max_connections_per_user
         )
-        self._opener = Opener(self._hub, self._uplink, self._commands, registrar, terminals, signer, limits.heartbeat_s)
+        self._login_flow = LoginFlow(
+            self._hub, self._uplink, self._commands, registrar, terminals, signer, limits.heartbeat_s
+        )
         rate = Rate(limits.messages_per_s, limits.message_burst, limits.max_messages_over_rate)
-        self._api_sessions = ApiSessions(self._opener, rate)
-        self._joining = Joining(self._hub, self._opener, registrar)
+        self._api_sessions = ApiSessions(self._login_flow, rate)
+        self._joining = Joining(self._hub, self._login_flow, registrar)
         self._refresher = Refresher(
             self._hub,
             self._uplink,
@@ -96,7 +98,7 @@ class Gateway:
             outgoing,
             self._uplink,
             self._commands,
-            self._opener,
+            self._login_flow,
             registrar,
             self._closer,
             Deadlines(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from gateway.tally import Tally
+from gateway.tally import LoopCounter
 
 CONNECTIONS = Gauge("hongyan_connections", "Open connections, by door", ["door"])
-FRAMES_IN = Tally("hongyan_frames_received", "Frames from clients")
-FRAMES_OUT = Tally("hongyan_frames_sent", "Frames to clients")
-GONE = Tally("hongyan_newcomers_gone", "Newcomers who left before they were let in")
+FRAMES_IN = LoopCounter("hongyan_frames_received", "Frames from clients")
+FRAMES_OUT = LoopCounter("hongyan_frames_sent", "Frames to clients")
+GONE = LoopCounter("hongyan_newcomers_gone", "Newcomers who left before they were let in")
 CLOSES = Counter("hongyan_closes", "Connections closed by us, by code", ["code"])
 BATCH_COMMANDS = Histogram("hongyan_uplink_batch_commands", "Commands in a batch", buckets=(1, 3, 10, 30, 100, 300))
 HOLES = Counter("hongyan_link_holes", "Times that something sent to this gateway was missed, by reason", ["reason"])

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 
-class Tally(Collector):
+class LoopCounter(Collector):
     """Add to `count`; shown as `{name}_total` like any counter."""
 
     def __init__(self, name: str, documentation: str) -> None:
@@ -22,7 +22,7 @@ class Tally(Collector):
         REGISTRY.register(self)
 
     def __repr__(self) -> str:
-        return f"Tally({self._name} {self.count})"
+        return f"LoopCounter({self._name} {self.count})"
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         yield CounterMetricFamily(self._name, self._documentation, value=self.count)

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from bus import queues
-from conf.garbage import tune_garbage_collector
+from conf.gc_tuning import tune_garbage_collector
 from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
 from logic import app

@@ -10,12 +10,12 @@ from bus.interface import WorkerBus
 from bus.rabbit_topology import RabbitAddress
 from bus.rabbit_worker import RabbitWorkerBus
 from conf.settings import Settings
-from logic.fanout import FanOut
-from logic.gateways import Gateways
-from logic.handover import Handover
-from logic.ordered_worker import OrderedWorker
-from logic.parallel_worker import ParallelWorker
+from logic.delivery.fanout import FanOut
+from logic.delivery.gateways import Gateways
 from logic.services import Services
+from logic.workers.handover import Handover
+from logic.workers.ordered import OrderedWorker
+from logic.workers.pool import ParallelWorker
 from protocol.tokens import TokenSigner
 from router.address import RedisAddress
 from router.interface import Resolver

@@ -15,8 +15,8 @@ from redis.exceptions import RedisError
 
 from router.address import RedisAddress
 from router.interface import RouterAway
-from router.patience import patience
-from router.writes import ALL, Command
+from router.loop_timeout import loop_timeout
+from router.redis_commands import ALL, Command
 
 TIMEOUT_S = 1.0
 
@@ -52,7 +52,7 @@ class OrderedConnection:
             driver_info=None,
         )
         try:
-            async with patience(TIMEOUT_S):
+            async with loop_timeout(TIMEOUT_S):
                 await connection.connect()
         except (RedisError, OSError, TimeoutError) as error:
             await connection.disconnect(nowait=True)
@@ -75,7 +75,7 @@ class OrderedConnection:
         if connection is None:
             raise RouterAway("not connected")
         try:
-            async with patience(TIMEOUT_S):
+            async with loop_timeout(TIMEOUT_S):
                 # hiredis packs a registration in 4 us; redis-py's own packer for asyncio takes 25 (measured).
                 packed = b"".join([_pack(command) for command in commands])
                 await connection.send_packed_command(packed, check_health=False)

@@ -19,14 +19,14 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from router import writes
+from router import redis_commands
 from router.address import RedisAddress
 from router.interface import LEASE_S, RENEW_S, GatewayLease, Route, RouterAway, Snapshot, TooManyConnections
 from router.ordered_connection import OrderedConnection
 from router.records import read_lease
+from router.redis_commands import Command
 from router.restoring import restore
 from router.sweeping import sweep_dead_gateways
-from router.writes import Command
 
 MAX_BATCH = 200
 MAX_QUEUED = 20_000
@@ -92,21 +92,21 @@ class RedisRegistrar:
 
     async def register(self, route: Route, at_most: int = 0) -> int:
         """See interface.Registrar."""
-        login = int(await self._write(writes.login(self._address, route, at_most)))
+        login = int(await self._write(redis_commands.login(self._address, route, at_most)))
         if login < 0:
             raise TooManyConnections(f"{route.user} has {at_most} connections")
         return login
 
     def unregister(self, route: Route) -> None:
         """See interface.Registrar."""
-        self._enqueue(writes.unregister(self._address, route))
+        self._enqueue(redis_commands.unregister(self._address, route))
 
     async def enter_groups(self, groups: Iterable[str]) -> None:
         """See interface.Registrar."""
         names = list(groups)
         # All are queued before anything is awaited, or a leave could come between them.
         queued = [
-            self._queued(writes.enter(self._address, names[start : start + MAX_GROUPS_A_WRITE]))
+            self._queued(redis_commands.enter(self._address, names[start : start + MAX_GROUPS_A_WRITE]))
             for start in range(0, len(names), MAX_GROUPS_A_WRITE)
         ]
         await asyncio.gather(*queued)
@@ -115,15 +115,15 @@ class RedisRegistrar:
         """See interface.Registrar."""
         names = list(groups)
         for start in range(0, len(names), MAX_GROUPS_A_WRITE):
-            self._enqueue(writes.leave(self._address, names[start : start + MAX_GROUPS_A_WRITE]))
+            self._enqueue(redis_commands.leave(self._address, names[start : start + MAX_GROUPS_A_WRITE]))
 
     async def rivals(self, users: Iterable[str]) -> list[tuple[str, Route]]:
         """See interface.Registrar."""
         names = list(users)
         found: list[tuple[str, Route]] = []
         for start in range(0, len(names), MAX_USERS_A_READ):
-            found += writes.read_rivals(
-                await self._write(writes.rivals(self._address, names[start : start + MAX_USERS_A_READ]))
+            found += redis_commands.read_rivals(
+                await self._write(redis_commands.rivals(self._address, names[start : start + MAX_USERS_A_READ]))
             )
         return found
 
@@ -204,7 +204,7 @@ class RedisRegistrar:
         # From here on writes are queued behind the snapshot, which is taken in the same turn of the loop.
         self._state, self._doubt = _State.RESTORING, False
         snapshot = self._snapshot()
-        await self._connection.run([self._renewal(), writes.announce(self._address)])
+        await self._connection.run([self._renewal(), redis_commands.announce(self._address)])
         self._lease_is_written()
         await restore(self._connection, self._address, snapshot)
         self._state = _State.LIVE
@@ -252,7 +252,7 @@ class RedisRegistrar:
                 write.done.set_result(answer)
 
     def _renewal(self) -> Command:
-        return writes.lease(self._lease(), self._lease_ms)
+        return redis_commands.lease(self._lease(), self._lease_ms)
 
     def _lease_is_written(self) -> None:
         self._renew_at = asyncio.get_running_loop().time() + self._renew_s
@@ -266,8 +266,8 @@ class RedisRegistrar:
 
     async def _resign(self) -> None:
         """Give the lease up first: a sweep spares the living."""
-        await self._connection.run([writes.resign(self._address)])
-        while (await self._connection.run([writes.sweep(self._address, MAX_BATCH)]))[0] > 0:
+        await self._connection.run([redis_commands.resign(self._address)])
+        while (await self._connection.run([redis_commands.sweep(self._address, MAX_BATCH)]))[0] > 0:
             pass
 
     async def _sweep(self) -> None:

@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
-from router import keys, scripts
+from router import keys, lua
 from router.address import RedisAddress, gateway_and_epoch
 from router.interface import GatewayLease, RouterAway
 from router.records import read_lease
@@ -53,11 +53,11 @@ class RedisResolver:
         self._reading: Any = self._redis.connection_pool.make_connection()
         self._lock = threading.Lock()
         self._away_until = 0.0
-        self._forget: Any = self._redis.register_script(scripts.FORGET)
-        self._live_gateways: Any = self._redis.register_script(scripts.LIVE_GATEWAYS)
-        self._announce_worker: Any = self._redis.register_script(scripts.ANNOUNCE_WORKER)
-        self._live_workers: Any = self._redis.register_script(scripts.LIVE_WORKERS)
-        self._withdraw_worker: Any = self._redis.register_script(scripts.WITHDRAW_WORKER)
+        self._forget: Any = self._redis.register_script(lua.FORGET)
+        self._live_gateways: Any = self._redis.register_script(lua.LIVE_GATEWAYS)
+        self._announce_worker: Any = self._redis.register_script(lua.ANNOUNCE_WORKER)
+        self._live_workers: Any = self._redis.register_script(lua.LIVE_WORKERS)
+        self._withdraw_worker: Any = self._redis.register_script(lua.WITHDRAW_WORKER)
 
     def __repr__(self) -> str:
         state = "away" if time.monotonic() < self._away_until else "asks"

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 from operator import attrgetter
 
-from router import keys, writes
+from router import keys, redis_commands
 from router.interface import Route, Snapshot
 from router.ordered_connection import OrderedConnection
-from router.writes import Command
+from router.redis_commands import Command
 
 CHUNK = 200
 
@@ -22,14 +22,14 @@ async def restore(connection: OrderedConnection, address: str, snapshot: Snapsho
     for batch in _chunks(_registrations(address, snapshot.routes)):
         await connection.run(batch)
     for start in range(0, len(snapshot.groups), CHUNK):
-        await connection.run([writes.enter(address, snapshot.groups[start : start + CHUNK])])
+        await connection.run([redis_commands.enter(address, snapshot.groups[start : start + CHUNK])])
     await _release_the_rest(connection, address, snapshot)
 
 
 def _registrations(address: str, routes: Sequence[Route]) -> Iterator[Command]:
     by_user = attrgetter("user")
     for _, connections in groupby(sorted(routes, key=by_user), by_user):
-        yield writes.register(address, list(connections))
+        yield redis_commands.register(address, list(connections))
 
 
 def _chunks(commands: Iterator[Command]) -> Iterator[list[Command]]:
@@ -42,9 +42,9 @@ async def _release_the_rest(connection: OrderedConnection, address: str, snapsho
     wanted = {keys.user(route.user) for route in snapshot.routes} | set(map(keys.group, snapshot.groups))
     cursor = "0"
     while True:
-        [(cursor, names)] = await connection.run([writes.held(address, cursor, CHUNK)])
+        [(cursor, names)] = await connection.run([redis_commands.held(address, cursor, CHUNK)])
         strangers = [name for name in names if name not in wanted]
         if strangers:
-            await connection.run([writes.release(address, strangers)])
+            await connection.run([redis_commands.release(address, strangers)])
         if cursor == "0":
             return

@@ -7,9 +7,9 @@ from typing import Any
 
 import structlog
 
-from router import writes
+from router import redis_commands
 from router.interface import RouterAway
-from router.writes import Command
+from router.redis_commands import Command
 
 NAMES_AT_ONCE = 100
 
@@ -19,7 +19,7 @@ _log = structlog.get_logger()
 async def sweep_dead_gateways(write: Callable[[Command], Awaitable[Any]], own_address: str) -> None:
     """Sweep every address ever announced that has no lease of that very epoch; what fails is left to the next time."""
     try:
-        for address in await write(writes.announced()):
+        for address in await write(redis_commands.announced()):
             if address != own_address:
                 await _sweep(write, address)
     except RouterAway:
@@ -27,9 +27,9 @@ async def sweep_dead_gateways(write: Callable[[Command], Awaitable[Any]], own_ad
 
 
 async def _sweep(write: Callable[[Command], Awaitable[Any]], address: str) -> None:
-    left = await write(writes.sweep(address, NAMES_AT_ONCE))
+    left = await write(redis_commands.sweep(address, NAMES_AT_ONCE))
     if left < 0:
         return
     while left > 0:
-        left = await write(writes.sweep(address, NAMES_AT_ONCE))
+        left = await write(redis_commands.sweep(address, NAMES_AT_ONCE))
     _log.info("router_swept", dead=address)

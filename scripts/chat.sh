@@ -9,4 +9,4 @@ esac
 cd "$root"
 
 scripts/setup.sh
-exec var/venv/bin/python -m scripts.chat "$@"
+exec var/venv/bin/python -m ops.chat "$@"

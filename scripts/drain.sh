@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Stop one component once its clients went elsewhere: scripts/drain.sh --help
 set -euo pipefail
-. "$(dirname "${BASH_SOURCE[0]}")/configured.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../ops/configured.sh"
 
 scripts/setup.sh
-exec var/venv/bin/python -m scripts.rolling --config "$config" drain "$@"
+exec var/venv/bin/python -m ops.cluster.rolling --config "$config" drain "$@"

@@ -2,7 +2,7 @@
 # Puts into var/ what this checkout needs: a Python environment and the generated secrets. Repeating it costs nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-. scripts/packages.sh
+. ops/packages.sh
 
 usage() {
     cat <<'END'
@@ -44,7 +44,7 @@ make_environment() {
 
 install_requirements() {
     local file=$1 stamp=var/venv/$1.installed wanted
-    wanted=$(cat requirements.txt "$file" | cksum)
+    wanted=$(cat requirements.txt "$file" sdk/python/pyproject.toml | cksum)
     [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
     local begun=$SECONDS
     echo "installing $file into var/venv"

@@ -5,4 +5,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 unset HONGYAN_CONFIG
 
 scripts/setup.sh
-exec var/venv/bin/python -m scripts.standalone "$@"
+exec var/venv/bin/python -m ops.standalone "$@"

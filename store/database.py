@@ -21,11 +21,11 @@ from typing import Any
 import structlog
 from dbutils.pooled_db import PooledDB
 
-from store.connection import Connection
-from store.engine import Engine, Meanwhile
+from store.engines.connection import Connection
+from store.engines.engine import Engine, WhileWaiting
+from store.engines.mysql import MysqlEngine
+from store.engines.sqlite import SqliteEngine
 from store.errors import CommitUnknown, StoreAway, StoreError
-from store.mysql import MysqlEngine
-from store.sqlite import SqliteEngine
 from store.transaction import Transaction
 
 _LOCK_WAIT_S = 60.0
@@ -76,13 +76,13 @@ class Database:
         return f"<Database {self.engine!r} in_use={self._in_use}/{self._connections} serial={self.connection_serial}>"
 
     @contextmanager
-    def transaction(self, meanwhile: Meanwhile | None = None) -> Iterator[Transaction]:
+    def transaction(self, while_waiting: WhileWaiting | None = None) -> Iterator[Transaction]:
         """BEGIN ... COMMIT; any exception rolls back. Raises StoreError or a subclass.
 
-        `meanwhile` is called at each INSERT while the server works. It must not raise. Where it takes long the server
-        may end the connection (_IDLE_IN_TRANSACTION_S): StoreAway, and nothing was written.
+        `while_waiting` is called at each INSERT while the server works. It must not raise. Where it takes long the
+        server may end the connection (_IDLE_IN_TRANSACTION_S): StoreAway, and nothing was written.
         """
-        with self._taken() as steady, self._begun(steady, write=True, meanwhile=meanwhile) as tx:
+        with self._taken() as steady, self._begun(steady, write=True, while_waiting=while_waiting) as tx:
             yield tx
 
     @contextmanager
@@ -147,11 +147,11 @@ class Database:
             self._in_use += change
 
     @contextmanager
-    def _begun(self, steady: Any, write: bool, meanwhile: Meanwhile | None = None) -> Iterator[Transaction]:
+    def _begun(self, steady: Any, write: bool, while_waiting: WhileWaiting | None = None) -> Iterator[Transaction]:
         connection: Connection = steady.dbapi_connection
         try:
             steady.begin(write)
-            tx = Transaction(self.engine, steady.cursor(), self.connection_serial, meanwhile)
+            tx = Transaction(self.engine, steady.cursor(), self.connection_serial, while_waiting)
             yield tx
             tx.raise_if_failed()
             if write:

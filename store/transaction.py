@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from store.dialect import Upsert, insert_head
-from store.engine import Engine, Meanwhile, Row
+from store.engines.dialect import Upsert, insert_head
+from store.engines.engine import Engine, Row, WhileWaiting
 from store.errors import Contention, StoreAway, StoreError
 
 _KEYS_A_STATEMENT = 400
@@ -20,11 +20,13 @@ _KEYS_A_STATEMENT = 400
 class Transaction:
     """Made by Database; ends with its `with` block. `connection_serial`: see Database."""
 
-    __slots__ = ("_cursor", "_engine", "_failed", "_meanwhile", "_statements", "connection_serial")
+    __slots__ = ("_cursor", "_engine", "_failed", "_statements", "_while_waiting", "connection_serial")
 
-    def __init__(self, engine: Engine, cursor: Any, connection_serial: int, meanwhile: Meanwhile | None = None) -> None:
+    def __init__(
+        self, engine: Engine, cursor: Any, connection_serial: int, while_waiting: WhileWaiting | None = None
+    ) -> None:
         self._engine = engine
-        self._meanwhile = meanwhile
+        self._while_waiting = while_waiting
         self._cursor = cursor
         self._failed: StoreError | None = None
         self._statements = 0
@@ -127,7 +129,7 @@ class Transaction:
             return 0
         self._statements += 1
         try:
-            return self._engine.insert(self._cursor, head, rows, tail, self._meanwhile)
+            return self._engine.insert(self._cursor, head, rows, tail, self._while_waiting)
         except self._engine.errors as error:
             raise self._noted(error, head) from error
 

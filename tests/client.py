@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from scripts.chat_channel import Channel, ChannelClosed
-from scripts.chat_connection import Frame, Lost
-from scripts.chat_device import Device, Reason
-from scripts.chat_doors import open_channel
-from scripts.chat_state import Message
-from scripts.chat_websocket import WebSocketChannel
+from hongyan.channel import Channel, ChannelClosed
+from hongyan.connection import Frame, Lost
+from hongyan.device import Device, Reason
+from hongyan.doors import open_channel
+from hongyan.state import Message
+from hongyan.websocket import WebSocketChannel
+
 from tests.faults.history import Acked, Applied, Began, Disturbed, Event, Received, Refused, Sent, Synced
 
 WAIT_S = 10.0

@@ -13,14 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from hongyan.doors import DOORS, address
+
 from conf.secrets import generate
 from conf.settings import Settings, load
 from logic.app import open_store
-from scripts.chat_doors import DOORS, address
-from scripts.components import component_process, our_environment
-from scripts.probes import answers_http, metric
-from scripts.processes import Process
-from scripts.seed import seed_users
+from ops.cluster.components import component_process
+from ops.probes import answers_http, metric
+from ops.processes import Process
+from ops.run_environment import our_environment
+from ops.seed import seed_users
 from store import meta
 from store.database import Database
 from tests.private_servers import ROOT, PrivateServers, free_ports

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from conf.settings import BusSettings, Settings, StoreSettings, load
-from scripts import run_directory
-from scripts.mariadb_server import create_database
-from scripts.probes import redis_command
-from scripts.processes import Process
-from scripts.rabbitmq_server import evaluate
-from scripts.servers import Servers
+from ops import run_directory
+from ops.probes import redis_command
+from ops.processes import Process
+from ops.servers.mariadb import create_database
+from ops.servers.rabbitmq import evaluate
+from ops.servers.servers import Servers
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "var" / "test"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+COMPOSITION_ROOTS = {Path("gateway/app.py"), Path("gateway/doors/server.py"), Path("logic/app.py")}
 
 # package -> what it may import of ours
 LAYERS: dict[str, set[str]] = {
@@ -22,6 +23,31 @@ LAYERS: dict[str, set[str]] = {
     "gateway": {"protocol", "bus", "router"},
     "logic": {"protocol", "bus", "router", "store"},
 }
+# the same within a package, folder by folder: what stands in it may import itself and these. "" is what stands above
+# the folders.
+ROOMS: dict[str, dict[str, set[str]]] = {
+    "gateway": {
+        "": set(),
+        "clients": {""},
+        "road": {"", "clients"},
+        "sessions": {"", "clients", "road"},
+        "doors": {"", "clients", "road", "sessions"},
+        "doors/long_poll": {"", "clients", "road", "sessions", "doors"},
+    },
+    "logic": {
+        "": set(),
+        "delivery": {""},
+        "handlers": {""},
+        "workers": {"", "delivery", "handlers"},
+    },
+    "store": {"": {"engines"}, "engines": {""}},
+    "ops": {
+        "": {"servers"},
+        "servers": {""},
+        "cluster": {"", "servers"},
+        "chat": {"", "servers", "cluster"},
+    },
+}
 # outside library -> the only package that uses it
 ONLY_USER = {
     "tornado": "gateway",
@@ -32,12 +58,13 @@ ONLY_USER = {
     "pika": "bus",
     "openai": "logic",
 }
-OURS = {*LAYERS, "scripts", "standalone", "sdk", "bench", "tests"}
+OURS = {*LAYERS, "ops", "hongyan", "standalone", "sdk", "bench", "tests"}
 IO_MODULES = {"socket", "select", "selectors", "ssl", "subprocess", "asyncio", "threading", "http", "urllib"}
 DISTRIBUTIONS = importlib.metadata.packages_distributions()
 
 SOURCES = sorted(path.relative_to(ROOT) for package in LAYERS for path in (ROOT / package).rglob("*.py"))
-USERS = sorted([*SOURCES, *(path.relative_to(ROOT) for path in (ROOT / "scripts").rglob("*.py"))])
+SDK = sorted(path.relative_to(ROOT) for path in (ROOT / "sdk/python/hongyan").rglob("*.py"))
+USERS = sorted([*SOURCES, *SDK, *(path.relative_to(ROOT) for path in (ROOT / "ops").rglob("*.py"))])
 
 
 class RuntimeImports(ast.NodeTransformer):
@@ -66,7 +93,19 @@ def imported_packages(path: Path) -> set[str]:
 
 
 def is_composition_root(path: Path) -> bool:
-    return path.name == "__main__.py" or path in (Path("gateway/app.py"), Path("logic/app.py"))
+    return path.name == "__main__.py" or path in COMPOSITION_ROOTS
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__").removeprefix("sdk.python.")
+
+
+MODULES = {module_name(path): path for path in USERS}
+
+
+def room_of(path: Path) -> str:
+    """The folder within its package that a file stands in."""
+    return "/".join(path.parts[1:-1])
 
 
 def test_every_layer_has_source() -> None:
@@ -78,6 +117,21 @@ def test_a_layer_imports_only_the_layers_below(path: Path) -> None:
     layer = path.parts[0]
     allowed = LAYERS[layer] | {layer} | ({"conf"} if is_composition_root(path) else set())
     assert imported_packages(path) & OURS <= allowed
+
+
+@pytest.mark.parametrize("path", [path for path in USERS if path.parts[0] in ROOMS], ids=str)
+def test_a_room_imports_only_the_rooms_below(path: Path) -> None:
+    package, room = path.parts[0], room_of(path)
+    if is_composition_root(path):
+        return
+    found = {MODULES[name] for name in imported_modules(path, at_runtime=True) if name in MODULES}
+    rooms = {room_of(other) for other in found if other.parts[0] == package}
+    assert rooms <= ROOMS[package][room] | {room}
+
+
+@pytest.mark.parametrize("path", SDK, ids=str)
+def test_the_sdk_imports_nothing_of_the_server(path: Path) -> None:
+    assert not imported_packages(path) & (OURS - {"hongyan"})
 
 
 @pytest.mark.parametrize("path", USERS, ids=str)
@@ -92,7 +146,7 @@ def test_the_protocol_does_no_io(path: Path) -> None:
 
 
 def test_the_session_knows_no_door_and_no_broker() -> None:
-    assert not imported_packages(Path("gateway/session.py")) & {"tornado", "pika", "asyncio", "bus", "router"}
+    assert not imported_packages(Path("gateway/clients/session.py")) & {"tornado", "pika", "asyncio", "bus", "router"}
 
 
 @pytest.mark.parametrize("path", USERS, ids=str)
@@ -103,7 +157,6 @@ def test_whatever_is_imported_is_required(path: Path) -> None:
 
 
 def test_no_import_goes_in_a_circle() -> None:
-    modules = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in USERS}
-    imports = {name: imported_modules(path, at_runtime=True) for name, path in modules.items()}
-    graph = {name: (found & modules.keys()) - {name} for name, found in imports.items()}
+    imports = {name: imported_modules(path, at_runtime=True) for name, path in MODULES.items()}
+    graph = {name: (found & MODULES.keys()) - {name} for name, found in imports.items()}
     graphlib.TopologicalSorter(graph).prepare()

@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 import time
 
-from scripts.components import DOORS, component_process
-from scripts.nginx_server import directory_of
-from scripts.probes import metric
-from scripts.processes import Process
+from ops.cluster.components import DOORS, component_process
+from ops.probes import metric
+from ops.processes import Process
+from ops.servers.nginx import directory_of
 from tests.deployments import READY_S, ClusterDeployment, Deployment, ImpatientGateway
 
 KNOWN_S = 15.0

@@ -1,8 +1,8 @@
 """A user in one group who stays connected and in step, by the rules of protocol.md section 5; and one who writes there.
 
-Laws: what a device has is kept by the very rules of chat.sh (scripts/chat_state.py). What was not acknowledged is sent
-again under its cid after each sync. Who loses a connection comes again after a random pause, which may be twice as long
-after each try that fails.
+Laws: what a device has is kept by the very rules of chat.sh (sdk/python/hongyan/state.py). What was not acknowledged is
+sent again under its cid after each sync. Who loses a connection comes again after a random pause, which may be twice as
+long after each try that fails.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
+from hongyan.connection import ANSWER_S, retry_pause
+from hongyan.state import Conversations, Event, Gap
 from picows import WSError, WSFrame, WSMsgType, WSTransport
 
 from bench.client import REPLY, TEXT, Client, NotOpened, log_in
-from scripts.chat_connection import ANSWER_S, retry_pause
-from scripts.chat_state import Conversations, Event, Gap
 
 LONGEST_S = 30.0
-CONNECT_S = 30.0  # newcomers are kept waiting outside (gateway/entrance.py); browsers wait for longer than this
+CONNECT_S = 30.0  # newcomers are kept waiting outside (gateway/doors/listener.py); browsers wait for longer than this
 NEXT_S = 0.1
 SYNC = -1
 SYNCED = REPLY + b'%d"' % SYNC

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logic.handlers.reading import readable
+from logic.handlers.access import readable
 from logic.handlers.sizes import fit, fit_newest
 from logic.outcome import Outcome, message_of, replied
 from logic.services import Services

@@ -1,4 +1,4 @@
--- Types in braces are the dialect's (store/dialect.py). Ids, cids and conversations compare byte by byte.
+-- Types in braces are the dialect's (store/engines/dialect.py). Ids, cids and conversations compare byte by byte.
 -- A statement ends with a semicolon at the end of a line. Each may be repeated after a crash in the middle.
 
 CREATE TABLE IF NOT EXISTS meta (

@@ -13,7 +13,7 @@ from bench.loads.pairs import PairsJob
 from bench.loads.slow import SlowJob
 from bench.loads.steady import SteadyJob
 from bench.loads.storm import StormJob
-from scripts.seed import seed, seed_groups
+from ops.seed import seed, seed_groups
 from tests.deployments import Deployment, StandaloneDeployment
 
 

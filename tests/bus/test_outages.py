@@ -18,7 +18,7 @@ from bus import rabbit_link
 from bus.interface import BusLost, Delivery, Put
 from bus.queues import DEAD, gateway, ordered
 from conf.settings import BusSettings
-from scripts.rabbitmq_server import evaluate
+from ops.servers.rabbitmq import evaluate
 from tests.bus_fabric import PARTITIONS, Fabric, Gateway, Worker, numbered, on_channel, rabbit_address
 from tests.private_servers import PrivateServers
 from tests.proxy import Proxy

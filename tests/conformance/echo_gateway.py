@@ -15,11 +15,11 @@ from pathlib import Path
 from bus.memory import MemoryBus
 from conf.logs import configure_logs
 from conf.settings import GatewaySettings, Settings, TokenSettings
-from gateway import websocket, ws_frames
 from gateway.app import Gateway
-from gateway.asker import Answerer
-from gateway.attendant import Attendant
-from gateway.connection import Connection
+from gateway.clients.connection import Connection
+from gateway.doors import websocket, ws_frames
+from gateway.road.reply_to import FrameReplyTo
+from gateway.sessions.attendant import Attendant
 from router.memory import MemoryRouter
 
 PARTITIONS = 1
@@ -30,7 +30,7 @@ WIDE_BYTES = 16 * 1024 * 1024
 PATIENCE = {"early_message_timeout_s": 3600.0, "max_queued_bytes": 2 * WIDE_BYTES}
 
 
-def echoed(attendant: Attendant, connection: Connection, text: str, answerer: Answerer | None = None) -> bool:
+def echoed(attendant: Attendant, connection: Connection, text: str, answerer: FrameReplyTo | None = None) -> bool:
     """In place of `Attendant.received`."""
     connection.reply(text.encode())
     return False

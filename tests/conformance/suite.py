@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kosoku import FailureError, run_fuzzingclient
 
-from scripts.templates import ROOT
+from ops.templates import ROOT
 from tests.conformance.verdicts import Verdict, judge
 from tests.private_servers import free_ports
 

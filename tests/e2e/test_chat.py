@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from scripts.chat import main
+from ops.chat.__main__ import main
 from tests.deployments import Deployment
 from tests.e2e.conftest import NewUser
 from tests.person import Person
@@ -15,7 +15,7 @@ from tests.person import Person
 @pytest.fixture(autouse=True)
 def logs_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Called here, `main` would bind every logger of this process to a stream that closes with the test."""
-    monkeypatch.setattr("scripts.chat.configure_logs", lambda process, level: None)
+    monkeypatch.setattr("ops.chat.__main__.configure_logs", lambda process, level: None)
 
 
 Sit = Callable[..., Awaitable[Person]]

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from hongyan.doors import DOORS
 
 from protocol.frames import MAX_CLIENT_FRAME_BYTES
 from protocol.ids import private_conversation
-from scripts.chat_doors import DOORS
 from tests.deployments import Deployment
 from tests.e2e.conftest import NewSocket, NewUser
 from tests.http_calls import api, request

@@ -9,10 +9,10 @@ from contextlib import AsyncExitStack
 
 import jwt
 import pytest
+from hongyan.doors import DOORS
 
 from protocol.errors import RECONNECT
 from protocol.tokens import AUDIENCE, ISSUER, TokenSigner
-from scripts.chat_doors import DOORS
 from tests.client import Socket
 from tests.deployments import Deployment, ImpatientGateway
 from tests.e2e.conftest import NewSocket, NewUser

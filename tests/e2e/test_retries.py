@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from hongyan.doors import DOORS
 
 from protocol.ids import private_conversation
-from scripts.chat_doors import DOORS
 from tests.client import Client, Socket
 from tests.deployments import Deployment
 from tests.e2e.conftest import NewClient, NewSocket, NewUser

@@ -10,10 +10,11 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from hongyan.connection import Frame
+from hongyan.http import HttpConnection, Response
+from hongyan.tcp import TcpChannel
+
 from protocol.ids import private_conversation
-from scripts.chat_connection import Frame
-from scripts.chat_http import HttpConnection, Response
-from scripts.chat_tcp import TcpChannel
 from tests.client import WAIT_S, Socket
 from tests.deployments import Deployment, User
 from tests.e2e.conftest import NewClient, NewUser

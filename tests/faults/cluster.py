@@ -9,13 +9,15 @@ import time
 import urllib.request
 from pathlib import Path
 
+from hongyan.doors import DOORS
+
 from logic.app import redis_resolver
+from ops.cluster.components import component_process
+from ops.processes import Process, is_frozen
+from ops.run_environment import our_environment
 from protocol.ids import partition_of
 from router.interface import Resolver
 from router.shares import share
-from scripts.chat_doors import DOORS
-from scripts.components import component_process, our_environment
-from scripts.processes import Process, is_frozen
 from tests.deployments import READY_S, ClusterDeployment
 from tests.private_servers import ROOT, PrivateServers
 from tests.through_door import ThroughDoor
@@ -79,7 +81,7 @@ class FaultCluster:
 
     def rolling_restart(self) -> None:
         """scripts/rolling_restart.sh: gateways and workers, one after the other."""
-        words = [sys.executable, "-m", "scripts.rolling", "--config", str(self.deployment.config), "restart"]
+        words = [sys.executable, "-m", "ops.cluster.rolling", "--config", str(self.deployment.config), "restart"]
         done = subprocess.run(words, check=False, cwd=ROOT, env=our_environment(), capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ops.seed import seed_group, seed_users
 from protocol import ids
-from scripts.seed import seed_group, seed_users
 from tests.client import Client, body_hash
 from tests.faults.cluster import FaultCluster
 from tests.faults.figures import note

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from scripts.mariadb_server import administer
+from ops.servers.mariadb import administer
 from tests.faults.cluster import FaultCluster
 
 WRITES_WITHIN_S = 1.5  # a lock wait ends after 2 s

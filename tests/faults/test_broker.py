@@ -7,10 +7,10 @@ import time
 
 import pika
 import pytest
+from hongyan.connection import Lost, Refused
 
 from bus import queues
 from protocol.ids import private_conversation
-from scripts.chat_connection import Lost, Refused
 from tests.faults.cluster import FaultCluster
 from tests.faults.figures import note
 from tests.faults.fleet import Fleet

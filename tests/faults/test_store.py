@@ -7,8 +7,8 @@ import http.client
 import time
 
 import pytest
+from hongyan.connection import Refused
 
-from scripts.chat_connection import Refused
 from tests.faults.cluster import OURS, FaultCluster
 from tests.faults.figures import note
 from tests.faults.fleet import Fleet

@@ -27,7 +27,7 @@ class Frame(msgspec.Struct):
 _read = msgspec.json.Decoder(Frame).decode
 
 
-class Tally:
+class LoopCounter:
     """`sent` mutated frames, `right` ones between them, `replies`, refusals and closes by code, and `findings`: what no
     input may lead to."""
 

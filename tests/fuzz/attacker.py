@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tests.fuzz.answers import Tally
+from tests.fuzz.answers import LoopCounter
 from tests.fuzz.commands import Cast
 from tests.fuzz.lanes import Lane
 
@@ -29,7 +29,7 @@ class Job(msgspec.Struct):
     lanes: list[list[Cast]]
 
 
-async def work(job: Job, tally: Tally) -> None:
+async def work(job: Job, tally: LoopCounter) -> None:
     """Until so many frames were sent."""
     numbers = itertools.count(job.first)
     wanted = tally.sent + job.frames
@@ -37,14 +37,14 @@ async def work(job: Job, tally: Tally) -> None:
     await asyncio.gather(*lanes)
 
 
-async def _lane(lane: Lane, seed: int, numbers: Iterator[int], tally: Tally, wanted: int) -> None:
+async def _lane(lane: Lane, seed: int, numbers: Iterator[int], tally: LoopCounter, wanted: int) -> None:
     while tally.sent < wanted:
         await lane.run(seed, next(numbers))
 
 
 def main() -> None:
     job = msgspec.json.decode(sys.stdin.readline(), type=Job)
-    tally = Tally()
+    tally = LoopCounter()
     asyncio.run(work(job, tally))
     print(json.dumps(tally.as_data()), flush=True)
 

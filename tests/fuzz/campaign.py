@@ -20,8 +20,8 @@ from typing import Any
 
 import msgspec
 
-from scripts.seed import seed_group, seed_users
-from scripts.templates import ROOT
+from ops.seed import seed_group, seed_users
+from ops.templates import ROOT
 from tests.fuzz.attacker import Job
 from tests.fuzz.attacks import DOORS
 from tests.fuzz.commands import Cast

@@ -17,7 +17,7 @@ from tests.fuzz.answers import (
     CLOSE_OPCODE,
     STATUSES,
     TEXT_OPCODE,
-    Tally,
+    LoopCounter,
     read_http,
     read_tcp,
     read_ws,
@@ -40,7 +40,7 @@ class Ended(Exception):
 class Lane:
     """One attacker; `casts` are the sessions that it may use, of which it drops those that are over."""
 
-    def __init__(self, door: str, port: int, casts: list[Cast], tally: Tally) -> None:
+    def __init__(self, door: str, port: int, casts: list[Cast], tally: LoopCounter) -> None:
         self._door = door
         self._port = port
         self._casts = casts

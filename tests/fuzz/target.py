@@ -8,10 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
-from scripts.components import our_environment
-from scripts.probes import answers_http
-from scripts.processes import Process
-from scripts.templates import ROOT
+from ops.probes import answers_http
+from ops.processes import Process
+from ops.run_environment import our_environment
+from ops.templates import ROOT
 from tests.deployments import StandaloneDeployment
 
 STORE_CONNECTIONS = 2

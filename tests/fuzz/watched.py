@@ -2,7 +2,7 @@
 
     python -m tests.fuzz.watched COUNT_FILE [words for standalone.py]
 
-In production full caches and uncollected garbage (conf/garbage.py) hide what leaks. Here caches are full soon, and on
+In production full caches and uncollected garbage (conf/gc_tuning.py) hide what leaks. Here caches are full soon, and on
 SIGUSR2 all that nobody needs is let go; then COUNT_FILE says how many blocks of memory Python still needs.
 """
 

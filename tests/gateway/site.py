@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from bus.memory import MemoryBus
 from conf.settings import GatewaySettings, Settings, TokenSettings
 from gateway.app import Gateway
-from gateway.poll_sessions import PollSessions
+from gateway.doors.long_poll.sessions import PollSessions
 from protocol import codec
 from protocol.errors import ImError, unauthenticated
 from protocol.models import Answer, Downward, ReceiveInfo, Takeover

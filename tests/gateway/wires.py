@@ -11,10 +11,10 @@ from typing import Any
 
 from bus import queues
 from bus.memory import MemoryBus
-from gateway.connection import Connection
-from gateway.hub import Hub
-from gateway.outgoing import Outgoing
-from gateway.session import State
+from gateway.clients.connection import Connection
+from gateway.clients.hub import Hub
+from gateway.clients.outgoing import Outgoing
+from gateway.clients.session import State
 from protocol import codec
 from protocol.errors import Close
 from protocol.models import Downward, DownwardMessage, ReceiveInfo, UserInfo, read_upward

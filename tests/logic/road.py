@@ -8,13 +8,13 @@ from typing import Any
 
 from msgspec import Raw
 
-from logic.batch import BatchRunner, Result
 from logic.caches import Caches
 from logic.clock import now_ms
 from logic.outcome import Effect, Outcome
-from logic.parallel_worker import HANDLERS, HASHING, LISTS
 from logic.services import Services
 from logic.work import Work, read_work
+from logic.workers.batch import BatchRunner, Result
+from logic.workers.pool import HANDLERS, HASHING, LISTS
 from protocol import codec, ids
 from protocol.errors import ImError
 from protocol.models import Membership, Push, ReceiveInfo, Revocation, UserInfo

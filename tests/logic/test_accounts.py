@@ -13,7 +13,7 @@ import pytest
 
 from logic import passwords
 from logic.outcome import Outcome
-from logic.parallel_worker import HANDLERS, HASHING
+from logic.workers.pool import HANDLERS, HASHING
 from protocol.models import Takeover
 from store import sessions, users
 from store.errors import Contention, Duplicate

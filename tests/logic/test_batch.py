@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from conf.settings import StoreSettings
-from logic.batch import TRIES, BatchRunner, Held, Poisoned, Result
 from logic.caches import Caches
+from logic.workers.batch import TRIES, BatchRunner, Held, Poisoned, Result
 from protocol import content
 from store import messages, meta
 from store.database import Database
@@ -150,9 +150,9 @@ class TestLostConnections:
     def runner(self, settings: StoreSettings, cutter: CommitCutter) -> Iterator[Callable[..., BatchRunner]]:
         opened: list[Database] = []
 
-        def make(breathe: Callable[[], None] = lambda: None) -> BatchRunner:
+        def make(keep_alive: Callable[[], None] = lambda: None) -> BatchRunner:
             opened.append(open_server(settings, cutter.port))
-            return BatchRunner(opened[-1], Caches(PARTITIONS), breathe)
+            return BatchRunner(opened[-1], Caches(PARTITIONS), keep_alive)
 
         yield make
         for database in opened:
@@ -178,7 +178,7 @@ class TestLostConnections:
     def test_what_may_have_been_committed_is_held_while_the_store_is_away(
         self, cutter: CommitCutter, runner: Callable[..., BatchRunner]
     ) -> None:
-        one = runner(breathe=lambda: cutter.__exit__(None, None, None))
+        one = runner(keep_alive=lambda: cutter.__exit__(None, None, None))
         one.run([send("ann", "p:ann:ann")])
         cutter.cut = "after"
         results = one.run([send("ann", "p:ann:ann")])

@@ -10,8 +10,8 @@ import pytest
 from msgspec import Raw
 
 from bus.memory import MemoryBus
-from logic.fanout import FanOut
-from logic.gateways import Gateways
+from logic.delivery.fanout import FanOut
+from logic.delivery.gateways import Gateways
 from logic.outcome import Effect, Outcome
 from protocol.errors import busy
 from protocol.models import Answer, DownwardMessage, Membership, Push, ReceiveInfo, Revocation, Takeover, read_downward

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from logic import redelivery
 from logic.work import Work
+from logic.workers import redelivery
 from tests.logic.road import Road, private, send
 
 AB = private("ann", "bob")

@@ -41,7 +41,7 @@ def test_a_new_owner_goes_on_where_the_former_stopped(road: Road) -> None:
 
 def test_time_never_runs_back(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
     now = reply(road.run(send("ann", AB))[0])["time"]
-    monkeypatch.setattr("logic.batch.now_ms", lambda: now - 60_000)
+    monkeypatch.setattr("logic.workers.batch.now_ms", lambda: now - 60_000)
     assert reply(road.run(send("ann", AB))[0])["time"] == now
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from logic import store_watch
-from logic.store_watch import StoreWatch
+from logic.workers import store_watch
+from logic.workers.store_watch import StoreWatch
 from store import meta
 from store.database import Database, open_sqlite
 from tests.private_servers import PrivateServers

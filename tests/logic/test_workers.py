@@ -13,12 +13,12 @@ from msgspec import Raw
 
 from bus import queues
 from bus.memory import MemoryBus
-from logic.fanout import FanOut
-from logic.gateways import Gateways
-from logic.handover import Handover
-from logic.ordered_worker import BUSY_COMMANDS, OrderedWorker
-from logic.parallel_worker import ParallelWorker
+from logic.delivery.fanout import FanOut
+from logic.delivery.gateways import Gateways
 from logic.services import Services
+from logic.workers.handover import Handover
+from logic.workers.ordered import BUSY_COMMANDS, OrderedWorker
+from logic.workers.pool import ParallelWorker
 from protocol import codec, content
 from protocol.models import Answer, ReceiveInfo, TopicMessage, UserInfo, read_downward, read_upward
 from protocol.ops import OPS

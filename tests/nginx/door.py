@@ -1,4 +1,4 @@
-"""An nginx of one test, with a Redis of its own, as scripts/nginx_server.py runs it."""
+"""An nginx of one test, with a Redis of its own, as ops/servers/nginx.py runs it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 
 from conf.secrets import generate
 from conf.settings import Settings, load
-from scripts.nginx_server import directory_of, nginx_process
-from scripts.probes import redis_command
-from scripts.processes import Process
-from scripts.redis_server import redis_process
+from ops.probes import redis_command
+from ops.processes import Process
+from ops.servers.nginx import directory_of, nginx_process
+from ops.servers.redis import redis_process
 from tests.http_calls import Answer, request
 from tests.private_servers import CONFIGURATION, free_ports
 

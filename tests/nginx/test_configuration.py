@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.nginx_server import directory_of, nginx_command
-from scripts.processes import ProcessFailed
-from scripts.tcp_door import NOBODY
-from scripts.templates import write_private
+from ops.processes import ProcessFailed
+from ops.servers.nginx import directory_of, nginx_command
+from ops.servers.tcp_door import NOBODY
+from ops.templates import write_private
 from tests.nginx.door import Door, open_door
 from tests.private_servers import ROOT
 

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
 import pytest
+from hongyan.doors import DOORS
 
+from ops.cluster.components import DOORS as NGINX
+from ops.servers.nginx import directory_of
 from protocol.ids import private_conversation
-from scripts.chat_doors import DOORS
-from scripts.components import DOORS as NGINX
-from scripts.nginx_server import directory_of
 from tests.client import Client, Socket
 from tests.deployments import READY_S, ClusterDeployment, User
 from tests.http_calls import api, get

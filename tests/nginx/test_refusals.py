@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.nginx_server import directory_of
+from ops.servers.nginx import directory_of
 from tests.http_calls import Answer
 from tests.nginx.conftest import NewGateways
 from tests.nginx.door import Door, open_door, until

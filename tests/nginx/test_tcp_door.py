@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ops.servers.tcp_door import GRACE_S, NOBODY, KnownGateways
 from router.interface import GatewayLease
-from scripts.tcp_door import GRACE_S, NOBODY, KnownGateways
 
 
 def lease(name: str, tcp_port: int = 9101, state: str = "up", host: str = "127.0.0.1") -> GatewayLease:

@@ -10,7 +10,7 @@ import pytest
 from conf.settings import StoreSettings
 from store import meta
 from store.database import Database, open_mysql, open_sqlite
-from store.dialect import CONSTRAINTS
+from store.engines.dialect import CONSTRAINTS
 
 TABLES = sorted({constraint.table for constraint in CONSTRAINTS} - {"meta"})
 ENGINES = ("sqlite", "mysql")

@@ -248,8 +248,8 @@ def test_a_lock_excludes_other_processes_until_its_commit(store: Database, setti
 
 
 def test_something_else_is_done_between_an_insert_and_its_answer(store: Database) -> None:
-    """Pins how PyMySQL sends and reads (store/mysql_connection.py): the server has the INSERT already, which waits for
-    another's row, and what is done meanwhile ends that waiting."""
+    """Pins how PyMySQL sends and reads (store/engines/mysql_connection.py): the server has the INSERT already, which
+    waits for another's row, and what is done meanwhile ends that waiting."""
     is_sent = threading.Event()
 
     def look() -> None:

@@ -16,8 +16,8 @@ import pytest
 
 from store import messages, meta
 from store.database import Database, open_sqlite
+from store.engines.sqlite import SqliteEngine
 from store.errors import StoreAway
-from store.sqlite import SqliteEngine
 from tests.store.rows import message, timeline
 
 

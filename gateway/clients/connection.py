@@ -1,0 +1,141 @@
+"""One client's connection, whatever its door: who it is, what it waits for, what waits for it.
+
+A door gives it a Wire. Frames are collected in `outbox` until its turn comes to be written (outgoing.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway.clients.rate import Meter
+from gateway.clients.session import Session
+from protocol.errors import Close
+from protocol.frames import write_frame
+from protocol.models import UserInfo
+from router.interface import Route
+
+
+class Wire(Protocol):
+    """What a door does with bytes. `framed` is a plain function, the same for all connections of a door."""
+
+    framed: Callable[[bytes], bytes]
+
+    def send(self, data: bytes) -> None:
+        """Write at once what the socket takes and queue the rest. Never blocks, never raises."""
+
+    @property
+    def queued_bytes(self) -> int:
+        """What the peer has not taken yet, beyond the kernel's buffer."""
+        ...
+
+    def pause(self) -> None:
+        """Take nothing more from the peer, where the door can; call it as often as you like."""
+
+    def resume(self) -> None:
+        """Take from the peer again."""
+
+    def close(self, code: Close, reason: str) -> None:
+        """Say why, then close, and abort if the peer does not follow in time."""
+
+
+Put = Callable[["Connection", bytes], None]
+"""Collects a framed frame for a connection (see gateway/clients/outgoing.py)."""
+
+NOBODY = UserInfo("")
+
+
+class Connection:
+    """`number` is unique in a gateway's life and rises with each connection. Times are monotonic seconds.
+
+    Nothing is read from it while too many of its commands are under way (`paused_by_pending` of them), or before
+    `paused_until`. `unfinished_since` is when a message began whose rest has not come. 0 where that is not so.
+    """
+
+    __slots__ = (
+        "address",
+        "device",
+        "door",
+        "heard_at",
+        "is_closed",
+        "looked_at_next",
+        "meter",
+        "number",
+        "opened_at",
+        "outbox",
+        "paused_by_pending",
+        "paused_until",
+        "pending",
+        "put",
+        "route",
+        "sender",
+        "session",
+        "session_id",
+        "terminal",
+        "unfinished_since",
+        "user",
+        "wire",
+    )
+
+    def __init__(self, number: int, door: str, wire: Wire, put: Put, now: float, address: str = "") -> None:
+        self.number = number
+        self.put = put
+        self.door = door
+        self.wire = wire
+        self.session = Session()
+        self.sender = NOBODY
+        self.user = ""
+        self.session_id = ""
+        self.terminal = ""
+        self.device = ""
+        self.route: Route | None = None
+        self.pending = 0
+        self.is_closed = False
+        self.opened_at = now
+        self.heard_at = now
+        self.outbox: list[bytes] = []
+        self.address = address
+        self.meter = Meter()
+        self.paused_by_pending = 0
+        self.paused_until = 0.0
+        self.unfinished_since = 0.0
+        self.looked_at_next = now
+
+    def __repr__(self) -> str:
+        return f"Connection({self.number} {self.door} {self.user or '-'} {self.session!r}, {self.pending} pending)"
+
+    def answered(self, frame_id: str | None, op: str, data: bytes) -> None:
+        """The answer to a command of this connection (see gateway/road/reply_to.py); one without an id wants none."""
+        self.settled()
+        if frame_id is not None and not self.is_closed:
+            self.put(self, self.wire.framed(write_frame(op, data, frame_id)))
+
+    def settled(self) -> None:
+        """A command under way has its answer, whoever took it."""
+        self.pending -= 1
+        if self.paused_by_pending and self.pending <= self.paused_by_pending // 2:
+            self.paused_by_pending = 0
+            self.adjust_reading()
+
+    def adjust_reading(self) -> None:
+        """Read on, or do not."""
+        if self.paused_by_pending or self.paused_until:
+            self.wire.pause()
+        else:
+            self.wire.resume()
+
+    def reply(self, payload: bytes) -> None:
+        """Collect one frame. What a client can ask for at will goes this way, where a slow reader is noticed."""
+        self.put(self, self.wire.framed(payload))
+
+    def send(self, payload: bytes) -> None:
+        """Send one frame now, behind what was collected."""
+        self.flush()
+        self.wire.send(self.wire.framed(payload))
+
+    def flush(self) -> None:
+        """Send what was collected, in one write."""
+        outbox = self.outbox
+        if outbox:
+            self.wire.send(outbox[0] if len(outbox) == 1 else b"".join(outbox))
+            outbox.clear()

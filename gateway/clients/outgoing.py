@@ -1,0 +1,78 @@
+"""Frames that wait to be written: collected for each connection, written at most 5 ms a turn of the loop.
+
+Laws: the frames of a connection leave in the order in which they were put. A connection whose turn has not come yet is
+written once, however many frames were put meanwhile: the busier the gateway, the fewer its writes. Whoever asks
+`when_written` is called when all that was put before is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+from gateway.clients.connection import Connection
+from gateway.metrics import FRAMES_OUT
+
+TURN_S = 0.005
+STEP = 32  # connections between two looks at the clock: some 0.5 ms
+
+
+class Outgoing:
+    """`on_slow` is told of a connection with more than `max_queued_bytes` that its peer has not taken."""
+
+    def __init__(self, max_queued_bytes: int, on_slow: Callable[[Connection], None]) -> None:
+        self._max_queued_bytes = max_queued_bytes
+        self._on_slow = on_slow
+        self._waiting: deque[Connection] = deque()
+        self._is_woken = False
+        self._added = self._taken = 0
+        self._watchers: deque[tuple[int, Callable[[], None]]] = deque()
+
+    def __repr__(self) -> str:
+        return f"Outgoing({len(self._waiting)} connections wait, {len(self._watchers)} watchers)"
+
+    def put(self, connection: Connection, framed: bytes) -> None:
+        """Collect a frame; it is written when its connection's turn comes, at the earliest in the loop's next turn."""
+        if not connection.outbox:
+            self._waiting.append(connection)
+            self._added += 1
+            if not self._is_woken:
+                self._wake()
+        connection.outbox.append(framed)
+
+    def when_written(self, call: Callable[[], None]) -> None:
+        """Call back once all that was put so far is written: at once where nothing waits."""
+        if self._waiting:
+            self._watchers.append((self._added, call))
+        else:
+            call()
+
+    def write(self) -> None:
+        """One turn; the next is asked for where something is left."""
+        self._is_woken = False
+        ends = time.monotonic() + TURN_S
+        while self._waiting:
+            self._write(min(STEP, len(self._waiting)))
+            if time.monotonic() >= ends:
+                break
+        while self._watchers and self._watchers[0][0] <= self._taken:
+            self._watchers.popleft()[1]()
+        if self._waiting and not self._is_woken:
+            self._wake()
+
+    def _wake(self) -> None:
+        self._is_woken = True
+        asyncio.get_running_loop().call_soon(self.write)
+
+    def _write(self, count: int) -> None:
+        frames = 0
+        for _ in range(count):
+            connection = self._waiting.popleft()
+            frames += len(connection.outbox)
+            connection.flush()
+            if connection.wire.queued_bytes > self._max_queued_bytes:
+                self._on_slow(connection)
+        self._taken += count
+        FRAMES_OUT.count += frames

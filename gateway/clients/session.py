@@ -1,0 +1,171 @@
+"""One connection's conversation with us, without I/O: frames in, effects out. Knows neither sockets nor queues.
+
+Laws: the first frame is a login; what comes before it ends the connection. A bad frame is answered and kept, three in
+ten seconds end it, as do ten unknown ops. After CLOSED nothing has an effect.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from enum import Enum
+from typing import NamedTuple
+
+import msgspec
+
+from protocol import codec
+from protocol.client_command import Command, read_command
+from protocol.errors import CLOSE_REASON, Close, ImError, bad_field, rate_limited, unauthenticated
+from protocol.frames import BadFrameField, Frame, read_frame, write_error, write_frame
+from protocol.models import Heartbeat, LoginInfo
+from protocol.ops import CLIENTS, find_op, read_args
+
+OFFENCES_WINDOW_S = 10.0
+MAX_BAD_FRAMES = 3
+MAX_UNKNOWN_OPS = 10
+
+
+class State(Enum):
+    """Where a connection stands."""
+
+    CONNECTED = "connected"  # waits for the login frame
+    OPENING = "opening"  # the login is being checked
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+# Looked up by every frame: a global costs a fifth of what an attribute of an Enum does.
+CONNECTED, OPENING, OPEN, CLOSED = State
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    CONNECTED: frozenset({OPENING, CLOSED}),
+    OPENING: frozenset({OPEN, CLOSED}),
+    OPEN: frozenset({CLOSED}),
+    CLOSED: frozenset({CLOSED}),
+}
+
+
+class IllegalTransition(Exception):
+    """A session was asked for a step that its state does not allow: a fault of ours."""
+
+
+class Login(NamedTuple):
+    """Check this login and answer under `id`."""
+
+    info: LoginInfo
+    id: str | None
+
+
+class Reply(NamedTuple):
+    """Send this frame."""
+
+    frame: bytes
+
+
+class End(NamedTuple):
+    """Close the connection, after what was sent before."""
+
+    code: Close
+    reason: str
+
+
+Effect = Command | Login | Reply | End
+"""A Command is to go up the road and to be answered under its id."""
+
+
+def end(code: Close) -> End:
+    """Close with the code's own reason."""
+    return End(code, CLOSE_REASON[code])
+
+
+class Session:
+    """The state of one connection. `receive` takes a frame's text and the clock (s, monotonic)."""
+
+    __slots__ = ("_offences", "state")
+
+    def __init__(self) -> None:
+        self.state = CONNECTED
+        self._offences: dict[str, deque[float]] | None = None  # most connections never need one
+
+    def __repr__(self) -> str:
+        return f"Session({self.state.value})"
+
+    def move(self, to: State) -> None:
+        """Take a step. Raises IllegalTransition, which names both states."""
+        if to not in TRANSITIONS[self.state]:
+            raise IllegalTransition(f"from {self.state.value} to {to.value}")
+        self.state = to
+
+    def receive(self, text: str, now: float) -> list[Effect]:
+        """What a frame makes us do."""
+        if self.state is CLOSED:
+            return []
+        if self.state is OPEN and (command := read_command(text)) is not None:
+            return [command]
+        try:
+            frame = read_frame(text)
+        except ImError as refusal:
+            return self._unreadable(refusal, now)
+        if frame.op == "heartbeat" and self.state is not CONNECTED:
+            return [Reply(heartbeat_frame())]
+        if self.state is not OPEN or frame.op == "login":
+            return self._before_open(frame)
+        try:
+            op = find_op(frame.op, *CLIENTS)
+        except ImError as refusal:
+            return self._refused(refusal, frame.id, now)
+        try:
+            return [Command(op, read_args(op, frame.data), frame.id)]
+        except ImError as refusal:
+            return [] if frame.id is None else [Reply(write_error(refusal, frame.id))]
+
+    def over_rate(self, text: str, now: float, retry_after_s: int) -> list[Effect]:
+        """What a frame makes us do that comes too soon after others."""
+        if self.state is CLOSED:
+            return []
+        try:
+            frame = read_frame(text)
+        except ImError as refusal:
+            return self._unreadable(refusal, now)
+        return [] if frame.id is None else [Reply(write_error(rate_limited(retry_after_s), frame.id))]
+
+    def _before_open(self, frame: Frame) -> list[Effect]:
+        if frame.op == "login":
+            return [self._login(frame)]
+        self.move(CLOSED)
+        return [Reply(write_error(unauthenticated(), frame.id)), end(Close.NOT_LOGGED_IN)]
+
+    def _login(self, frame: Frame) -> Effect:
+        if self.state is not CONNECTED:
+            return Reply(write_error(bad_field("op", "this connection is logged in or logging in"), frame.id))
+        try:
+            info = msgspec.convert(frame.data, LoginInfo)
+        except msgspec.ValidationError as error:
+            # The connection stays: its ten seconds for a right login are still running.
+            return Reply(write_error(bad_field("login", str(error).replace("`$.", "`")), frame.id))
+        self.move(OPENING)
+        return Login(info, frame.id)
+
+    def _unreadable(self, refusal: ImError, now: float) -> list[Effect]:
+        """What `read_frame` refuses; its id is echoed where it could be read."""
+        return self._refused(refusal, refusal.id if isinstance(refusal, BadFrameField) else None, now)
+
+    def _refused(self, refusal: ImError, frame_id: str | None, now: float) -> list[Effect]:
+        effects: list[Effect] = [Reply(write_error(refusal, frame_id))]
+        limit = {"bad_frame": MAX_BAD_FRAMES, "unknown_op": MAX_UNKNOWN_OPS}.get(refusal.code)
+        if limit is not None and self._offends(refusal.code, limit, now):
+            self.move(CLOSED)
+            effects.append(end(Close.BAD_FRAMES))
+        return effects
+
+    def _offends(self, kind: str, limit: int, now: float) -> bool:
+        if self._offences is None:
+            self._offences = {}
+        times = self._offences.setdefault(kind, deque(maxlen=limit))
+        times.append(now)
+        return len(times) == limit and now - times[0] <= OFFENCES_WINDOW_S
+
+
+def heartbeat_frame() -> bytes:
+    """`{"op":"heartbeat","data":{"time":...}}`"""
+    return write_frame("heartbeat", codec.write_struct(Heartbeat(time.time_ns() // 1_000_000)))

@@ -1,0 +1,53 @@
+"""The HTTP door: `POST /api/<op>` (protocol.md section 3). The same ops over the same road, one call a request."""
+
+from __future__ import annotations
+
+from gateway.doors.json_handler import JsonHandler
+from gateway.road.numbering import CommandMaker
+from gateway.road.reply_to import PendingReply, Refused
+from gateway.road.uplink import Uplink
+from gateway.sessions.api_sessions import ApiSessions
+from protocol.errors import ImError, bad_field, unauthenticated
+from protocol.models import UserInfo
+from protocol.ops import Caller, Op, find_op, read_args
+
+NOT_OVER_HTTP = frozenset({"typing", "presence.watch"})
+
+
+class ApiHandler(JsonHandler):
+    """One call. The token is for `Authorization: Bearer`; register, login and refresh need none."""
+
+    def initialize(self, commands: CommandMaker, uplink: Uplink, sessions: ApiSessions) -> None:
+        self._commands = commands
+        self._uplink = uplink
+        self._sessions = sessions
+
+    async def post(self, name: str) -> None:
+        try:
+            data = await self._call(name)
+        except ImError as refusal:
+            self.refuse(refusal.data())
+        except Refused as refused:
+            self.refuse(refused.error)
+        else:
+            self.finish(b'{"data":' + data + b"}")
+
+    async def _call(self, name: str) -> bytes:
+        if name in NOT_OVER_HTTP:
+            raise bad_field("op", "this one needs a connection that stays open")
+        op = find_op(name, Caller.CLIENT, Caller.ANYONE)
+        body = self.read_body()
+        sender, session = await self._caller(op)
+        queue, command = self._commands.make(op, read_args(op, body), sender, session, door="http")
+        pending_reply = PendingReply()
+        self._uplink.submit(queue, command, pending_reply)
+        return await pending_reply.answer
+
+    async def _caller(self, op: Op) -> tuple[UserInfo, str]:
+        if op.caller is Caller.ANYONE:
+            return UserInfo(""), ""
+        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise unauthenticated()
+        who = await self._sessions.check(token.strip())
+        return UserInfo(who.user, who.terminal), who.session

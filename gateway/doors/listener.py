@@ -1,0 +1,99 @@
+"""Takes newcomers from the listening sockets, as fast as they can be served and no faster (decision 0011).
+
+Laws: a few are taken each turn of the loop, and none while `has_login_backlog`; the others wait in the kernel, where
+waiting costs nothing. A newcomer who had to wait and has left meanwhile is dropped unread: no work is done for nobody,
+so that whoever gives up and comes again cannot wear out a gateway that loses nothing by being late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+from collections.abc import Callable
+
+import structlog
+
+from gateway.metrics import GONE
+
+TAKEN_A_TURN = 8
+LOOK_AGAIN_S = 0.01
+TROUBLE_S = 1.0  # after a failure of the system, such as no file descriptor left
+_LEFT = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+
+log = structlog.get_logger()
+
+Take = Callable[[socket.socket, tuple[str, int]], None]
+
+
+class Listener:
+    """Listens on `listening`, bound already, from `open` to `close`, and gives each newcomer to `take`."""
+
+    def __init__(self, listening: list[socket.socket], take: Take, has_login_backlog: Callable[[], bool]) -> None:
+        self._listening = listening
+        self._take = take
+        self._has_login_backlog = has_login_backlog
+        self._is_open = False
+        self._were_kept_waiting = False
+        self._taken = 0
+
+    def __repr__(self) -> str:
+        state = "closed" if not self._is_open else "crowded" if self._were_kept_waiting else "open"
+        return f"Listener({state}, {self._taken} taken)"
+
+    def open(self) -> None:
+        """Let newcomers in."""
+        self._is_open = True
+        for listening in self._listening:
+            listening.setblocking(False)
+            self._watch(listening)
+
+    def close(self) -> None:
+        """Nobody comes in any more; who is in stays."""
+        for listening in self._listening:
+            if self._is_open:
+                asyncio.get_running_loop().remove_reader(listening)
+            listening.close()
+        self._is_open = False
+
+    def _watch(self, listening: socket.socket) -> None:
+        if self._is_open:
+            asyncio.get_running_loop().add_reader(listening, self._come, listening)
+
+    def _look_away(self, listening: socket.socket, for_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listening)
+        loop.call_later(for_s, self._watch, listening)
+
+    def _come(self, listening: socket.socket) -> None:
+        """Somebody is there: take a few."""
+        for _ in range(TAKEN_A_TURN):
+            if self._has_login_backlog():
+                self._were_kept_waiting = True
+                self._look_away(listening, LOOK_AGAIN_S)
+                return
+            try:
+                newcomer, address = listening.accept()
+            except BlockingIOError:
+                self._were_kept_waiting = False
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                log.warning("cannot_accept", error=str(error))
+                self._look_away(listening, TROUBLE_S)
+                return
+            if self._were_kept_waiting and _has_left(newcomer):
+                GONE.count += 1
+                newcomer.close()
+            else:
+                self._taken += 1
+                newcomer.setblocking(False)
+                self._take(newcomer, address)
+
+
+def _has_left(newcomer: socket.socket) -> bool:
+    """Whether the peer has closed its side, even if what it sent before was not read yet."""
+    look = select.poll()
+    look.register(newcomer, _LEFT)
+    return bool(look.poll(0))

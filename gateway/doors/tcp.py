@@ -1,0 +1,71 @@
+"""The TCP door (protocol.md section 3): the frames of the WebSocket with a length in front, on a port of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from gateway.clients.connection import Connection
+from gateway.doors.decoding import Failed
+from gateway.doors.framed_wire import FramedWire
+from gateway.doors.tcp_frames import Event, FrameDecoder, close_frame, tcp_frame
+from gateway.sessions.attendant import RETRY_AFTER_S, Attendant
+from protocol.errors import CLOSE_REASON, Close, ImError, busy, rate_limited, too_large
+from protocol.frames import MAX_CLIENT_FRAME_BYTES, bad_frame, write_error
+
+REFUSALS = {
+    Close.BAD_FRAMES: bad_frame("it is empty"),
+    Close.TOO_LARGE: too_large("a frame is at most 64 KiB"),
+    Close.NOT_UTF8: bad_frame("this is not UTF-8"),
+}
+
+
+class TcpWire(FramedWire):
+    """The wire of one TCP connection. `address` is as it came: of one who left since, the socket knows none now."""
+
+    __slots__ = ()
+
+    framed: Callable[[bytes], bytes] = staticmethod(tcp_frame)
+
+    def __init__(self, attendant: Attendant, address: str) -> None:
+        super().__init__(attendant, address, FrameDecoder(MAX_CLIENT_FRAME_BYTES))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        address = self._attendant.addresses.of(self._address)
+        if self._attendant.is_full:
+            self._turn_away(busy(), Close.BUSY)
+        elif self._attendant.addresses.is_full(address):
+            self._turn_away(rate_limited(RETRY_AFTER_S), Close.TOO_MANY_CONNECTIONS)
+        else:
+            self._connection = self._attendant.opened("tcp", self, address)
+
+    def _turn_away(self, refusal: ImError, code: Close) -> None:
+        self.send(tcp_frame(write_error(refusal)))
+        self.close(code, CLOSE_REASON[code])
+
+    def handle(self, connection: Connection, event: Event) -> None:
+        if isinstance(event, Failed):
+            connection.send(write_error(REFUSALS[event.code]))
+            self._attendant.refuse(connection, event.code)
+        else:
+            self._attendant.received(connection, event)
+
+    def close(self, code: Close, reason: str) -> None:
+        self.end(close_frame(int(code), reason))
+
+
+class TcpDoor:
+    """Makes connections of the sockets of those who come by TCP."""
+
+    def __init__(self, attendant: Attendant) -> None:
+        self._attendant = attendant
+        self._coming: set[asyncio.Task[object]] = set()
+
+    def take(self, newcomer: socket.socket, address: tuple[str, int]) -> None:
+        """Somebody came."""
+        loop = asyncio.get_running_loop()
+        coming = loop.create_task(loop.connect_accepted_socket(lambda: TcpWire(self._attendant, address[0]), newcomer))
+        self._coming.add(coming)
+        coming.add_done_callback(self._coming.discard)

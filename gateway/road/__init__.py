@@ -1,0 +1,1 @@
+"""Commands up to the workers, and what comes down from them."""

@@ -1,0 +1,210 @@
+"""Commands up to the workers, in batches, and who waits for their answers (docs/architecture.md, "The road").
+
+Laws: every command submitted is answered once, by a worker or by us (`busy`, `timeout`), within the deadline. A batch
+leaves when it is full, at once when none of its queue is under way, and else the later the more are: after 2 ms behind
+one, after 10 ms behind four. So a quiet system answers fast and a busy one sends few, large batches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from msgspec import Raw
+
+from bus.interface import GatewayBus, Put
+from gateway.metrics import BATCH_COMMANDS
+from gateway.road.reply_to import ReplyTo
+from protocol import codec
+from protocol.errors import ImError, busy, timeout
+from protocol.models import ReceiveInfo, TopicMessage
+
+TICK_S = 0.002
+BATCH_DELAYS_S = (0.0, 0.002, 0.004, 0.008, 0.010)  # behind so many batches under way, or more
+MAX_BATCH_COMMANDS = 300
+MAX_BATCH_BYTES = 256 * 1024
+SWEEP_S = 0.1
+
+
+class _Line:
+    """What goes to one queue: the batch being filled, begun at `since`, and how many batches are under way."""
+
+    __slots__ = ("bodies", "numbers", "queue", "since", "size", "under_way")
+
+    def __init__(self, queue: str) -> None:
+        self.queue = queue
+        self.bodies: list[Raw] = []
+        self.numbers: list[int] = []
+        self.size = 0
+        self.since = 0.0
+        self.under_way = 0
+
+    def is_due(self, now: float) -> bool:
+        return now - self.since >= BATCH_DELAYS_S[min(self.under_way, len(BATCH_DELAYS_S) - 1)]
+
+
+class _Batch:
+    """A batch under way: how many of its commands have no answer yet."""
+
+    __slots__ = ("line", "unanswered")
+
+    def __init__(self, line: _Line, unanswered: int) -> None:
+        self.line = line
+        self.unanswered = unanswered
+
+    def is_done_with_one(self) -> bool:
+        """Count an answer; whether it was the last."""
+        self.unanswered -= 1
+        if self.unanswered == 0:
+            self.line.under_way -= 1
+        return self.unanswered == 0
+
+
+class _Pending:
+    """Who waits for a command, until when, and the batch that it left in."""
+
+    __slots__ = ("batch", "deadline", "frame_id", "reply_to")
+
+    def __init__(self, reply_to: ReplyTo, frame_id: str | None, deadline: float) -> None:
+        self.reply_to = reply_to
+        self.frame_id = frame_id
+        self.deadline = deadline
+        self.batch: _Batch | None = None
+
+
+class Uplink:
+    """One gateway's commands under way. `source` is the gateway's address."""
+
+    def __init__(self, source: str, bus: GatewayBus, timeout_s: float, max_pending: int) -> None:
+        self._source = source
+        self._bus = bus
+        self._timeout_s = timeout_s
+        self._max_pending = max_pending
+        self._pending: dict[int, _Pending] = {}
+        self._lines: dict[str, _Line] = {}
+        self._is_ticking = False
+        self._sweeper: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"Uplink({len(self._pending)} pending, {len(self._lines)} queues)"
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def start(self) -> None:
+        """Begin to watch the deadlines."""
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+
+    async def settle(self, within_s: float) -> None:
+        """Return when nothing waits for an answer any more, or after so long."""
+        until = time.monotonic() + within_s
+        while self._pending and time.monotonic() < until:
+            await asyncio.sleep(SWEEP_S / 10)
+
+    def stop(self) -> None:
+        """Answer `timeout` to all that still waits."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self.abandon()
+
+    def submit(self, queue: str, command: ReceiveInfo, reply_to: ReplyTo, frame_id: str | None = None) -> None:
+        """Send a command. Raises ImError busy: too many under way, no broker."""
+        if len(self._pending) >= self._max_pending or not self._bus.connected:
+            raise busy()
+        body = codec.write_struct(command)
+        now = time.monotonic()
+        self._pending[command.number] = _Pending(reply_to, frame_id, now + self._timeout_s)
+        line = self._lines.get(queue)
+        if line is None:
+            line = self._lines[queue] = _Line(queue)
+        if not line.bodies:
+            line.since = now
+        line.bodies.append(Raw(body))
+        line.numbers.append(command.number)
+        line.size += len(body)
+        if len(line.bodies) >= MAX_BATCH_COMMANDS or line.size >= MAX_BATCH_BYTES:
+            self._flush(line)
+        elif line.under_way == 0:
+            if len(line.bodies) == 1:
+                # At once means after what else this turn of the loop brings for the same queue.
+                asyncio.get_running_loop().call_soon(self._flush, line)
+        elif not self._is_ticking:
+            self._next_tick()
+
+    def take(self, number: int) -> _Pending | None:
+        """The one who waits for command `number`; None where it was answered before."""
+        pending = self._pending.pop(number, None)
+        if pending is not None:
+            self._answered(pending)
+        return pending
+
+    def abandon(self) -> None:
+        """The broker is gone, and with it every answer: their outcomes are unknown."""
+        for line in self._lines.values():
+            line.under_way = 0
+            _empty(line)
+        pending, self._pending = self._pending, {}
+        _refuse(list(pending.values()), timeout())
+
+    def _answered(self, pending: _Pending) -> None:
+        batch = pending.batch
+        if batch is not None and batch.is_done_with_one() and batch.line.under_way == 0:
+            self._flush(batch.line)
+
+    def _next_tick(self) -> None:
+        self._is_ticking = True
+        asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        """All lines at once: what they send then leaves in one write."""
+        self._is_ticking = False
+        now = time.monotonic()
+        for line in self._lines.values():
+            if line.bodies:
+                if line.is_due(now):
+                    self._flush(line)
+                elif not self._is_ticking:
+                    self._next_tick()
+
+    def _flush(self, line: _Line) -> None:
+        if not line.bodies:
+            return
+        numbers, bodies = _empty(line)
+        BATCH_COMMANDS.observe(len(bodies))
+        put = self._bus.publish(line.queue, codec.write_struct(TopicMessage(line.queue, self._source, bodies)))
+        if put is not Put.ACCEPTED:
+            _refuse([p for n in numbers if (p := self._pending.pop(n, None)) is not None], busy())
+            return
+        waiting = [pending for n in numbers if (pending := self._pending.get(n)) is not None]
+        if waiting:
+            batch = _Batch(line, len(waiting))
+            line.under_way += 1
+            for pending in waiting:
+                pending.batch = batch
+
+    async def _sweep(self) -> None:
+        """All have the same time to live, so the oldest are first and the first that still has time ends the look."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now = time.monotonic()
+            late: list[_Pending] = []
+            for pending in self._pending.values():
+                if pending.deadline > now:
+                    break
+                late.append(pending)
+            for pending in late:
+                del self._pending[next(iter(self._pending))]
+                self._answered(pending)
+            _refuse(late, timeout())
+
+
+def _empty(line: _Line) -> tuple[list[int], list[Raw]]:
+    numbers, bodies = line.numbers, line.bodies
+    line.numbers, line.bodies, line.size = [], [], 0
+    return numbers, bodies
+
+
+def _refuse(waiting: list[_Pending], refusal: ImError) -> None:
+    data = codec.write(refusal.data())
+    for pending in waiting:
+        pending.reply_to.answered(pending.frame_id, "error", data)

@@ -1,0 +1,147 @@
+"""After anything that may have made this gateway miss something: learn again, then have the clients sync.
+
+Laws: from the moment a hole is noticed until the refresh is answered, no push goes out (the hub is not trusted), for it
+may be for somebody who has left. Then every client gets `resync`, spread: 300 a second, all within 30 s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from collections.abc import Awaitable, Callable, Iterator
+
+import msgspec
+import structlog
+
+from gateway.clients.closing import Closer
+from gateway.clients.connection import Connection
+from gateway.clients.hub import RESYNC, Hub
+from gateway.clients.session import State
+from gateway.metrics import HOLES
+from gateway.road.numbering import CommandMaker
+from gateway.road.reply_to import PendingReply, Refused
+from gateway.road.uplink import Uplink
+from protocol.args import RefreshSessions
+from protocol.errors import ImError
+from protocol.models import Takeover, UserInfo
+from protocol.ops import Caller, find_op
+from protocol.replies import SessionsRefreshed
+
+SESSIONS_A_CALL = 500
+RETRY_S = 0.5
+SLICE_S = 0.1
+ALL_WITHIN_S = 30.0
+
+log = structlog.get_logger()
+
+_read_refreshed = msgspec.json.Decoder(SessionsRefreshed).decode
+
+
+def _chunks(connections: list[Connection]) -> Iterator[list[Connection]]:
+    iterator = iter(connections)
+    while chunk := list(itertools.islice(iterator, SESSIONS_A_CALL)):
+        yield chunk
+
+
+class Refresher:
+    """`on_groups(entered, left)` is awaited when a refresh changed which groups this gateway must be registered for:
+    who syncs before that would miss what is sent to them meanwhile. `on_distrust()` is called when a hole is noticed,
+    for those who remember that a session stands. `settle(users)` closes what logins elsewhere replaced unnoticed, and
+    gives the takeovers that were missed elsewhere."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        uplink: Uplink,
+        commands: CommandMaker,
+        closer: Closer,
+        resync_per_s: int,
+        on_groups: Callable[[list[str], list[str]], Awaitable[None]],
+        on_distrust: Callable[[], None],
+        settle: Callable[[list[str]], Awaitable[list[Takeover]]],
+    ) -> None:
+        self._hub = hub
+        self._uplink = uplink
+        self._commands = commands
+        self._closer = closer
+        self._resync_per_s = resync_per_s
+        self._on_groups = on_groups
+        self._on_distrust = on_distrust
+        self._settle = settle
+        self._asked = 0
+        self._task: asyncio.Task[None] | None = None
+        self._spreading: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"Refresher({self._asked} asked, {'at work' if self._task else 'idle'})"
+
+    def request(self, reason: str) -> None:
+        """Something was missed. A refresh under way is done again, for it may have read before that."""
+        log.warning("refresh", reason=reason, connections=len(self._hub.connections))
+        HOLES.labels(reason.partition(" ")[0]).inc()
+        self._hub.is_trusted = False
+        self._on_distrust()
+        self._asked += 1
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._refresh())
+
+    async def close(self) -> None:
+        for task in (self._task, self._spreading):
+            if task is not None:
+                task.cancel()
+
+    async def _refresh(self) -> None:
+        try:
+            done = 0
+            while done != self._asked:
+                done = self._asked
+                await self._until_refreshed()
+            self._hub.is_trusted = True
+        finally:
+            self._task = None
+        if self._spreading is not None:
+            self._spreading.cancel()
+        self._spreading = asyncio.get_running_loop().create_task(self._spread(self._hub.opened()))
+
+    async def _until_refreshed(self) -> None:
+        while True:
+            try:
+                for chunk in _chunks([c for c in self._hub.connections.values() if c.user]):
+                    await self._refresh_chunk(chunk)
+                return
+            except (Refused, ImError) as refusal:
+                log.warning("refresh_refused", reason=repr(refusal))
+                await asyncio.sleep(RETRY_S * random.uniform(0.5, 1.5))
+
+    async def _refresh_chunk(self, chunk: list[Connection]) -> None:
+        membership = self._hub.membership
+        before = set(membership.groups())
+        token = membership.begin_load()
+        takeovers = await self._settle(sorted({connection.user for connection in chunk}))
+        op = find_op("session.refresh", Caller.GATEWAY)
+        sessions = {connection.session_id: connection.user for connection in chunk}
+        args = RefreshSessions(sessions, list(takeovers))
+        queue, command = self._commands.make(op, args, UserInfo(""))
+        pending_reply = PendingReply()
+        self._uplink.submit(queue, command, pending_reply)
+        refreshed = _read_refreshed(await pending_reply.answer)
+        for user, groups in refreshed.groups.items():
+            membership.load(user, groups, token)
+        after = set(membership.groups())
+        await self._on_groups(sorted(after - before), sorted(before - after))
+        ended = set(refreshed.ended)
+        for connection in chunk:
+            if connection.session_id in ended and connection.session.state is not State.CLOSED:
+                self._closer.kick(connection, "logged_out")
+
+    async def _spread(self, connections: list[Connection]) -> None:
+        """`resync` to each, a slice every 100 ms."""
+        per_s = max(self._resync_per_s, len(connections) / ALL_WITHIN_S)
+        size = max(1, int(per_s * SLICE_S))
+        random.shuffle(connections)
+        for start in range(0, len(connections), size):
+            for connection in connections[start : start + size]:
+                if connection.session.state is State.OPEN:
+                    connection.send(RESYNC)
+            await asyncio.sleep(SLICE_S)

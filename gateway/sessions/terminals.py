@@ -1,0 +1,137 @@
+"""Which connections of a user may stand side by side: by default one for each terminal (protocol.md section 4, 4006).
+
+Laws: of a user's connections in one slot the one with the highest login stays, wherever they are; so two logins at once
+leave exactly one. A login closes others once its session is found to stand, by a takeover that goes the way of every
+push. A gateway that missed one learns of it from the router, when it learns everything else again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import structlog
+
+from gateway.clients.closing import Closer
+from gateway.clients.connection import Connection
+from gateway.clients.hub import Hub
+from gateway.clients.session import State
+from protocol.errors import Close
+from protocol.models import Takeover
+from router.interface import Registrar, Route, RouterAway, TooManyConnections
+
+REPLACED = "replaced"
+
+log = structlog.get_logger()
+
+
+def slot_of(connections_per: str, terminal: str, device: str, session: str) -> str:
+    """What a connection takes up of its user, of which there is one: all of the user, the terminal, the device. A
+    client that names no device is known by its session. "" where everything may stand side by side."""
+    if connections_per == "unlimited":
+        return ""
+    if connections_per == "user":
+        return "user"
+    return terminal if connections_per == "terminal" else f"{terminal} {device or session}"
+
+
+class Terminals:
+    """`address` is the gateway's. `at_most` connections of a user, whatever their slots."""
+
+    def __init__(
+        self, hub: Hub, closer: Closer, registrar: Registrar, address: str, connections_per: str, at_most: int
+    ) -> None:
+        self._hub = hub
+        self._closer = closer
+        self._registrar = registrar
+        self._address = address
+        self._connections_per = connections_per
+        self._at_most = at_most
+        self._registering: dict[int, Takeover | None] = {}  # with the highest takeover that came meanwhile
+
+    def __repr__(self) -> str:
+        return f"Terminals(one per {self._connections_per}, {len(self._registering)} registering)"
+
+    async def register(self, connection: Connection) -> None:
+        """Give a login its route. Raises TooManyConnections. A router that is away gets the route later."""
+        terminal, device, session = connection.terminal, connection.device, connection.session_id
+        slot = slot_of(self._connections_per, terminal, device, session)
+        now_ms = time.time_ns() // 1_000_000
+        route = Route(connection.user, connection.number, terminal, device, session, now_ms, slot)
+        connection.route = route
+        self._registering[connection.number] = None
+        try:
+            login = await self._registrar.register(route, self._at_most)
+        except RouterAway:
+            log.debug("route_later", connection=connection.number)
+            self._count_here(route)
+            login = route.login
+        finally:
+            takeover = self._registering.pop(connection.number)
+        connection.route = dataclasses.replace(route, login=login)
+        if takeover is not None:
+            self.take_over(takeover)
+
+    def _count_here(self, route: Route) -> None:
+        """All that is known while the router is away."""
+        routes = [c.route for c in self._hub.of_user(route.user) if c.number != route.connection]
+        others = [other for other in routes if other is not None and not (route.slot and other.slot == route.slot)]
+        if len(others) >= self._at_most:
+            raise TooManyConnections(f"{route.user} has {len(others)} connections here")
+
+    def takeover_of(self, connection: Connection) -> Takeover | None:
+        """What others must hear of a connection that logs in; None where it shares with everyone."""
+        route = connection.route
+        return None if route is None or not route.slot else _takeover(route, self._address)
+
+    def take_over(self, takeover: Takeover) -> None:
+        """A login took place somewhere: close those of ours whose place it took."""
+        for connection in self._hub.of_user(takeover.user):
+            route = connection.route
+            if route is None or route.slot != takeover.slot:
+                continue
+            if connection.number in self._registering:
+                known = self._registering[connection.number]
+                if known is None or _rank(known) < _rank(takeover):
+                    self._registering[connection.number] = takeover
+            elif _rank(_takeover(route, self._address)) < _rank(takeover):
+                self._replace(connection, route, takeover)
+
+    async def settle(self, users: list[str]) -> list[Takeover]:
+        """After takeovers may have been missed: close what they took over, and return those of ours that connections
+        elsewhere have not obeyed. A router that is away asks for this again when it is back."""
+        for connection in [c for user in users for c in self._hub.of_user(user)]:
+            takeover = self.takeover_of(connection)
+            if takeover is not None and connection.session.state is State.OPEN:
+                self.take_over(takeover)
+        try:
+            rivals = await self._registrar.rivals(users)
+        except RouterAway:
+            return []
+        unheard: dict[int, Takeover] = {}
+        for address, rival in rivals:
+            if not rival.slot:
+                continue
+            self.take_over(_takeover(rival, address))
+            for connection in self._hub.of_user(rival.user):
+                route = connection.route
+                if route is not None and route.slot == rival.slot and connection.session.state is State.OPEN:
+                    unheard[connection.number] = _takeover(route, self._address)
+        return list(unheard.values())
+
+    def _replace(self, connection: Connection, route: Route, takeover: Takeover) -> None:
+        """The same device knows that it comes again; another is told."""
+        if (route.device or route.session) == takeover.device:
+            self._closer.close(connection, Close.KICKED, REPLACED)
+        else:
+            self._closer.kick(connection, REPLACED)
+
+
+def _takeover(route: Route, address: str) -> Takeover:
+    device = route.device or route.session
+    return Takeover(route.user, route.slot, route.login, device, f"{address}.{route.connection}")
+
+
+def _rank(takeover: Takeover) -> tuple[int, str]:
+    """Logins are equal only where two gateways numbered them while the router was away."""
+    return takeover.login, takeover.connection

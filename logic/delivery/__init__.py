@@ -1,0 +1,1 @@
+"""From what became of a command to one message for each gateway concerned."""

@@ -1,0 +1,59 @@
+"""message.read for a list at once: cursors that never go back, one upsert; receipts to who may see them.
+
+A receipt goes to the peer of a private conversation and to one's own other terminals, never to a group.
+"""
+
+from __future__ import annotations
+
+from msgspec import Raw
+
+from logic.handlers.access import readable
+from logic.outcome import Outcome, replied
+from logic.services import Services
+from logic.work import Work
+from protocol import codec, ids, replies
+from protocol.errors import ImError, bad_field
+from protocol.frames import write_frame
+from protocol.models import Push
+from store import cursors
+from store.transaction import Transaction
+
+
+def _check(tx: Transaction, work: Work) -> ImError | None:
+    try:
+        may = readable(tx, work.sender.user, work.args.conversation)
+        if work.args.seq > may.last:
+            raise bad_field("seq", "beyond the newest message")
+    except ImError as refusal:
+        return refusal
+    return None
+
+
+def _receipt(work: Work, read_seq: int) -> Push:
+    user, conversation = work.sender.user, work.args.conversation
+    parsed = ids.parse_conversation(conversation)
+    told = {user, *(parsed.users if parsed else ())}
+    frame = write_frame("receipt", codec.write_struct(replies.Receipt(conversation, user, read_seq)))
+    excluded = f"{work.command.origin}.{work.command.connection}" if work.command.connection else ""
+    return Push(Raw(frame), users=sorted(told), excluded=excluded)
+
+
+def read_all(works: list[Work], services: Services) -> list[Outcome]:
+    """Move the cursors of all, each as far as the furthest of its reads; answer each with where it stands."""
+    with services.database.transaction() as tx:
+        refusals = [_check(tx, work) for work in works]
+        furthest: dict[tuple[str, str], int] = {}
+        for work, refusal in zip(works, refusals, strict=True):
+            if refusal is None:
+                pair = (work.sender.user, work.args.conversation)
+                furthest[pair] = max(furthest.get(pair, 0), work.args.seq)
+        cursors.read_up_to(tx, ((user, conversation, seq) for (user, conversation), seq in furthest.items()))
+        stands = cursors.get(tx, sorted(furthest))
+    outcomes = []
+    for work, refusal in zip(works, refusals, strict=True):
+        if refusal is not None:
+            outcomes.append(Outcome(refusal))
+            continue
+        read_seq = stands[work.sender.user, work.args.conversation][0]
+        outcomes.append(replied(replies.ReadUpTo(read_seq), _receipt(work, read_seq)))
+    return outcomes

@@ -1,0 +1,262 @@
+"""The ordered worker: owner of some partitions, one thread, one batch after another (docs/architecture.md).
+
+Laws: decide and COMMIT, then resolve and publish, then ack, last. Nothing is ever nacked. What belongs to somebody else
+(BusLost) is forgotten with every cache. A batch that is committed is published before the next is: at once, or while
+the store writes the next where so much waits that the rate counts and not the moment.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import NamedTuple
+
+import structlog
+
+from bus import queues
+from bus.interface import BusLost, WorkerBus
+from logic.caches import Caches
+from logic.delivery.fanout import FanOut
+from logic.metrics import BATCHES, count_commands
+from logic.outcome import Outcome
+from logic.work import Work
+from logic.workers import redelivery
+from logic.workers.batch import HELD, BatchRunner, Held, Poisoned, Result
+from logic.workers.handover import Handover
+from logic.workers.inbox import Inbox, Taken
+from logic.workers.overlap import OverlappedWork
+from logic.workers.store_watch import StoreWatch
+from protocol import codec
+from protocol.errors import busy, internal
+from store.database import Database
+from store.errors import Contention, StoreAway
+
+IDLE_S = 0.25
+PROBE_S = 0.5
+SLOW_BATCH_S = 1.0
+BUSY_COMMANDS = 64  # that wait: then a batch is published while the store writes the next
+
+log = structlog.get_logger()
+
+
+class Decided(NamedTuple):
+    """A batch with its works and the result of each, of which nobody has heard yet."""
+
+    batch: list[Taken]
+    works: list[Work]
+    results: list[Result]
+
+
+class OrderedWorker:
+    """Runs in one thread, which owns `bus`. `stopping` ends it after the batch under way."""
+
+    def __init__(
+        self,
+        bus: WorkerBus,
+        fan_out: FanOut,
+        handover: Handover,
+        database: Database,
+        partitions: int,
+        max_commands: int,
+        max_bytes: int,
+        stopping: threading.Event,
+    ) -> None:
+        self._bus = bus
+        self._fan_out = fan_out
+        self._handover = handover
+        self._database = database
+        self._max_commands = max_commands
+        self._max_bytes = max_bytes
+        self._stopping = stopping
+        self._caches = Caches(partitions)
+        self._inbox = Inbox(bus)
+        self._overlapped = OverlappedWork()
+        self._runner = BatchRunner(database, self._caches, self._keep_alive, self._overlapped)
+        self._decided: Decided | None = None
+        self._held: list[Taken] = []
+        self._watch = StoreWatch(database)
+        self._probed_at = float("-inf")
+        self._is_connected = False
+
+    def __repr__(self) -> str:
+        return f"OrderedWorker({self._inbox}, {len(self._held)} held, {self._handover}, {self._runner})"
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has a broker and a store."""
+        return self._is_connected and not self._is_away and not self._watch.is_away
+
+    def run(self) -> None:
+        """Serve until `stopping`, over as many broker connections as it takes."""
+        self._watch.start()
+        while not self._stopping.is_set():
+            try:
+                self._bus.connect()
+                self._is_connected = True
+                self._serve()
+                self._finish_taken()
+            except BusLost as lost:
+                self._is_connected = False
+                log.warning("bus_lost", reason=str(lost))
+                self._forget_everything()
+        self._stop()
+
+    def _finish_taken(self) -> None:
+        """Stopping: let nothing more come, and carry out what came, so that others need not take it up again."""
+        self._handover.slow_down()
+        self._pull(0)
+        while batch := self._inbox.next_batch(self._max_commands, self._max_bytes):
+            self._carry_out(batch)
+        self._finish_decided()
+
+    def _stop(self) -> None:
+        self._handover.withdraw()
+        self._fan_out.bye()
+        self._bus.close()
+        self._watch.close()
+        self._database.close()
+
+    def _forget_everything(self) -> None:
+        self._inbox.clear()
+        self._held.clear()
+        self._decided = None
+        self._caches.clear()
+        self._handover.lost()
+
+    def _serve(self) -> None:
+        while not self._stopping.is_set():
+            self._pull(0 if len(self._inbox) else IDLE_S)
+            batch = self._inbox.next_batch(self._max_commands, self._max_bytes)
+            if self._is_away:
+                self._probe()
+            if batch:
+                self._carry_out(batch)
+            self._fan_out.is_ready = self.is_ready
+            self._fan_out.beacon()
+            self._handover.step()
+            self._hand_over()
+
+    def _pull(self, wait_s: float) -> None:
+        for queue in self._inbox.pull(wait_s):
+            self._handover.saw(queue)
+
+    def _keep_alive(self) -> None:
+        """Between two tries of a batch: heartbeats, and BusLost if the batch is ours no more. Nobody whose command is
+        committed waits for those tries."""
+        self._finish_decided()
+        self._pull(0)
+
+    def _hand_over(self) -> None:
+        leaving = self._handover.leaving
+        if leaving is None:
+            return
+        self._finish_decided()
+        if self._held or self._inbox.has_from(queues.ordered(leaving)):
+            return
+        self._caches.give_up(self._handover.finish())
+
+    def _carry_out(self, batch: list[Taken]) -> None:
+        begun = time.monotonic()
+        works = [work for taken in batch for work in taken.works]
+        BATCHES.observe(len(works))
+        if self._decided is not None:
+            self._overlapped.begin(self._finish_decided, self._keep_alive)
+        results = self._results(works)
+        self._overlapped.finish()
+        self._decided = Decided(batch, works, results)
+        if self._is_away or HELD in results or self._inbox.commands < BUSY_COMMANDS:
+            self._finish_decided()
+        took = time.monotonic() - begun
+        if took > SLOW_BATCH_S:
+            log.warning("slow_batch", commands=len(works), seconds=round(took, 1))
+
+    def _results(self, works: list[Work]) -> list[Result]:
+        if self._is_away:
+            # Say so at once, and keep only what may have been committed before.
+            return [self._while_away(work) for work in works]
+        if any(work.redelivered for work in works):
+            return self._redelivered(works)
+        return self._runner.run(works)
+
+    def _while_away(self, work: Work) -> Result:
+        return HELD if work.redelivered else Outcome(busy())
+
+    def _redelivered(self, works: list[Work]) -> list[Result]:
+        """With the cids looked up, for any may have been committed. Together the first time; each alone if some came
+        back before, for one of them may have killed its last worker."""
+        self._keep_alive()
+        try:
+            if redelivery.came_back_before(self._database, works):
+                return [self._alone(work) for work in works]
+            results = self._runner.run(works, look_up=True)
+            redelivery.forget(self._database, works)
+        except (StoreAway, Contention):
+            return [HELD for _ in works]
+        return results
+
+    def _alone(self, work: Work) -> Result:
+        self._keep_alive()
+        try:
+            if redelivery.is_given_up(self._database, work):
+                log.error("command_given_up", command=work.command.name, op=work.op.name)
+                return Poisoned(internal(work.command.trace or work.command.name))
+            (result,) = self._runner.run([work], look_up=True)
+            redelivery.forget(self._database, [work])
+        except (StoreAway, Contention):
+            return HELD
+        return result
+
+    def _finish_decided(self) -> None:
+        """Publish and ack the batch that was committed last, if that was not done yet."""
+        decided, self._decided = self._decided, None
+        if decided is not None:
+            self._finish(decided.batch, decided.works, decided.results)
+
+    def _finish(self, batch: list[Taken], works: list[Work], results: list[Result]) -> None:
+        """Publish what is decided, then ack the deliveries that are wholly decided; the others are held."""
+        refused = [pair for taken in batch for pair in taken.refused]
+        decided = [(work.command, r) for work, r in zip(works, results, strict=True) if isinstance(r, Outcome)]
+        self._fan_out.send(refused + decided)
+        count_commands(decided)
+        for command, outcome in decided:
+            if isinstance(outcome, Poisoned):
+                self._bus.dead_letter(codec.write_struct(command), "it failed alone")
+        unknown = {work.command.name for work, r in zip(works, results, strict=True) if isinstance(r, Held)}
+        done = []
+        for taken in batch:
+            taken.works = [work for work in taken.works if work.command.name in unknown]
+            taken.refused = []
+            if taken.works:
+                self._held.append(taken)
+            else:
+                done.append(taken.delivery)
+        self._bus.ack(done)
+        if not self._is_away:
+            self._watch.worked()
+
+    @property
+    def _is_away(self) -> bool:
+        """Whether the store was away when last tried, or something that it left open is not settled yet."""
+        return self._runner.is_store_away or bool(self._held)
+
+    def _probe(self) -> None:
+        """Every 500 ms see whether the store is back, and then settle what was left open, in its order."""
+        now = time.monotonic()
+        if now - self._probed_at < PROBE_S:
+            return
+        self._probed_at = now
+        try:
+            self._database.probe()
+        except StoreAway:
+            return
+        self._runner.is_store_away = False
+        held, self._held = self._held, []
+        log.info("store_back", held=len(held))
+        while held and not self._held:
+            taken = held.pop(0)
+            works = taken.works
+            came_back = taken.delivery.redelivered
+            results = self._redelivered(works) if came_back else self._runner.run(works, look_up=True)
+            self._finish([taken], works, results)
+        # One that must be held again holds those behind it: they come after it in their conversations.
+        self._held += held

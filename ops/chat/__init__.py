@@ -1,0 +1,1 @@
+"""A terminal client, so that a person can chat with a person."""

@@ -1,0 +1,74 @@
+"""What a person at chat.sh sees of what happens to the device."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from hongyan.channel import NO_CODE
+from hongyan.connection import Frame, Lost
+from hongyan.device import Reason
+from hongyan.state import Message
+
+from ops.chat import lines
+
+
+class Screen:
+    """Shows what happens, and notes how far the person has seen each conversation.
+
+    `nobody` gets why the very first connection failed, where what answers at that port is no gateway.
+    """
+
+    def __init__(self, user: str) -> None:
+        self._user = user
+        self._has_been_connected = False
+        self._is_told = False  # that there is no connection
+        self.nobody: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
+        self.seen: dict[str, int] = {}
+        self.wake = asyncio.Event()
+
+    def __repr__(self) -> str:
+        state = "away" if self._is_told else "connected" if self._has_been_connected else "not connected yet"
+        return f"Screen({self._user}, {state}, {len(self.seen)} to tell)"
+
+    def show(self, text: str) -> None:
+        print(text, flush=True)
+
+    def connected(self, login: dict[str, Any]) -> None:
+        self._has_been_connected, self._is_told = True, False
+        self.show(f"-- connected as {login['user']['id']} 已连接")
+
+    def started(self, conversation: str, after: int) -> None: ...
+
+    def received(self, message: Message) -> None: ...
+
+    def applied(self, message: Message) -> None:
+        self.show(lines.line(message, self._user))
+        if message["sender"] != self._user:
+            self.seen[message["conversation"]] = message["seq"]
+            self.wake.set()
+
+    def pushed(self, frame: Frame) -> None:
+        if frame["op"] == "kicked":
+            self.show(f"-- sent away 已下线: {frame['data']['reason']}")
+
+    def sent(self, data: dict[str, Any], connection: str) -> None: ...
+
+    def acked(self, data: dict[str, Any], reply: dict[str, Any]) -> None: ...
+
+    def refused(self, data: dict[str, Any], code: str) -> None: ...
+
+    def disturbed(self, reason: Reason) -> None: ...
+
+    def synced(self, reason: Reason) -> None: ...
+
+    def lost(self, lost: Lost) -> None:
+        if lost.is_final:
+            self.show(f"-- connection ended 连接断开 ({lost})")
+        elif not self._has_been_connected and lost.code == NO_CODE:
+            if not self.nobody.done():
+                self.nobody.set_result(lost)
+        elif not self._is_told:
+            what = "connection lost" if self._has_been_connected else "no connection yet"
+            self.show(f"-- {what} ({lost}): trying again 连接断开，正在重连")
+        self._is_told = True

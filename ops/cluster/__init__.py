@@ -1,0 +1,1 @@
+"""The cluster on this machine: what it consists of, how it goes up and down."""

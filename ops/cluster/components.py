@@ -1,0 +1,107 @@
+"""The processes of a cluster besides its servers: gateways g1, g2 ..., ordered workers w1, w2 ..., the parallel worker
+p1, and the door: nginx, nginx-tcp."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from conf.settings import Settings
+from ops.ports import LOOPBACK, Port
+from ops.probes import accepts, answers_http, reachable
+from ops.processes import Process
+from ops.run_environment import our_environment
+from ops.servers.nginx import nginx_process
+from ops.templates import ROOT
+
+PARALLEL = "p1"
+DOORS = ("nginx", "nginx-tcp")
+PARALLEL_PORT_OFFSET = 90  # after the ports of as many ordered workers
+STOP_S = 30.0  # a gateway sends its clients away for up to 10 s and answers for up to 10 s more
+
+
+def worker_names(workers: int) -> list[str]:
+    return [f"w{number}" for number in range(1, workers + 1)] + [PARALLEL]
+
+
+def gateway_names(gateways: int) -> list[str]:
+    return [f"g{number}" for number in range(1, gateways + 1)]
+
+
+def started_names(var: Path) -> list[str]:
+    """The components that have a pid file, whatever number was asked for."""
+    names = [path.stem for path in (var / "run").glob("*.pid")]
+    return sorted(name for name in names if name in DOORS or re.fullmatch(r"[gw]\d+|p1", name))
+
+
+def component_port(settings: Settings, name: str) -> int:
+    """The port on which a component answers /readyz: a gateway's door, a worker's metrics."""
+    if name == PARALLEL:
+        return settings.cluster.first_metrics_port + PARALLEL_PORT_OFFSET
+    first = settings.cluster.first_gateway_port if name.startswith("g") else settings.cluster.first_metrics_port
+    return first + int(name[1:]) - 1
+
+
+def gateway_tcp_port(settings: Settings, name: str) -> int:
+    """The port of a gateway's TCP door."""
+    return settings.cluster.first_gateway_tcp_port + int(name[1:]) - 1
+
+
+def component_process(settings: Settings, config: Path, name: str) -> Process:
+    """The tracked process of a component."""
+    if name == "nginx":
+        return nginx_process(settings)
+    if name == "nginx-tcp":
+        return _tcp_door_process(settings, config)
+    port = component_port(settings, name)
+    host = reachable(settings.gateway.host) if name.startswith("g") else "127.0.0.1"
+    return Process(
+        name,
+        lambda: _command(settings, config, name),
+        settings.var,
+        lambda: answers_http(f"http://{host}:{port}/readyz"),
+        env=our_environment(),
+        cwd=ROOT,
+        port=port,
+        stop_s=STOP_S,
+    )
+
+
+def _tcp_door_process(settings: Settings, config: Path) -> Process:
+    host, port = reachable(settings.nginx.host), settings.nginx.tcp_port
+    command = [sys.executable, "-m", "ops.servers.tcp_door", "--config", str(config)]
+    return Process(
+        "nginx-tcp",
+        lambda: command,
+        settings.var,
+        lambda: accepts(host, port),
+        env=our_environment(),
+        cwd=ROOT,
+        port=port,
+    )
+
+
+def component_ports(settings: Settings, name: str) -> list[Port]:
+    """Where a component will listen."""
+    if name in DOORS:
+        port = settings.nginx.tcp_port if name == "nginx-tcp" else settings.nginx.port
+        return [Port(name, settings.nginx.host, port)]
+    if not name.startswith("g"):
+        return [Port(name, LOOPBACK, component_port(settings, name))]
+    ports = (component_port(settings, name), gateway_tcp_port(settings, name))
+    return [Port(name, settings.gateway.host, port) for port in ports]
+
+
+def schema_command(config: Path) -> list[str]:
+    """Creates the schema where it is missing; changes nothing where it is there."""
+    return [sys.executable, "-m", "logic", "init", "--config", str(config)]
+
+
+def _command(settings: Settings, config: Path, name: str) -> list[str]:
+    port, options = str(component_port(settings, name)), ["--config", str(config), "--name", name]
+    if name.startswith("g"):
+        ports = ["--port", port, "--tcp-port", str(gateway_tcp_port(settings, name))]
+        return [sys.executable, "-m", "gateway", *options, *ports]
+    kind = "parallel" if name == PARALLEL else "ordered"
+    return [sys.executable, "-m", "logic", kind, *options, "--metrics-port", port]

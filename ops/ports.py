@@ -1,0 +1,64 @@
+"""The ports that components are about to listen on: all are looked at before the first component is started."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ops.probes import port_trouble
+from ops.processes import ProcessFailed
+
+LOOPBACK = "127.0.0.1"
+
+
+class Port(NamedTuple):
+    """Where the component `name` will listen."""
+
+    name: str
+    host: str
+    number: int
+
+
+def check(ports: Iterable[Port]) -> None:
+    """Raises ProcessFailed with a line for each that cannot be had."""
+    wanted: defaultdict[int, list[Port]] = defaultdict(list)
+    for port in ports:
+        wanted[port.number].append(port)
+    trouble = []
+    for number, users in wanted.items():
+        for rivals in _at_one_place(users):
+            names = " and ".join(port.name for port in rivals)
+            if len(rivals) > 1:
+                trouble.append(f"{names} are all to listen on port {number}")
+            elif reason := port_trouble(rivals[0].host, number):
+                trouble.append(f"{names} cannot listen on {rivals[0].host}:{number}: {reason}")
+    if trouble:
+        raise ProcessFailed("; ".join(trouble) + ". Choose another in the configuration.")
+
+
+def _at_one_place(users: list[Port]) -> list[list[Port]]:
+    """Those of one number that would exclude each other: at the same address, or all, if one is to listen at all."""
+    places: defaultdict[str, list[Port]] = defaultdict(list)
+    for port in users:
+        places[_address(port.host)].append(port)
+    if any(_is_every_address(place) for place in places):
+        return [users]
+    return list(places.values())
+
+
+def _address(host: str) -> str:
+    """What `host` stands for; itself where that is no address, which port_trouble says."""
+    try:
+        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+    except (socket.gaierror, UnicodeError):
+        return host
+
+
+def _is_every_address(place: str) -> bool:
+    try:
+        return ipaddress.ip_address(place).is_unspecified
+    except ValueError:
+        return False

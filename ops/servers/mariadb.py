@@ -1,0 +1,144 @@
+"""A private MariaDB: a data directory under var, reached by its user over TCP and by the administrator by socket.
+
+Laws: the database and its least-privileged user are set up again at every start from a file that only the owner may
+read and that is removed once the server serves; no password is ever on a command line.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from conf.settings import StoreSettings
+from ops.processes import Process, ProcessFailed
+from ops.templates import fill_template, find_program, plain_environment, write_private
+
+SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 107 bytes, on macOS 103
+PRIVILEGES = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP, REFERENCES"
+
+
+def mariadb_process(settings: StoreSettings, var: Path) -> Process:
+    """MariaDB on `settings.port`; its data directory is made at the first start."""
+    client = var / "run" / "mariadb-client.cnf"
+
+    def command() -> list[str]:
+        program = find_program("mariadbd", "mysqld")
+        _install(var)
+        write_private(client, _client_configuration(settings))
+        return [program, f"--defaults-file={_write_configuration(settings, var)}"]
+
+    return Process(
+        "mariadb",
+        command,
+        var,
+        lambda: _serves(client),
+        env=plain_environment(),
+        port=settings.port,
+        stop_s=30.0,
+    )
+
+
+def forget_set_up(var: Path) -> None:
+    """Remove the file with the set-up statements, which holds the password."""
+    _set_up_file(var).unlink(missing_ok=True)
+
+
+def socket_path(var: Path) -> Path:
+    """The administrator's socket: below var, or in the temporary directory where that path would be too long."""
+    path = var / "run" / "mariadb.sock"
+    if len(str(path).encode()) <= SOCKET_PATH_LIMIT:
+        return path
+    return Path(tempfile.gettempdir()) / f"hongyan-{hashlib.sha256(str(var).encode()).hexdigest()[:16]}.sock"
+
+
+def administer(var: Path, sql: str) -> str:
+    """Run `sql` as the administrator of the private server. Raises ProcessFailed."""
+    argv = [find_program("mariadb", "mysql"), "--no-defaults", "--batch", "--skip-column-names"]
+    argv += ["--socket", str(socket_path(var)), "--user", getpass.getuser()]
+    done = subprocess.run(
+        argv, check=False, input=sql, env=plain_environment(), capture_output=True, text=True, timeout=60
+    )
+    if done.returncode != 0:
+        raise ProcessFailed(f"MariaDB refused: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def create_database(settings: StoreSettings, var: Path, database: str) -> None:
+    """An empty database `database` for the user of `settings`."""
+    administer(var, f"CREATE DATABASE `{database}`;\n{_grant(settings.user, database)}")
+
+
+def _set_up_file(var: Path) -> Path:
+    return var / "run" / "mariadb-init.sql"
+
+
+def _write_configuration(settings: StoreSettings, var: Path) -> Path:
+    values = {
+        "directory": var / "mariadb",
+        "temporary": _temporary_directory(var),
+        "socket": socket_path(var),
+        "port": settings.port,
+        "account": getpass.getuser(),
+        "init_file": write_private(_set_up_file(var), _set_up_sql(settings)),
+    }
+    return fill_template("mariadb.cnf", var / "run" / "mariadb.cnf", values)
+
+
+def _temporary_directory(var: Path) -> Path:
+    """One of its own: another server that starts clears what it finds in a shared one."""
+    temporary = var / "mariadb.tmp"
+    temporary.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return temporary
+
+
+def _install(var: Path) -> None:
+    directory = var / "mariadb"
+    if directory.exists():
+        return
+    unfinished = directory.with_name(directory.name + ".new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True, mode=0o700)
+    argv = [find_program("mariadb-install-db", "mysql_install_db"), "--no-defaults", f"--datadir={unfinished}"]
+    argv += [f"--user={getpass.getuser()}", "--auth-root-authentication-method=socket", "--skip-test-db"]
+    environment = plain_environment(TMPDIR=str(_temporary_directory(var)))
+    done = subprocess.run(argv, check=False, env=environment, capture_output=True, text=True, timeout=120)
+    if done.returncode != 0:
+        raise ProcessFailed(f"mariadb-install-db failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    unfinished.replace(directory)
+
+
+def _set_up_sql(settings: StoreSettings) -> str:
+    """Idempotent; the server's init-file wants each statement on one line."""
+    account, password = f"'{settings.user}'@'127.0.0.1'", settings.password.replace("\\", "\\\\").replace("'", "''")
+    return (
+        f"CREATE DATABASE IF NOT EXISTS `{settings.database}`;\n"
+        f"CREATE USER IF NOT EXISTS {account};\n"
+        f"ALTER USER {account} IDENTIFIED BY '{password}';\n"
+        f"{_grant(settings.user, settings.database)}"
+    )
+
+
+def _grant(user: str, database: str) -> str:
+    escaped = database.replace("_", "\\_")
+    return f"GRANT {PRIVILEGES} ON `{escaped}`.* TO '{user}'@'127.0.0.1';\n"
+
+
+def _client_configuration(settings: StoreSettings) -> str:
+    return (
+        f"[client]\nprotocol = tcp\nhost = {settings.host}\nport = {settings.port}\n"
+        f'user = {settings.user}\npassword = "{settings.password}"\nconnect-timeout = 2\n'
+    )
+
+
+def _serves(client: Path) -> bool:
+    """A login as the store will make it."""
+    argv = [find_program("mariadb", "mysql"), f"--defaults-file={client}", "--execute", "SELECT 1"]
+    try:
+        done = subprocess.run(argv, check=False, env=plain_environment(), capture_output=True, timeout=5)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0

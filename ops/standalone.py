@@ -1,0 +1,166 @@
+"""`scripts/standalone.sh`: the whole system in one process, in the foreground or in the background.
+
+Exit codes: 0 fine, 1 failed (for status: not up), 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from conf.settings import BadSettings, Settings, load
+from ops.probes import answers_http, port_trouble, reachable
+from ops.processes import DEAD, DOWN, UP, Process, ProcessFailed
+from ops.run_environment import as_started, forget, our_environment, refuse_changes, remember
+from ops.templates import ROOT
+
+CONFIG = ROOT / "conf" / "standalone.toml"
+SYSTEM = "standalone"
+READY_S = 30.0
+FAILED = 1
+MEANING = {
+    DOWN: ": not started, or stopped; scripts/standalone.sh starts it",
+    DEAD: ": it ended without being asked to; scripts/standalone.sh starts it again",
+}
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/standalone.sh",
+        description="Hongyan in one process: bus and router in memory, the store in SQLite under var/.",
+    )
+    parser.add_argument(
+        "verb",
+        nargs="?",
+        default="run",
+        choices=("run", "start", "stop", "status"),
+        help="run: in the foreground until Ctrl-C (the default); start, stop, status: in the background",
+    )
+    return parser.parse_args(words)
+
+
+def load_running(config: Path = CONFIG, *, tell: bool = True) -> Settings:
+    """The settings of the standalone that runs, else of the next that is started; `tell` of those that are others than
+    it was started with. Raises BadSettings."""
+    settings = load(config, our_environment())
+    if standalone_process(settings).pid is None:
+        return settings
+    return load(config, as_started(config, SYSTEM, our_environment(), tell=tell))
+
+
+def command() -> list[str]:
+    return [sys.executable, str(ROOT / "standalone.py"), "--config", str(CONFIG)]
+
+
+def foreground_command(process: Process) -> list[str]:
+    """The same, which tidies up after itself, since no `stop` does it then."""
+    options = ["--config", str(CONFIG), "--pid-file", str(process.pid_file)]
+    return [sys.executable, "-m", "ops.foreground", *options]
+
+
+def address(settings: Settings) -> str:
+    return f"http://{reachable(settings.gateway.host)}:{settings.gateway.port}"
+
+
+def standalone_process(settings: Settings) -> Process:
+    return Process(
+        SYSTEM,
+        command,
+        settings.var,
+        lambda: answers_http(f"{address(settings)}/readyz"),
+        env=our_environment(),
+        cwd=ROOT,
+        port=settings.gateway.port,
+    )
+
+
+def run(settings: Settings, process: Process) -> int:
+    """Serve in the foreground, unless it runs already."""
+    if process.pid is None:
+        _check_port(settings)
+        remember(settings.var, SYSTEM, os.environ)
+        print("starting; Ctrl-C stops it", flush=True)
+        process.record(os.getpid())  # exec keeps the pid
+        _become_the_server(settings, process)
+    print(f"Hongyan runs already (pid {process.pid}): {address(settings)}")
+    return 0
+
+
+def _become_the_server(settings: Settings, process: Process) -> NoReturn:
+    """Signals then reach it directly. A short-lived child says when it serves."""
+    child = os.fork()
+    if child == 0:
+        if os.fork() == 0:
+            _announce(settings, process)
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.chdir(ROOT)
+    os.execve(sys.executable, foreground_command(process), our_environment())
+
+
+def start(settings: Settings, process: Process) -> int:
+    if process.pid is None:
+        _check_port(settings)
+        remember(settings.var, SYSTEM, os.environ)
+    started = process.start()
+    process.await_ready(READY_S)
+    print(_welcome(settings) if started else f"Hongyan runs already (pid {process.pid}): {address(settings)}")
+    print(f"log: {process.log}\nstop it with scripts/standalone.sh stop")
+    return 0
+
+
+def status(settings: Settings, process: Process) -> int:
+    state = process.state
+    more = f" (pid {process.pid}): {address(settings)}" if process.pid else MEANING.get(state, "")
+    print(f"standalone {state}{more}")
+    return 0 if state == UP else FAILED
+
+
+def _announce(settings: Settings, process: Process) -> None:
+    """Say once that it serves; silent when it died, because it has said why."""
+    try:
+        process.await_ready(READY_S)
+        print(_welcome(settings), flush=True)
+    except ProcessFailed:
+        if process.pid is not None:
+            print(f"it does not serve after {READY_S:.0f} s", file=sys.stderr, flush=True)
+
+
+def _welcome(settings: Settings) -> str:
+    chat = Path("scripts/chat.sh")
+    how = f"\nchat: {chat} alice --to bob" if (ROOT / chat).exists() else ""
+    return f"Hongyan is ready: {address(settings)}{how}"
+
+
+def _check_port(settings: Settings) -> None:
+    gateway = settings.gateway
+    for port, name in ((gateway.port, "PORT"), (gateway.tcp_port, "TCP_PORT")):
+        if reason := port_trouble(gateway.host, port):
+            where = f"HONGYAN_GATEWAY__HOST and HONGYAN_GATEWAY__{name} say where it listens"
+            raise ProcessFailed(f"it cannot listen on {gateway.host}:{port}: {reason}; {where}.")
+
+
+def main(words: list[str]) -> int:
+    options = parse(words)
+    try:
+        starts = options.verb in ("run", "start")
+        settings = load_running(tell=not starts)
+        process = standalone_process(settings)
+        if starts and process.pid is not None:
+            refuse_changes(CONFIG, SYSTEM, our_environment(), "scripts/standalone.sh stop")
+        if options.verb == "stop":
+            print("stopped" if process.stop() else "it did not run")
+            forget(settings.var, SYSTEM)
+            return 0
+        verbs = {"run": run, "start": start, "status": status}
+        return verbs[options.verb](settings, process)
+    except (BadSettings, ProcessFailed, OSError) as error:
+        print(f"scripts/standalone.sh: {error}", file=sys.stderr)
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

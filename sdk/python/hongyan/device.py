@@ -1,0 +1,232 @@
+"""A device: stays connected, stays in step, and gets every message of its own through (protocol.md section 5).
+
+Laws: after each login one sync, then what has no answer is sent again (`chat_outbox.py`). A gap or `resync` is followed
+by one sync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, Protocol
+
+from hongyan.connection import Connection, Frame, Lost, Refused, retry_pause
+from hongyan.outbox import Outbox, SendObserver
+from hongyan.state import Apply, Conversations, Event, Gap, Message, Started
+
+HISTORY_LIMIT = 200
+LIST_LIMIT = 200
+MANY_AT_ONCE = 1_000_000
+
+Reason = Literal["gap", "resync", "reconnect", "login"]
+
+
+class Observer(SendObserver, Protocol):
+    """Told of everything that happens to a device, at once and in order. Must not raise."""
+
+    def connected(self, login: dict[str, Any]) -> None: ...
+
+    def started(self, conversation: str, after: int) -> None: ...
+
+    def received(self, message: Message) -> None:
+        """A message was pushed; whether it is applied, now or later, is another matter."""
+
+    def applied(self, message: Message) -> None: ...
+
+    def pushed(self, frame: Frame) -> None:
+        """Any other push: receipt, kicked, reconnect ..."""
+
+    def disturbed(self, reason: Reason) -> None: ...
+
+    def synced(self, reason: Reason) -> None: ...
+
+    def lost(self, lost: Lost) -> None: ...
+
+
+class Device:
+    """`login` is the data of the login frame. With more than one url another is taken when one does not answer. Of one
+    conversation at most `at_once` messages are on their way at a time; with 1 they keep their order whatever fails."""
+
+    def __init__(
+        self, urls: Sequence[str], login: dict[str, Any], observer: Observer, at_once: int = MANY_AT_ONCE
+    ) -> None:
+        self._urls = itertools.cycle(urls)
+        self._login = login
+        self._observer = observer
+        self._connection: Connection | None = None
+        self._outbox = Outbox(observer, self._stored, at_once)
+        self._wanted: Reason | None = None
+        self._wake = asyncio.Event()
+        self._after_ms: int | None = None
+        self._has_been_connected = False
+        self.user = ""
+        self.state = Conversations()
+        self.in_step = asyncio.Event()
+
+    def __repr__(self) -> str:
+        where = "in step" if self.in_step.is_set() else "connected" if self._connection else "away"
+        return f"Device({self.user or '-'}, {where}, {len(self._outbox)} unanswered, {self.state})"
+
+    async def run(self) -> Lost:
+        """Stay connected until the gateway says to stop; that is returned. Cancel it to leave."""
+        tries = 0
+        while True:
+            try:
+                connection = await Connection.open(next(self._urls), self._login, self._on_push)
+                tries = 0
+                lost = await self._attend(connection)
+            except Lost as failed:
+                lost = failed
+            self._observer.lost(lost)
+            if lost.is_final:
+                self._outbox.give_up(lost)
+                return lost
+            pause = retry_pause(tries) if self._after_ms is None else self._after_ms / 1000
+            self._after_ms = None
+            tries += 1
+            await asyncio.sleep(pause)
+
+    async def call(self, op: str, data: dict[str, Any]) -> dict[str, Any]:
+        """One request over the present connection. Raises Refused; Lost: no connection, or no answer."""
+        if self._connection is None:
+            raise Lost(0, "not connected")
+        return await self._connection.call(op, data)
+
+    def send(
+        self, conversation: str, body: dict[str, Any], type_: str = "text", cid: str = "", **more: Any
+    ) -> asyncio.Future[dict[str, Any]]:
+        """Send a message, however often it takes. The future gives the reply's data, or raises Refused or Lost."""
+        return self._outbox.send({"conversation": conversation, "cid": cid, "type": type_, "body": body, **more})
+
+    @property
+    def untried(self) -> int:
+        """How many messages were never on their way."""
+        return self._outbox.untried
+
+    async def _attend(self, connection: Connection) -> Lost:
+        """One connection, from its login until it is lost."""
+        self._connection = connection
+        self.user = connection.login["user"]["id"]
+        self._observer.connected(connection.login)
+        self.state.distrust()
+        self._want("reconnect" if self._has_been_connected else "login")
+        keeper = asyncio.create_task(self._keep_in_step(connection))
+        try:
+            lost = await connection.lost()
+        finally:
+            self._connection = None
+            self.in_step.clear()
+            self._outbox.close()
+            keeper.cancel()
+            await connection.close()
+            await asyncio.wait({keeper})
+        if not keeper.cancelled() and (error := keeper.exception()) is not None:
+            raise error
+        return lost
+
+    def _on_push(self, frame: Frame) -> None:
+        if frame["op"] == "message":
+            self._observer.received(frame["data"])
+            self._handle(self.state.receive(frame["data"]))
+        elif frame["op"] == "resync":
+            self.state.distrust()
+            self._want("resync")
+        else:
+            if frame["op"] == "reconnect":
+                self._after_ms = frame["data"]["after"]
+            self._observer.pushed(frame)
+
+    def _want(self, reason: Reason) -> None:
+        """A sync, or after the one under way another."""
+        self._observer.disturbed(reason)
+        self._wanted = reason
+        self._wake.set()
+
+    def _handle(self, events: Iterable[Event]) -> None:
+        for event in events:
+            match event:
+                case Started(conversation, after):
+                    self._observer.started(conversation, after)
+                case Apply(message):
+                    self._observer.applied(message)
+                case Gap():
+                    self._want("gap")
+
+    def _stored(self, data: dict[str, Any], reply: dict[str, Any]) -> None:
+        """A message of our own has its place: nobody pushes it to us."""
+        own = {**data, "sender": self.user, "seq": reply["seq"], "time": reply["time"]}
+        self._handle(self.state.receive(own))
+
+    async def _keep_in_step(self, connection: Connection) -> None:
+        try:
+            if not self._has_been_connected:
+                await self._learn(connection)
+                self._has_been_connected = True
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._sync_as_wanted(connection)
+        except Lost:
+            return
+        except Refused:
+            await connection.close()
+            raise
+
+    async def _sync_as_wanted(self, connection: Connection) -> None:
+        while self._wanted is not None:
+            reason, self._wanted = self._wanted, None
+            await self._sync(connection)
+            self._observer.synced(reason)
+            if self._wanted is None:
+                self._handle(self.state.settle())
+        if not self.in_step.is_set():
+            self.in_step.set()
+            self._outbox.open(connection)
+
+    async def _learn(self, connection: Connection) -> None:
+        """A new device goes on from where its user has read."""
+        request: dict[str, Any] = {"limit": LIST_LIMIT}
+        while True:
+            reply = await self._patiently(connection, "conversation.list", request)
+            self._handle(self.state.learn(reply["conversations"]))
+            if "next" not in reply:
+                return
+            request = {**request, "after": reply["next"]}
+
+    async def _sync(self, connection: Connection) -> None:
+        """One sync: all calls and pages that it takes."""
+        for request in self.state.requests():
+            while True:
+                reply = await self._patiently(connection, "sync", request)
+                self._handle(self.state.synced(request, reply))
+                newest = {entry["conversation"]: entry["max_seq"] for entry in reply["conversations"]}
+                for conversation in reply["more"]:
+                    await self._fetch(connection, conversation, newest[conversation])
+                if "next" not in reply:
+                    break
+                request = {**request, "after": reply["next"]}
+
+    async def _fetch(self, connection: Connection, conversation: str, up_to: int) -> None:
+        """Page on to `up_to`, or to where the user was put out of the conversation meanwhile."""
+        while (last := self.state.last(conversation)) < up_to:
+            request = {"conversation": conversation, "after": last, "limit": HISTORY_LIMIT}
+            try:
+                reply = await self._patiently(connection, "message.history", request)
+            except Refused:
+                return
+            self._handle(self.state.page(reply["messages"]))
+            if self.state.last(conversation) == last:
+                return
+
+    async def _patiently(self, connection: Connection, op: str, data: dict[str, Any]) -> dict[str, Any]:
+        """Again as long as the answer is that later may be better. Raises Refused, Lost."""
+        for tries in itertools.count(1):
+            try:
+                return await connection.call(op, data)
+            except Refused as refused:
+                if not refused.retry:
+                    raise
+                pause = retry_pause(tries, refused.error.get("retry_after", 0))
+            await asyncio.sleep(pause)
+        raise AssertionError

@@ -1,0 +1,139 @@
+"""MariaDB and MySQL through PyMySQL.
+
+Laws: every wait has an end (connect, read and write timeouts, lock waits of 2 s); what opening a connection raises is
+`StoreAway`; a failed or timed-out exchange closes the connection, since what it answers next belongs to another
+question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pymysql
+from pymysql.constants import CLIENT, ER
+
+from store.engines.dialect import Dialect, MysqlDialect, constraint_of_key, written_table
+from store.engines.engine import Row, WhileWaiting
+from store.engines.mysql_connection import OverlappingConnection
+from store.engines.mysql_literals import insert_statements
+from store.errors import AlreadyExists, BadValue, Contention, Duplicate, StoreAway, StoreError
+
+_SQL_MODE = "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO"
+_LOCK_WAIT_S = 2
+_IDLE_IN_TRANSACTION_S = 3
+
+_DUPLICATE = frozenset({1062, 1586})
+_CONTENTION = frozenset({1020, 1205, 1206, 1213, 1317, 1969, 3024})
+_EXISTS = frozenset({1050, 1060, 1061})
+_BAD_VALUE = frozenset({1048, 1153, 1264, 1265, 1267, 1292, 1300, 1364, 1366, 1406, 3819, 4025})
+# The server: too many connections, handshake, shutdown, killed, disk full, table full, read-only, not in the cluster.
+_AWAY = frozenset(
+    {1021, 1026, 1030, 1040, 1041, 1042, 1043, 1047, 1053, 1077, 1079, 1080, 1081, 1114, 1129, 1152, 1156, 1157, 1158}
+    | {1159, 1160, 1161, 1180, 1184, 1203, 1226, 1290, 1836, 1927, 3032, 4031}
+)
+_KEY = re.compile(r"for key '([^']*)'\Z")
+
+
+class MysqlEngine:
+    """One database of one server. The password is kept out of every repr and log."""
+
+    errors: tuple[type[Exception], ...] = (pymysql.MySQLError, UnicodeEncodeError, OverflowError, OSError)
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        user: str,
+        password: str,
+        database: str,
+        connect_timeout_s: float,
+        read_timeout_s: float,
+    ) -> None:
+        self.dialect: Dialect = MysqlDialect()
+        self.wait_s = connect_timeout_s
+        self._name = f"mysql {host}:{port}/{database}"
+        self._options: dict[str, Any] = {
+            "host": host,
+            "port": port,
+            "user": user,
+            "password": password,
+            "database": database,
+            "connect_timeout": connect_timeout_s,
+            "read_timeout": read_timeout_s,
+            "write_timeout": read_timeout_s,
+            "charset": "utf8mb4",
+            "autocommit": False,
+            "local_infile": False,
+            "client_flag": CLIENT.FOUND_ROWS,  # a row count counts the rows found, as SQLite's does
+            "sql_mode": _SQL_MODE,
+        }
+
+    def __repr__(self) -> str:
+        return self._name
+
+    def open(self) -> OverlappingConnection:
+        raw = OverlappingConnection(**self._options)
+        try:
+            with raw.cursor() as cursor:
+                cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+                _bound_locks(cursor)
+        except BaseException:
+            raw.close()
+            raise
+        return raw
+
+    def begin(self, raw: Any, write: bool) -> None:
+        if write:
+            raw.begin()
+        else:
+            raw.query("START TRANSACTION READ ONLY")
+
+    def end(self, raw: Any) -> None:
+        """Nothing of this process was taken."""
+
+    def insert(
+        self, cursor: Any, head: str, rows: Sequence[Row], tail: str, while_waiting: WhileWaiting | None = None
+    ) -> int:
+        count = 0
+        for statement in insert_statements(head, rows, tail):
+            cursor.connection.while_waiting = while_waiting
+            count += cursor.execute(statement)
+        return count
+
+    def lock(self, cursor: Any, name: str) -> bool:
+        cursor.execute("SELECT GET_LOCK(CONCAT(DATABASE(), %s), 1)", ("." + name,))
+        return bool(cursor.fetchone()[0])
+
+    def unlock(self, cursor: Any, name: str) -> None:
+        cursor.execute("SELECT RELEASE_LOCK(CONCAT(DATABASE(), %s))", ("." + name,))
+
+    def error(self, error: Exception, sql: str) -> StoreError:
+        if isinstance(error, UnicodeEncodeError | OverflowError):
+            return BadValue(type(error).__name__)
+        code = error.args[0] if error.args else None
+        said = f"{type(error).__name__}: {error}"
+        if not isinstance(code, int) or code == 0 or 2000 <= code < 3000 or code in _AWAY or isinstance(error, OSError):
+            # no number: PyMySQL's own complaint about the stream or a closed connection; 2xxx: the client library's
+            return StoreAway(said)
+        if code in _DUPLICATE:
+            key = _KEY.search(str(error.args[-1]))
+            return Duplicate(constraint_of_key(written_table(sql), key.group(1) if key else "?"))
+        if code in _CONTENTION:
+            return Contention(said)
+        if code in _EXISTS:
+            return AlreadyExists(said)
+        if code in _BAD_VALUE or isinstance(error, pymysql.DataError):
+            return BadValue(said)
+        return StoreError(said)
+
+
+def _bound_locks(cursor: Any) -> None:
+    """A stopped worker must not hold its locks for long; MySQL 8 has no bound for an idle transaction."""
+    cursor.execute(f"SET SESSION innodb_lock_wait_timeout={_LOCK_WAIT_S}")
+    try:
+        cursor.execute(f"SET SESSION idle_transaction_timeout={_IDLE_IN_TRANSACTION_S}")
+    except pymysql.MySQLError as error:
+        if error.args[0] != ER.UNKNOWN_SYSTEM_VARIABLE:
+            raise

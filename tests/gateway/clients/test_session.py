@@ -1,0 +1,172 @@
+"""One connection's conversation, without I/O: which frame has which effect in which state."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.clients.session import (
+    MAX_BAD_FRAMES,
+    MAX_UNKNOWN_OPS,
+    OFFENCES_WINDOW_S,
+    TRANSITIONS,
+    Effect,
+    End,
+    IllegalTransition,
+    Login,
+    Reply,
+    Session,
+    State,
+)
+from protocol.client_command import Command
+from protocol.errors import Close
+
+LOGIN = '{"op":"login","id":"1","data":{"token":"t","terminal":"web"}}'
+SYNC = '{"op":"sync","id":"2","data":{"cursors":{}}}'
+PATHS = {
+    State.CONNECTED: [],
+    State.OPENING: [State.OPENING],
+    State.OPEN: [State.OPENING, State.OPEN],
+    State.CLOSED: [State.CLOSED],
+}
+
+
+def session_in(state: State) -> Session:
+    session = Session()
+    for step in PATHS[state]:
+        session.move(step)
+    return session
+
+
+def said(effect: Effect) -> dict[str, Any]:
+    assert isinstance(effect, Reply)
+    frame: dict[str, Any] = json.loads(effect.frame)
+    return frame
+
+
+def code_of(effect: Effect) -> str:
+    return str(said(effect)["data"]["code"])
+
+
+@pytest.mark.parametrize("start", State)
+@pytest.mark.parametrize("to", State)
+def test_only_the_steps_of_the_table_are_taken(start: State, to: State) -> None:
+    session = session_in(start)
+    if to in TRANSITIONS[start]:
+        session.move(to)
+        assert session.state is to
+    else:
+        with pytest.raises(IllegalTransition, match=f"{start.value}.*{to.value}"):
+            session.move(to)
+
+
+def test_the_first_frame_is_a_login() -> None:
+    session = Session()
+    (effect,) = session.receive(LOGIN, 0)
+    assert isinstance(effect, Login)
+    assert (effect.id, effect.info.token, effect.info.terminal) == ("1", "t", "web")
+    assert session.state is State.OPENING
+
+
+@pytest.mark.parametrize("text", [SYNC, '{"op":"heartbeat"}', '{"op":"no.op","id":"2"}', '{"op":"","id":"2"}'])
+def test_what_comes_before_the_login_ends_the_connection(text: str) -> None:
+    session = Session()
+    error, end = session.receive(text, 0)
+    assert code_of(error) == "unauthenticated"
+    assert isinstance(end, End) and end.code is Close.NOT_LOGGED_IN
+    assert session.state is State.CLOSED
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"token": 1, "terminal": "web"}, {"token": "t", "terminal": "fridge"}, {"token": "t"}]
+)
+def test_a_login_with_a_wrong_field_may_be_tried_again(data: dict[str, Any]) -> None:
+    session = Session()
+    (error,) = session.receive(json.dumps({"op": "login", "id": "1", "data": data}), 0)
+    assert code_of(error) == "bad_field"
+    assert isinstance(session.receive(LOGIN, 0)[0], Login)
+
+
+@pytest.mark.parametrize("state", [State.OPENING, State.OPEN])
+def test_a_second_login_is_refused_and_the_connection_kept(state: State) -> None:
+    session = session_in(state)
+    (error,) = session.receive(LOGIN, 0)
+    assert code_of(error) == "bad_field"
+    assert said(error)["id"] == "1"
+    assert session.state is state
+
+
+@pytest.mark.parametrize("state", [State.OPENING, State.OPEN])
+def test_a_heartbeat_is_answered_with_the_time(state: State) -> None:
+    (reply,) = session_in(state).receive('{"op":"heartbeat"}', 0)
+    assert said(reply)["op"] == "heartbeat"
+    assert isinstance(said(reply)["data"]["time"], int)
+
+
+def test_an_op_of_a_client_goes_up_the_road() -> None:
+    (effect,) = session_in(State.OPEN).receive(SYNC, 0)
+    assert isinstance(effect, Command)
+    assert (effect.op.name, effect.args.cursors, effect.id) == ("sync", {}, "2")
+
+
+def test_an_op_of_ours_does_not() -> None:
+    (error,) = session_in(State.OPEN).receive('{"op":"session.open","id":"2","data":{"user":"a","session":"s"}}', 0)
+    assert (code_of(error), said(error)["id"]) == ("unknown_op", "2")
+
+
+def test_the_third_bad_frame_within_ten_seconds_ends_it() -> None:
+    session = session_in(State.OPEN)
+    for now in range(MAX_BAD_FRAMES - 1):
+        assert [code_of(effect) for effect in session.receive("not json", now)] == ["bad_frame"]
+    error, end = session.receive("[]", OFFENCES_WINDOW_S)
+    assert code_of(error) == "bad_frame"
+    assert isinstance(end, End) and end.code is Close.BAD_FRAMES
+    assert session.receive(SYNC, 11) == []
+
+
+def test_bad_frames_that_are_far_apart_are_forgiven() -> None:
+    session = session_in(State.OPEN)
+    for now in range(50):
+        assert len(session.receive("{", now * OFFENCES_WINDOW_S / 1.9)) == 1
+
+
+def test_the_tenth_unknown_op_ends_it() -> None:
+    session = session_in(State.OPEN)
+    for _ in range(MAX_UNKNOWN_OPS - 1):
+        assert [code_of(effect) for effect in session.receive('{"op":"no.op","id":"x"}', 0)] == ["unknown_op"]
+    assert isinstance(session.receive('{"op":["a"]}', 0)[1], End)
+
+
+def test_a_wrong_field_is_no_offence() -> None:
+    session = session_in(State.OPEN)
+    for _ in range(100):
+        (error,) = session.receive('{"op":"sync","id":1}', 0)
+        assert code_of(error) == "bad_field"
+    assert session.state is State.OPEN
+
+
+FRAMES = (
+    st.sampled_from([LOGIN, SYNC, '{"op":"heartbeat"}', "{", "[]", '{"op":"no.op"}', '{"op":"sync","id":7}'])
+    | st.text()
+)
+
+
+@given(st.lists(st.tuples(FRAMES, st.booleans()), max_size=40))
+def test_whatever_comes_the_session_holds_its_laws(steps: list[tuple[str, bool]]) -> None:
+    session = Session()
+    for now, (text, is_login_done) in enumerate(steps):
+        if is_login_done and session.state is State.OPENING:
+            session.move(State.OPEN)
+        before = session.state
+        effects = session.receive(text, float(now))
+        if before is State.CLOSED:
+            assert effects == []
+        ends = [effect for effect in effects if isinstance(effect, End)]
+        assert (session.state is State.CLOSED) == (bool(ends) or before is State.CLOSED)
+        assert ends in ([], effects[-1:])
+        assert before is State.OPEN or not any(isinstance(effect, Command) for effect in effects)
+        assert before is State.CONNECTED or not any(isinstance(effect, Login) for effect in effects)

@@ -1,0 +1,178 @@
+"""The private servers: they serve, they are private, and whoever is killed or stopped comes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pika
+import pymysql
+import pytest
+import redis
+
+from conf.settings import BusSettings, StoreSettings
+from ops.probes import rabbitmq_serves, redis_serves
+from ops.processes import ProcessFailed
+from ops.servers.mariadb import socket_path
+from ops.servers.rabbitmq import internal_ports
+from tests.private_servers import PrivateServers
+
+NAMES = ("rabbitmq", "redis", "mariadb")
+
+
+def publish_and_get(bus: BusSettings) -> bytes:
+    credentials = pika.PlainCredentials(bus.user, bus.password)
+    parameters = pika.ConnectionParameters(bus.host, bus.port, bus.virtual_host, credentials)
+    with pika.BlockingConnection(parameters) as connection:
+        channel = connection.channel()
+        channel.queue_declare("greetings", exclusive=True)
+        channel.basic_publish("", "greetings", b"hello")
+        body: bytes = channel.basic_get("greetings", auto_ack=True)[2]
+        return body
+
+
+def connect(store: StoreSettings) -> pymysql.Connection[pymysql.cursors.Cursor]:
+    return pymysql.connect(
+        host=store.host, port=store.port, user=store.user, password=store.password, database=store.database
+    )
+
+
+def listeners(ports: set[int]) -> dict[int, set[str]]:
+    """Who listens on `ports`, as the kernel's hexadecimal addresses, of IPv4 and IPv6."""
+    found: dict[int, set[str]] = {port: set() for port in ports}
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            _, local, _, state = line.split()[:4]
+            address, _, port = local.partition(":")
+            if state == "0A" and int(port, 16) in found:
+                found[int(port, 16)].add(address)
+    return found
+
+
+def test_all_are_up_and_carry_something(servers: PrivateServers) -> None:
+    servers.up()
+    assert [servers.process(name).state for name in NAMES] == ["up", "up", "up"]
+    assert publish_and_get(servers.settings.bus) == b"hello"
+    router = servers.settings.router
+    with redis.Redis(router.host, router.port, password=router.password) as client:
+        client.set("greeting", "hello")
+        servers.flush_redis()
+        assert client.get("greeting") is None
+
+
+def test_only_loopback_is_listened_on(servers: PrivateServers) -> None:
+    servers.up()
+    settings = servers.settings
+    ports = {settings.bus.port, settings.router.port, settings.store.port, *internal_ports(settings.bus.port)}
+    allowed = {"0100007F", "0" * 24 + "01000000", "0000000000000000FFFF00000100007F"}
+    for port, addresses in listeners(ports).items():
+        assert addresses, f"nobody listens on {port}"
+        assert addresses <= allowed, f"{port} is reachable from outside: {addresses}"
+
+
+def test_a_wrong_password_is_refused_everywhere(servers: PrivateServers) -> None:
+    servers.up()
+    settings = servers.settings
+    with pytest.raises(ProcessFailed, match="refuses the user"):
+        rabbitmq_serves(settings.bus.host, settings.bus.port, settings.bus.user, "another")
+    with pytest.raises(ProcessFailed, match="refuses the user"):
+        rabbitmq_serves(settings.bus.host, settings.bus.port, "guest", "guest")
+    with pytest.raises(ProcessFailed, match="refuses the password"):
+        redis_serves(settings.router.host, settings.router.port, "another")
+    with pytest.raises(pymysql.err.OperationalError):
+        pymysql.connect(host=settings.store.host, port=settings.store.port, user=settings.store.user, password="no")
+
+
+def test_no_password_is_seen_in_a_command_line_or_a_log(servers: PrivateServers) -> None:
+    servers.up()
+    settings = servers.settings
+    secrets = [settings.bus.password, settings.router.password, settings.store.password]
+    for name in NAMES:
+        seen = Path(f"/proc/{servers.process(name).pid}/cmdline").read_text() + servers.process(name).log.read_text()
+        assert not [secret for secret in secrets if secret in seen], name
+    assert not (settings.var / "run" / "mariadb-init.sql").exists()
+
+
+def test_every_fresh_database_is_empty_and_the_users_own(servers: PrivateServers) -> None:
+    servers.up()
+    first, second = servers.fresh_database(), servers.fresh_database()
+    assert first.database != second.database
+    with connect(first) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE letters (id INT PRIMARY KEY)")
+    with connect(second) as connection, connection.cursor() as cursor:
+        assert cursor.execute("SHOW TABLES") == 0
+        with pytest.raises(pymysql.err.OperationalError):
+            cursor.execute("SELECT * FROM mysql.global_priv")
+
+
+def test_the_store_runs_with_the_settings_that_the_design_needs(servers: PrivateServers) -> None:
+    servers.up()
+    wanted = {
+        "innodb_flush_log_at_trx_commit": "1",
+        "innodb_lock_wait_timeout": "2",
+        "idle_transaction_timeout": "3",
+        "tx_isolation": "READ-COMMITTED",
+        "local_infile": "OFF",
+        "max_connections": "300",
+        "character_set_server": "utf8mb4",
+    }
+    with connect(servers.fresh_database()) as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW GLOBAL VARIABLES")
+        actual = dict(cursor.fetchall())
+    assert {name: actual[name] for name in wanted} == wanted
+
+
+def test_a_fresh_bus_has_no_queue_of_another(servers: PrivateServers) -> None:
+    servers.up()
+    bus = servers.fresh_bus()
+    assert bus.virtual_host != servers.settings.bus.virtual_host
+    assert publish_and_get(bus) == b"hello"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_killed_server_is_dead_and_starts_again(servers: PrivateServers, name: str) -> None:
+    servers.up()
+    before = servers.process(name).pid
+    servers.kill(name)
+    assert servers.process(name).state == "dead"
+    servers.start(name)
+    assert servers.process(name).state == "up"
+    assert servers.process(name).pid != before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stopped_server_answers_again_after_cont(servers: PrivateServers, name: str) -> None:
+    servers.up()
+    servers.stop(name)
+    assert servers.process(name).state == "stopped"
+    servers.cont(name)
+    servers.process(name).await_ready(30)
+    assert servers.process(name).state == "up"
+
+
+def test_what_is_committed_outlives_a_kill(servers: PrivateServers) -> None:
+    servers.up()
+    store = servers.fresh_database()
+    with connect(store) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE letters (text VARCHAR(10))")
+        cursor.execute("INSERT INTO letters VALUES ('kept')")
+        connection.commit()
+    servers.kill("mariadb")
+    servers.start("mariadb")
+    with connect(store) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT text FROM letters")
+        assert cursor.fetchall() == (("kept",),)
+
+
+def test_the_administrators_socket_fits_into_an_address_however_deep_var_is() -> None:
+    deep = Path("/") / "/".join(["checkout"] * 20) / "var"
+    assert len(str(socket_path(deep))) <= 103
+    assert socket_path(deep) != socket_path(deep / "var")
+    assert socket_path(Path("/srv/var")) == Path("/srv/var/run/mariadb.sock")
+
+
+def test_looking_at_the_broker_leaves_nothing_in_its_log(servers: PrivateServers) -> None:
+    servers.up()
+    log = servers.process("rabbitmq").log
+    before = log.read_text()
+    assert servers.process("rabbitmq").state == "up"
+    assert log.read_text() == before
