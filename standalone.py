@@ -1,4 +1,4 @@
-"""The composition root of standalone: one gateway, one ordered and one parallel worker in one process, over SQLite.
+"""The composition root of standalone: one gateway and one worker of each kind in one process, over SQLite.
 
 The workers run in threads of their own; the same code, the same promises, within one machine.
 """
@@ -13,7 +13,6 @@ from pathlib import Path
 
 import structlog
 
-from bus import queues
 from bus.memory import MemoryBus
 from conf.gc_tuning import tune_garbage_collector
 from conf.logs import configure_logs
@@ -21,6 +20,7 @@ from conf.settings import BadSettings, Settings, load
 from gateway.__main__ import stop_on_signals
 from gateway.app import Gateway
 from logic import app as logic
+from logic.workers.kinds import KINDS
 from router.memory import MemoryRouter
 from store import meta
 from store.errors import StoreError, WrongPartitions
@@ -29,13 +29,12 @@ log = structlog.get_logger()
 
 
 def _workers(settings: Settings, bus: MemoryBus, router: MemoryRouter, stopping: threading.Event) -> list[logic.Worker]:
-    prefetch = settings.bus.prefetch
-    ordered = bus.worker_end(logic.ordered_queues(settings), prefetch, stopping)
-    parallel = bus.worker_end([queues.PARALLEL], prefetch, stopping)
-    return [
-        logic.ordered_worker(settings, "w1", ordered, router.resolver(), stopping),
-        logic.parallel_worker(settings, "p1", parallel, router.resolver(), stopping),
-    ]
+    """One of each kind."""
+    workers = []
+    for kind in KINDS.values():
+        end = bus.worker_end(kind.queues(settings.partitions), settings.bus.prefetch, stopping)
+        workers.append(logic.make_worker(kind, settings, f"{kind.prefix}1", end, router.resolver(), stopping))
+    return workers
 
 
 async def _serve(settings: Settings, port: int, tcp_port: int) -> None:

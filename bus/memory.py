@@ -28,9 +28,9 @@ class MemoryBus:
     def __init__(self, partitions: int) -> None:
         self.lock = threading.Lock()
         self.arrival = threading.Condition(self.lock)
-        names = [*(queues.ordered(partition) for partition in range(partitions)), queues.PARALLEL]
-        self._queues = {name: MemoryQueue(name, COMMANDS_BYTES, name != queues.PARALLEL) for name in names}
-        self._queues[queues.DEAD] = MemoryQueue(queues.DEAD, DEAD_BYTES, False)
+        ordered = {name: MemoryQueue(name, COMMANDS_BYTES, True) for name in queues.all_ordered(partitions)}
+        named = {name: MemoryQueue(name, COMMANDS_BYTES, False) for name in queues.NAMED}
+        self._queues = {**ordered, **named, queues.DEAD: MemoryQueue(queues.DEAD, DEAD_BYTES, False)}
         self._gateways: dict[str, Callable[[bytes], None]] = {}
 
     def __repr__(self) -> str:

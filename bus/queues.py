@@ -1,23 +1,35 @@
 """The names of the queues, and nothing else about them.
 
-`ordered.{partition}` one owner each; `parallel` any number of consumers; `gateway.{id}.{epoch}` one gateway's life;
-`dead` what no worker could carry out.
+`ordered.{partition}` one owner each; a named one, such as `parallel`, any number of consumers; `gateway.{id}.{epoch}`
+one gateway's life; `dead` what no worker could carry out.
 """
 
 from __future__ import annotations
 
-PARALLEL = "parallel"
+from protocol import ids
+from protocol.ops import ORDERED, PARALLEL, Op
+
+NAMED = (PARALLEL,)
 DEAD = "dead"
 
 
 def ordered(partition: int) -> str:
-    return f"ordered.{partition}"
+    return f"{ORDERED}.{partition}"
+
+
+def all_ordered(partitions: int) -> list[str]:
+    return [ordered(partition) for partition in range(partitions)]
+
+
+def of_command(op: Op, key: str, partitions: int) -> str:
+    """Where a command goes: to the owner of its key, or to the queue that its op names."""
+    return op.queue if op.key is None else ordered(ids.partition_of(key, partitions))
 
 
 def partition_of_queue(queue: str) -> int | None:
     """The partition of an ordered queue; None for another queue."""
     name, _, partition = queue.partition(".")
-    return int(partition) if name == "ordered" else None
+    return int(partition) if name == ORDERED else None
 
 
 def gateway(address: str) -> str:

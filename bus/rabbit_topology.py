@@ -72,8 +72,11 @@ def durable_queues(partitions: int) -> dict[str, dict[str, Any]]:
     """The arguments of each durable queue, by name."""
     bounded = {"x-max-length-bytes": COMMANDS_BYTES, "x-overflow": "reject-publish"}
     ordered = {**bounded, "x-single-active-consumer": True}
-    named = {queues.ordered(partition): ordered for partition in range(partitions)}
-    return {**named, queues.PARALLEL: bounded, queues.DEAD: {}}
+    return {
+        **dict.fromkeys(queues.all_ordered(partitions), ordered),
+        **dict.fromkeys(queues.NAMED, bounded),
+        queues.DEAD: {},
+    }
 
 
 def gateway_arguments() -> dict[str, Any]:

@@ -117,13 +117,14 @@ class GatewaySettings:
 
 @dataclass(frozen=True)
 class LogicSettings:
-    """Workers. `threads` is the pool of a parallel worker."""
+    """Workers. `threads` is the pool of a parallel worker; `recall_s` how long a sender may take a message back."""
 
     threads: int = 8
     hashing_threads: int = 2
     hashing_waiting: int = 20
     batch_commands: int = 300
     batch_bytes: int = 1024 * 1024
+    recall_s: int = 120
 
 
 @dataclass(frozen=True)

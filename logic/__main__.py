@@ -1,4 +1,4 @@
-"""`python -m logic ordered|parallel|init --config FILE --name w1 --metrics-port 9201`"""
+"""`python -m logic KIND|init --config FILE --name w1 --metrics-port 9201`; the kinds: logic/workers/kinds.py."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 import structlog
 
-from bus import queues
 from conf.gc_tuning import tune_garbage_collector
 from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
 from logic import app
 from logic.health import serve_health
+from logic.workers.kinds import KINDS, WorkerKind
 from store import meta
 from store.errors import StoreAway, WrongPartitions
 
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m logic", description="A worker of Hongyan.")
-    parser.add_argument("kind", choices=("ordered", "parallel", "init"), help="init creates the tables and ends")
+    parser.add_argument("kind", choices=(*KINDS, "init"), help="init creates the tables and ends")
     parser.add_argument("--config", type=Path, default=Path("conf/cluster.toml"), help="a file of conf/")
     parser.add_argument("--name", default="w1", help="unique among the workers")
     parser.add_argument("--metrics-port", type=int, default=9201, help="/metrics, /healthz, /readyz")
@@ -48,13 +48,9 @@ def _stop_on_signals() -> threading.Event:
     return stopping
 
 
-def _worker(settings: Settings, kind: str, name: str, stopping: threading.Event) -> app.Worker:
-    resolver = app.redis_resolver(settings)
-    if kind == "parallel":
-        bus = app.rabbit_bus(settings, [queues.PARALLEL], stopping)
-        return app.parallel_worker(settings, name, bus, resolver, stopping)
-    bus = app.rabbit_bus(settings, app.ordered_queues(settings), stopping)
-    return app.ordered_worker(settings, name, bus, resolver, stopping)
+def _worker(settings: Settings, kind: WorkerKind, name: str, stopping: threading.Event) -> app.Worker:
+    bus = app.rabbit_bus(settings, kind, stopping)
+    return app.make_worker(kind, settings, name, bus, app.redis_resolver(settings), stopping)
 
 
 def _wait_for_store(settings: Settings, stopping: threading.Event) -> None:
@@ -88,7 +84,7 @@ def main() -> int:
         return 2
     if arguments.kind == "init" or stopping.is_set():
         return 0
-    worker = _worker(settings, arguments.kind, arguments.name, stopping)
+    worker = _worker(settings, KINDS[arguments.kind], arguments.name, stopping)
     stop_health = serve_health("127.0.0.1", arguments.metrics_port, arguments.name, lambda: worker.is_ready)
     log.info("worker_started", kind=arguments.kind, metrics_port=arguments.metrics_port)
     tune_garbage_collector()

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Callable
 
-from bus import queues
 from bus.interface import WorkerBus
 from bus.rabbit_topology import RabbitAddress
 from bus.rabbit_worker import RabbitWorkerBus
 from conf.settings import Settings
+from logic.delivery.emitter import Emitter
 from logic.delivery.fanout import FanOut
 from logic.delivery.gateways import Gateways
+from logic.handlers.table import COMMON, HANDLERS, HASHING
+from logic.rules import Rules
 from logic.services import Services
 from logic.workers.handover import Handover
-from logic.workers.ordered import OrderedWorker
-from logic.workers.pool import ParallelWorker
+from logic.workers.kinds import KINDS, WorkerKind
+from logic.workers.ordered import BatchSize, OrderedWorker
+from logic.workers.outbox_watch import OutboxWatch
+from logic.workers.pool import LaneSize, PoolWorker
+from protocol.ops import OPS, ORDERED, PARALLEL
 from protocol.tokens import TokenSigner
 from router.address import RedisAddress
 from router.interface import Resolver
@@ -23,11 +29,8 @@ from router.redis_resolver import RedisResolver
 from store import meta
 from store.database import Database, open_mysql, open_sqlite
 
-Worker = OrderedWorker | ParallelWorker
-
-
-def ordered_queues(settings: Settings) -> list[str]:
-    return [queues.ordered(partition) for partition in range(settings.partitions)]
+Worker = OrderedWorker | PoolWorker
+Make = Callable[[Settings, str, WorkerBus, Resolver, threading.Event], Worker]
 
 
 def open_store(settings: Settings, connections: int) -> Database:
@@ -49,11 +52,12 @@ def open_store(settings: Settings, connections: int) -> Database:
     )
 
 
-def rabbit_bus(settings: Settings, queue_names: list[str], stopping: threading.Event) -> WorkerBus:
-    """A worker's end of RabbitMQ, subscribed to `queue_names`."""
+def rabbit_bus(settings: Settings, kind: WorkerKind, stopping: threading.Event) -> WorkerBus:
+    """A worker's end of RabbitMQ, subscribed to the queues of its kind."""
     bus = settings.bus
     address = RabbitAddress(bus.host, bus.port, bus.user, bus.password, bus.virtual_host, bus.heartbeat_s)
-    return RabbitWorkerBus(address, queue_names, settings.partitions, bus.prefetch, stopping)
+    queues = kind.queues(settings.partitions)
+    return RabbitWorkerBus(address, queues, settings.partitions, bus.prefetch, stopping)
 
 
 def redis_resolver(settings: Settings) -> Resolver:
@@ -61,38 +65,57 @@ def redis_resolver(settings: Settings) -> Resolver:
     return RedisResolver(RedisAddress(router.host, router.port, router.password))
 
 
-def ordered_worker(
+def make_worker(
+    kind: WorkerKind, settings: Settings, name: str, bus: WorkerBus, resolver: Resolver, stopping: threading.Event
+) -> Worker:
+    """A worker of this kind. Raises StoreAway."""
+    return _MAKERS[kind.name](settings, name, bus, resolver, stopping)
+
+
+def _ordered_worker(
     settings: Settings, name: str, bus: WorkerBus, resolver: Resolver, stopping: threading.Event
 ) -> OrderedWorker:
-    """An ordered worker: one thread, one store connection."""
+    """One thread, one store connection."""
     epoch = secrets.token_hex(4)
+    source = f"{name}.{epoch}"
     return OrderedWorker(
         bus,
-        FanOut(f"{name}.{epoch}", bus, Gateways(resolver)),
+        FanOut(source, bus, Gateways(resolver)),
+        Emitter(source, bus, settings.partitions),
         Handover(name, epoch, settings.partitions, bus, resolver),
         open_store(settings, connections=1),
         settings.partitions,
-        settings.logic.batch_commands,
-        settings.logic.batch_bytes,
+        BatchSize(settings.logic.batch_commands, settings.logic.batch_bytes),
+        Rules(settings.logic.recall_s),
         stopping,
     )
 
 
-def parallel_worker(
+def _parallel_worker(
     settings: Settings, name: str, bus: WorkerBus, resolver: Resolver, stopping: threading.Event
-) -> ParallelWorker:
-    """A parallel worker: its threads share a pool of store connections. Raises StoreAway."""
+) -> PoolWorker:
+    """Its threads share a pool of store connections, and one more for each thread that watches."""
     logic = settings.logic
-    database = open_store(settings, connections=logic.threads + logic.hashing_threads + 1)
+    lanes = {
+        COMMON: LaneSize(logic.threads),
+        HASHING: LaneSize(logic.hashing_threads, logic.hashing_waiting),
+    }
+    database = open_store(settings, connections=sum(size.threads for size in lanes.values()) + 2)
     with database.reading() as tx:
         epoch = meta.epoch(tx)
+    source = f"{name}.{secrets.token_hex(4)}"
     signer = TokenSigner(settings.token.secret, settings.token.access_s)
-    return ParallelWorker(
+    return PoolWorker(
         bus,
-        FanOut(f"{name}.{secrets.token_hex(4)}", bus, Gateways(resolver)),
+        FanOut(source, bus, Gateways(resolver)),
+        Emitter(source, bus, settings.partitions),
         Services(database, signer, settings.token.refresh_s, epoch),
-        logic.threads,
-        logic.hashing_threads,
-        logic.hashing_waiting,
+        {name: handler for name, handler in HANDLERS.items() if OPS[name].worker == PARALLEL},
+        lanes,
+        OutboxWatch(database, source),
         stopping,
     )
+
+
+_MAKERS: dict[str, Make] = {ORDERED: _ordered_worker, PARALLEL: _parallel_worker}
+assert _MAKERS.keys() == KINDS.keys()

@@ -16,5 +16,5 @@ PARTITIONS = Gauge("hongyan_partition_held", "1 where commands come to this work
 
 def count_commands(decided: list[tuple[ReceiveInfo, Outcome]]) -> None:
     """Count a batch: one step a label, not one a command."""
-    for (op, code), number in Tally((command.op, outcome.code) for command, outcome in decided).items():
+    for (op, code), number in Tally((envelope.op, outcome.code) for envelope, outcome in decided).items():
         COMMANDS.labels(op, code).inc(number)

@@ -11,16 +11,19 @@ from protocol.errors import ImError
 from protocol.frames import write_frame
 from protocol.models import Answer, Membership, Push, Revocation, Takeover
 from store.messages import MessageRow
+from store.outbox import OutboxRow
 
 Effect = Push | Membership | Revocation | Takeover
 
 
 @dataclass(slots=True)
 class Outcome:
-    """`reply` is the reply's data or the refusal; `effects` go out in their order, after the answer."""
+    """`reply` is the reply's data or the refusal, None for what comes before the outcome of a long command. `effects`
+    go out in their order, after the answer; then what was emitted."""
 
-    reply: bytes | ImError
+    reply: bytes | ImError | None
     effects: list[Effect] = field(default_factory=list)
+    emitted: list[OutboxRow] = field(default_factory=list)
 
     @property
     def code(self) -> str:
@@ -28,7 +31,8 @@ class Outcome:
         return self.reply.code if isinstance(self.reply, ImError) else "ok"
 
     def answer(self, number: int) -> Answer:
-        """The answer to command `number`."""
+        """The answer to command `number`, if there is one."""
+        assert self.reply is not None
         if isinstance(self.reply, ImError):
             return Answer(number, "error", Raw(codec.write(self.reply.data())))
         return Answer(number, "reply", Raw(self.reply))
@@ -50,6 +54,8 @@ def message_of(row: MessageRow) -> replies.Message:
         time=row.time,
         mentions=codec.read(row.mentions) if row.mentions else None,
         reply_to=row.reply_to,
+        changed=row.changed,
+        recalled=bool(row.recalled),
     )
 
 

@@ -6,14 +6,9 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from logic.clock import now_ms
-from logic.outcome import Outcome
-from logic.work import Work
-from protocol.errors import conflict
+from protocol.clock import now_ms
 from protocol.tokens import TokenSigner
-from store import done
 from store.database import Database
-from store.transaction import Transaction
 
 
 @dataclass(frozen=True)
@@ -30,20 +25,3 @@ class Services:
 def new_refresh_token() -> str:
     """An opaque refresh token: 256 bits; the store keeps only its hash."""
     return secrets.token_urlsafe(32)
-
-
-def once(tx: Transaction, work: Work, now: int, decide: Callable[[], Outcome]) -> Outcome:
-    """Run a write that leaves no event row at most once for its cid: found again, its first answer is given again.
-
-    Raises ImError conflict where the cid served for other content.
-    """
-    found = done.find(tx, [work.pair]).get(work.pair)
-    if found is not None:
-        digest, reply = found
-        if digest != work.digest():
-            raise conflict()
-        return Outcome(reply.encode())
-    outcome = decide()
-    if isinstance(outcome.reply, bytes):
-        done.insert(tx, *work.pair, work.digest(), outcome.reply.decode(), now)
-    return outcome

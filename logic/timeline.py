@@ -1,7 +1,7 @@
 """Appending to conversations within one transaction: the next seq, the running count, a time that never runs back.
 
-Laws: seq is the tail's plus one; whoever appends owns the conversation's partition, and where it errs the primary key
-refuses the row. Rows are written sorted by key, one INSERT a table.
+Laws: seq is the tail's plus one; a worker appends only to conversations of its partitions, and where it errs the
+primary key refuses the row. Rows are written sorted by key, one INSERT a table.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from store.transaction import Transaction
 NEVER_WRITTEN = Tail(seq=0, time=0, counted=0)
 
 
-class Log:
-    """One conversation while a run appends to it: its last `seq` (0: nothing was ever written) with that message's time
-    and running count, and the cache of its partition."""
+class GrowingTail:
+    """The end of one conversation while rows are appended: its last `seq` (0: nothing was ever written) with that
+    message's time and running count, and the cache of its partition."""
 
     __slots__ = ("cache", "conversation", "counted", "seq", "time")
 
@@ -29,28 +29,52 @@ class Log:
         self.cache = cache
         self.seq, self.time, self.counted = tail
 
+    def __repr__(self) -> str:
+        return f"GrowingTail({self.conversation} at {self.seq})"
+
 
 class Timeline:
-    """The conversations that one run of commands appends to. `flush` writes what was appended."""
+    """The conversations that one transaction appends to. `flush` writes what was appended since the last one; `written`
+    is all that was, to be remembered once it is committed."""
 
     def __init__(self, tx: Transaction, caches: Caches, now_ms: int) -> None:
         self._tx = tx
         self._caches = caches
         self._now_ms = now_ms
+        self._tails: dict[str, GrowingTail] = {}
         self._rows: list[MessageRow] = []
         self._mentions: list[tuple[str, str, int]] = []
+        self.written: list[MessageRow] = []
 
-    def load(self, conversations: Iterable[str]) -> dict[str, Log]:
-        """The log of each. The tails that are not remembered are read all at once."""
-        caches = {conversation: self._caches.of(conversation) for conversation in dict.fromkeys(conversations)}
-        found = {conversation: cache.tails.get(conversation) for conversation, cache in caches.items()}
-        missing = sorted(conversation for conversation, tail in found.items() if tail is None)
-        read = messages.tails(self._tx, missing) if missing else {}
-        return {c: Log(c, cache, found[c] or read.get(c, NEVER_WRITTEN)) for c, cache in caches.items()}
+    def __repr__(self) -> str:
+        return f"Timeline({len(self._tails)} conversations, {len(self._rows)} rows to write)"
+
+    def load(self, conversations: Iterable[str]) -> dict[str, GrowingTail]:
+        """The tail of each. What is not remembered is read all at once."""
+        tails = self._tails
+        missing: list[str] = []
+        wanted = list(dict.fromkeys(conversations))
+        for conversation in wanted:
+            if conversation in tails:
+                continue
+            cache = self._caches.of(conversation)
+            tail = cache.tails.get(conversation)
+            if tail is None:
+                missing.append(conversation)
+            else:
+                tails[conversation] = GrowingTail(conversation, cache, tail)
+        read = messages.tails(self._tx, sorted(missing)) if missing else {}
+        for conversation in missing:
+            tail = read.get(conversation, NEVER_WRITTEN)
+            tails[conversation] = GrowingTail(conversation, self._caches.of(conversation), tail)
+        return {conversation: tails[conversation] for conversation in wanted}
+
+    def tail(self, conversation: str) -> GrowingTail:
+        return self.load([conversation])[conversation]
 
     def append(
         self,
-        log: Log,
+        tail: GrowingTail,
         sender: str,
         cid: str,
         type_: str,
@@ -60,24 +84,29 @@ class Timeline:
         reply_to: int | None = None,
     ) -> MessageRow:
         """The next message of a conversation; `body` is JSON."""
-        conversation = log.conversation
-        seq = log.seq = log.seq + 1
-        if self._now_ms > log.time:
-            log.time = self._now_ms
-        log.counted += is_countable(type_)
+        conversation = tail.conversation
+        seq = tail.seq = tail.seq + 1
+        if self._now_ms > tail.time:
+            tail.time = self._now_ms
+        tail.counted += is_countable(type_)
         as_json = codec.write(mentioned).decode() if mentioned else None
-        row = MessageRow(conversation, seq, sender, cid, type_, body, as_json, reply_to, log.time, log.counted, digest)
+        row = MessageRow(
+            conversation, seq, sender, cid, type_, body, as_json, reply_to, tail.time, tail.counted, digest
+        )
         self._rows.append(row)
         if mentioned:
             self._mentions.extend((user, conversation, seq) for user in set(mentioned))
         return row
 
-    def flush(self, logs: Iterable[Log]) -> None:
-        """Write what was appended, and remember where the logs end now."""
-        if self._rows:
-            messages.insert(self._tx, sorted(self._rows))
+    def flush(self) -> None:
+        """Write what was appended, and remember where the conversations end now."""
+        if not self._rows:
+            return
+        messages.insert(self._tx, sorted(self._rows))
         if self._mentions:
             mentions.insert(self._tx, sorted(self._mentions))
-        for log in logs:
-            if log.seq:
-                log.cache.tails[log.conversation] = Tail(log.seq, log.time, log.counted)
+        for conversation in {row.conversation for row in self._rows}:
+            tail = self._tails[conversation]
+            tail.cache.tails[conversation] = Tail(tail.seq, tail.time, tail.counted)
+        self.written += self._rows
+        self._rows, self._mentions = [], []

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from protocol.digest import content_digest
-from protocol.errors import ImError
+from protocol.errors import ImError, unknown_op
 from protocol.models import ReceiveInfo, UserInfo
 from protocol.ops import OPS, Op, decode_args
 
 
 @dataclass(slots=True)
 class Work:
-    """`key` is the conversation that the command changes, "" for one that runs in parallel. A redelivered one is
-    noted or counted in the store once before it is run: see redelivery.py."""
+    """`envelope` is the command as it came; `key` the conversation that it changes, "" for one without an owner. One
+    that was delivered before is noted or counted in the store once before it is run: see workers/redelivery.py."""
 
-    command: ReceiveInfo
+    envelope: ReceiveInfo
     op: Op
     args: Any
     key: str
@@ -26,26 +26,26 @@ class Work:
 
     @property
     def sender(self) -> UserInfo:
-        return self.command.sender
+        return self.envelope.sender
 
     @property
     def pair(self) -> tuple[str, str]:
         """(sender, cid): what names this write for ever."""
-        return self.command.sender.user, self.args.cid
+        return self.envelope.sender.user, self.args.cid
 
     def digest(self) -> bytes:
         """Of the original request: 16 bytes that tell a retry from other content under the same cid."""
-        return content_digest(self.command.op, self.args)
+        return content_digest(self.envelope.op, self.args.without_secrets())
 
 
-def read_work(command: ReceiveInfo, *, redelivered: bool) -> Work | ImError:
+def read_work(envelope: ReceiveInfo, *, redelivered: bool) -> Work | ImError:
     """The work that a command asks for, or why it asks for none."""
-    op = OPS.get(command.op)
+    op = OPS.get(envelope.op)
     if op is None:
-        return ImError("unknown_op", "there is no such op")
+        return unknown_op()
     try:
-        args = decode_args(op, command.data)
+        args = decode_args(op, envelope.data)
     except ImError as refusal:
         return refusal
-    key = op.key(command.sender, args) if op.key is not None else ""
-    return Work(command, op, args, key, redelivered)
+    key = op.key(envelope.sender, args) if op.key is not None else ""
+    return Work(envelope, op, args, key, redelivered)

@@ -18,8 +18,8 @@ from pathlib import Path
 from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
 from logic.app import open_store
-from logic.clock import now_ms
 from protocol import content, ids
+from protocol.clock import now_ms
 from protocol.tokens import TokenSigner
 from store import cursors, groups, messages, meta, sessions, users
 from store.database import Database
@@ -53,7 +53,7 @@ def seed_users(settings: Settings, database: Database, names: list[str], termina
     for chunk in _in_chunks(names):
         fresh = {name: ids.new_id() for name in chunk}
         with database.transaction() as tx:
-            users.insert_missing(tx, [UserRow(n, None, None, n, None, None, False, "", "") for n in chunk], now)
+            users.insert_missing(tx, [UserRow(n, None, None, n, None, None, False, "") for n in chunk], now)
             for name, session in fresh.items():
                 row = SessionRow(session, name, terminal, "seed", session, None, "", now, now + SESSION_S * 1000, None)
                 sessions.put(tx, row)

@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from protocol.models import Takeover
+from protocol.ids import CID_PATTERN, ID_PATTERN
+from protocol.models import Takeover, Terminal
 
-Ident = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.\-]{1,64}\Z")]
-Cid = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,64}\Z")]
+Ident = Annotated[str, Meta(pattern=ID_PATTERN)]
+Cid = Annotated[str, Meta(pattern=CID_PATTERN)]
 ConversationId = Annotated[str, Meta(min_length=3, max_length=132)]
 Seq = Annotated[int, Meta(ge=1, le=2**53)]
 Position = Annotated[int, Meta(ge=0, le=2**53)]
@@ -24,7 +25,6 @@ Username = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f]{1,64}\Z")]
 Password = Annotated[str, Meta(min_length=1, max_length=128)]
 Limit = Annotated[int, Meta(ge=1, le=200)]
 Token = Annotated[str, Meta(min_length=1, max_length=4096)]
-TerminalName = Literal["web", "app", "pc", "mini", "pad", "tv", "bot"]
 Device = Annotated[str, Meta(max_length=128)]
 JoinMode = Literal["open", "approval", "invite"]
 
@@ -38,6 +38,10 @@ class WriteArgs(Args, kw_only=True):
 
     cid: Cid = ""
 
+    def without_secrets(self) -> WriteArgs:
+        """What a digest may be taken of: of a password not even that is kept."""
+        return self
+
 
 class Register(WriteArgs):
     username: Username
@@ -48,13 +52,16 @@ class Register(WriteArgs):
 class Login(WriteArgs):
     username: Username
     password: Password
-    terminal: TerminalName = "web"
+    terminal: Terminal = "web"
     device: Device = ""
 
 
 class ChangePassword(WriteArgs):
     old: Password
     new: Annotated[str, Meta(min_length=8, max_length=128)]
+
+    def without_secrets(self) -> ChangePassword:
+        return ChangePassword("", "", cid=self.cid)
 
 
 class Logout(WriteArgs):
@@ -101,6 +108,13 @@ class SendMessage(WriteArgs):
     body: dict[str, Any]
     mentions: Annotated[list[Ident], Meta(max_length=200)] | None = None
     reply_to: Seq | None = None
+
+
+class AppendNotice(WriteArgs):
+    """Internal: what the system tells a user, in `s:{user}`; `body` is that of the notice."""
+
+    conversation: ConversationId
+    body: dict[str, Any]
 
 
 class History(Args):

@@ -17,8 +17,9 @@ from typing import NamedTuple
 SYSTEM_USER = "_system"
 PLATFORM_USER = "_platform"
 
-_ID = re.compile(r"[A-Za-z0-9_.\-]{1,64}\Z")
-_CID = re.compile(r"[\x21-\x7e]{1,64}\Z")
+ID_PATTERN = r"^[A-Za-z0-9_.\-]{1,64}\Z"
+CID_PATTERN = r"^[\x21-\x7e]{1,64}\Z"
+_ID = re.compile(ID_PATTERN)
 
 
 class Conversation(NamedTuple):
@@ -32,11 +33,6 @@ class Conversation(NamedTuple):
 def is_id(text: str) -> bool:
     """Whether `text` may be a user's or a group's id."""
     return _ID.match(text) is not None
-
-
-def is_cid(text: str) -> bool:
-    """Whether a client may use `text` as a cid; those that begin with `~` are the gateways' own."""
-    return _CID.match(text) is not None and text[0] != "~"
 
 
 @lru_cache(16_384)

@@ -12,7 +12,6 @@ import msgspec
 from msgspec import Raw
 
 Terminal = Literal["web", "app", "pc", "mini", "pad", "tv", "bot"]
-TERMINALS: tuple[str, ...] = ("web", "app", "pc", "mini", "pad", "tv", "bot")
 
 
 class LoginInfo(msgspec.Struct):
@@ -91,22 +90,21 @@ class ReceiveInfo(msgspec.Struct, omit_defaults=True):
     """The generic receive model: one command, as it crosses RabbitMQ to a worker.
 
     `number` is the gateway's own (clients may reuse ids) and rises for ever within (gateway, epoch). `connection` is
-    the sender's connection there, 0 for HTTP. `deadline` in ms: after it the gateway has answered `timeout`. `data` is
-    the op's typed arguments as JSON.
+    the sender's connection there, 0 for HTTP. `data` is the op's typed arguments as JSON. `trace` is the id of the HTTP
+    request that it came by. A command that another one emitted has no gateway that waits for an answer: `emitted` is
+    then its cid.
     """
 
     op: str
     number: int
     gateway: str
     epoch: str
-    deadline: int
     data: Raw
-    door: str = "ws"
     sender: UserInfo = UserInfo("")
     session: str = ""
     connection: int = 0
-    cid: str = ""
     trace: str = ""
+    emitted: str = ""
 
     @property
     def origin(self) -> str:
@@ -116,6 +114,8 @@ class ReceiveInfo(msgspec.Struct, omit_defaults=True):
     @property
     def name(self) -> str:
         """What names this command in logs and in the record of attempts; the same at each redelivery."""
+        if self.emitted:
+            return f"{self.sender.user}.{self.emitted}"
         return f"{self.gateway}.{self.epoch}.{self.number}"
 
 

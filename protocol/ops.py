@@ -1,7 +1,8 @@
-"""The registry: what each op takes, who may call it, whether it writes, and which partition it belongs to.
+"""The registry: one row for each op says all that doors, queues, workers and documents need to know of it.
 
-An op with a `key` changes the conversation of that key and runs in its owner's partition, one at a time with every
-other change of it; an op without one runs in `parallel` (docs/architecture.md).
+Who may ask for it and over which doors, what it takes, where it runs, what it costs. An op with a `key` changes the
+conversation of that key and runs with its owner, one at a time with every other change of it; an op without one runs
+in the queue that it names (docs/architecture.md). What runs stands in logic/handlers/table.py under the same name.
 """
 
 from __future__ import annotations
@@ -24,21 +25,53 @@ class Caller(Enum):
 
     ANYONE = "anyone"  # needs no token
     CLIENT = "client"  # a logged-in user
+    PLATFORM = "platform"  # the company's back end, by signed HTTP
     GATEWAY = "gateway"  # our own gateways
+    SYSTEM = "system"  # another command, in whose transaction it was emitted
+
+
+CLIENTS = frozenset({Caller.ANYONE, Caller.CLIENT})
+"""Who sends the commands that come over a connection that is logged in."""
+
+ORDERED, PARALLEL = "ordered", "parallel"
+"""Kinds of workers, and the queues that they take from: ordered ones have one for each partition."""
+
+HTTP = "http"
+Cost = Callable[[Any], int]
+
+
+def _one(_: Any) -> int:
+    return 1
 
 
 @dataclass(frozen=True)
 class Op:
-    """`key(sender, args)` gives the conversation that the op changes; None sends it to `parallel`."""
+    """One row. `key(sender, args)` gives the conversation that the op changes; without it `queue` is where it runs.
+
+    `not_over` names doors that it may not come by. An `ephemeral` op leaves nothing in the store, so it takes no cid.
+    `cost(args)` is how many ordinary commands it counts as against its sender's rate; `every_s` is how long a
+    connection waits between two of them (0: not at all).
+    """
 
     name: str
     args: type[args.Args]
-    caller: Caller = Caller.CLIENT
+    callers: frozenset[Caller] = frozenset({Caller.CLIENT})
     key: Callable[[UserInfo, Any], str] | None = None
+    queue: str = PARALLEL
+    not_over: frozenset[str] = frozenset()
+    ephemeral: bool = False
+    cost: Cost = _one
+    every_s: float = 0.0
 
     @property
     def writes(self) -> bool:
+        """Whether it takes a cid, under which it is carried out at most once."""
         return issubclass(self.args, args.WriteArgs)
+
+    @property
+    def worker(self) -> str:
+        """The kind of worker that runs it."""
+        return self.queue if self.key is None else ORDERED
 
 
 def created_group(sender: UserInfo, cid: str) -> str:
@@ -58,41 +91,51 @@ def _created_group(sender: UserInfo, data: Any) -> str:
     return ids.group_conversation(created_group(sender, data.cid))
 
 
+def _with_user(sender: UserInfo, data: Any) -> str:
+    return ids.private_conversation(sender.user, data.user)
+
+
+def _for_each(field: str, a_command: int) -> Cost:
+    """A command, and another for every so many in a list."""
+    return lambda data: 1 + len(getattr(data, field) or ()) // a_command
+
+
+_ANYONE, _GATEWAY, _SYSTEM = (frozenset({caller}) for caller in (Caller.ANYONE, Caller.GATEWAY, Caller.SYSTEM))
+
 _ALL = (
-    Op("account.register", args.Register, Caller.ANYONE),
-    Op("account.login", args.Login, Caller.ANYONE),
+    Op("account.register", args.Register, _ANYONE),
+    Op("account.login", args.Login, _ANYONE),
     Op("account.password", args.ChangePassword),
     Op("account.logout", args.Logout),
-    Op("token.refresh", args.Refresh, Caller.ANYONE),
-    Op("session.open", args.OpenSession, Caller.GATEWAY),
-    Op("session.refresh", args.RefreshSessions, Caller.GATEWAY),
+    Op("token.refresh", args.Refresh, _ANYONE),
+    Op("session.open", args.OpenSession, _GATEWAY),
+    Op("session.refresh", args.RefreshSessions, _GATEWAY),
     Op("user.get", args.GetUsers),
     Op("user.update", args.UpdateUser),
-    Op("message.send", args.SendMessage, key=_conversation),
+    Op("message.send", args.SendMessage, key=_conversation, cost=_for_each("mentions", 10)),
     Op("message.history", args.History),
     Op("message.read", args.ReadMessage),
+    Op("notice.append", args.AppendNotice, _SYSTEM, key=_conversation),
     Op("sync", args.Sync),
     Op("conversation.list", args.ListConversations),
-    Op("group.create", args.CreateGroup, key=_created_group),
+    Op("group.create", args.CreateGroup, key=_created_group, cost=_for_each("members", 3)),
     Op("group.get", args.GroupOnly),
     Op("group.list", args.ListGroups),
     Op("group.members", args.ListMembers),
-    Op("group.invite", args.GroupUsers, key=_group),
+    Op("group.invite", args.GroupUsers, key=_group, cost=_for_each("users", 3)),
     Op("group.leave", args.LeaveGroup, key=_group),
-    Op("group.remove", args.GroupUsers, key=_group),
+    Op("group.remove", args.GroupUsers, key=_group, cost=_for_each("users", 3)),
 )
 
 OPS: dict[str, Op] = {op.name: op for op in _ALL}
-
-
-CLIENTS = (Caller.CLIENT, Caller.ANYONE)
-"""Who sends the commands that come over a connection that is logged in."""
+WORKERS = frozenset(op.worker for op in _ALL)
+"""The kinds of workers without which some op is not served."""
 
 
 def find_op(name: str, *callers: Caller) -> Op:
     """The op that one of `callers` may call; ImError unknown_op where there is none for them."""
     op = OPS.get(name)
-    if op is None or op.caller not in callers:
+    if op is None or op.callers.isdisjoint(callers):
         raise unknown_op()
     return op
 

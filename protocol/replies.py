@@ -38,7 +38,8 @@ class Member(Reply):
 
 
 class Message(Reply):
-    """A message as clients see it, in pushes, history and sync alike. `body` is its stored JSON."""
+    """A message as clients see it, in pushes, history and sync alike. `body` is its stored JSON; `changed` the seq of
+    the last event that is folded into it."""
 
     conversation: str
     seq: int
@@ -49,6 +50,8 @@ class Message(Reply):
     time: int
     mentions: list[str] | None = None
     reply_to: int | None = None
+    changed: int | None = None
+    recalled: bool = False
 
 
 class Tokens(Reply):

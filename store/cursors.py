@@ -13,11 +13,6 @@ _COLUMNS = ("user", "conversation", "read_seq", "delivered_seq")
 _KEY = ("user", "conversation")
 
 
-def ensure(tx: Transaction, rows: Iterable[tuple[str, str, int]]) -> None:
-    """(user, conversation, read_seq): insert what is missing, keep what is there."""
-    tx.upsert("cursors", _COLUMNS, _highest(rows, delivered=False), key=_KEY)
-
-
 def read_up_to(tx: Transaction, rows: Iterable[tuple[str, str, int]]) -> None:
     """(user, conversation, seq): the user has read up to seq."""
     tx.upsert("cursors", _COLUMNS, _highest(rows, delivered=False), key=_KEY, greatest=("read_seq",))
@@ -32,11 +27,6 @@ def get(tx: Transaction, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, st
     """(read_seq, delivered_seq) of each (user, conversation) that has a cursor."""
     rows = tx.rows_in(f"SELECT {','.join(_COLUMNS)} FROM cursors WHERE", _KEY, pairs)
     return {(str(row[0]), str(row[1])): (int(row[2]), int(row[3])) for row in rows}
-
-
-def remove(tx: Transaction, pairs: Iterable[tuple[str, str]]) -> None:
-    """Take conversations off the lists of users."""
-    tx.execute_in("DELETE FROM cursors WHERE", _KEY, sorted(pairs))
 
 
 def _highest(rows: Iterable[tuple[str, str, int]], delivered: bool) -> list[tuple[str, str, int, int]]:

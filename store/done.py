@@ -1,20 +1,20 @@
-"""Writes that leave no message: each leaves what it answered, under its cid, so that a retry gets the same answer."""
+"""Writes that leave no event: each leaves what it answered, under its cid, so that a retry gets the same answer.
+
+Law: such a row stands in `messages`, in a conversation that nobody reads, so that everything that a sender writes is
+fenced by one key (sender, cid), and sends pay nothing for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import secrets
 
-from store.transaction import Transaction
+from store.messages import MessageRow
 
-_COLUMNS = ("sender", "cid", "digest", "reply", "time")
-
-
-def find(tx: Transaction, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[bytes, str]]:
-    """(digest of the request, reply as JSON text) for each (sender, cid) that was done."""
-    rows = tx.rows_in("SELECT sender, cid, digest, reply FROM done WHERE", ("sender", "cid"), pairs)
-    return {(str(sender), str(cid)): (bytes(digest), str(reply)) for sender, cid, digest, reply in rows}
+CONVERSATION = "~"
+_RANDOM_BITS = 20  # of a seq, below its time: two of one ms seldom meet, and then the transaction is done again
 
 
-def insert(tx: Transaction, sender: str, cid: str, digest: bytes, reply: str, now_ms: int) -> None:
-    """Raises Duplicate "done"."""
-    tx.insert("done", _COLUMNS, [(sender, cid, digest, reply, now_ms)])
+def row(sender: str, cid: str, op: str, digest: bytes, reply: str, now_ms: int) -> MessageRow:
+    """The row of a write of `op` that was answered with `reply` (JSON); it is inserted like a message."""
+    seq = (now_ms << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
+    return MessageRow(CONVERSATION, seq, sender, cid, op, reply, None, None, now_ms, 0, digest)

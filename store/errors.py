@@ -25,7 +25,7 @@ class Contention(StoreError):
 
 
 class Duplicate(StoreError):
-    """A row with this key exists. `constraint` is the logical name: "messages.cid", "users.username", "done"."""
+    """A row with this key exists. `constraint` is the logical name: "messages.cid", "users.username"."""
 
     def __init__(self, constraint: str) -> None:
         super().__init__(f"duplicate {constraint}")
@@ -36,8 +36,8 @@ class BadValue(StoreError):
     """A value does not fit its column: too long, missing, out of range, not encodable."""
 
 
-class AlreadyExists(StoreError):
-    """A table, column or index of this name exists: a migration that was cut short is being repeated."""
+class AlreadyDone(StoreError):
+    """A migration that was cut short is being repeated: what a statement makes is there, or what it drops is gone."""
 
 
 class WrongPartitions(StoreError):

@@ -65,11 +65,6 @@ def set_count(tx: Transaction, group: str, members: int) -> None:
     tx.execute("UPDATE chat_groups SET members = %s WHERE id = %s", (members, group))
 
 
-def add_count(tx: Transaction, group: str, more: int) -> None:
-    """Change the count of members by `more`, which may be negative."""
-    tx.execute("UPDATE chat_groups SET members = members + %s WHERE id = %s", (more, group))
-
-
 def put_members(tx: Transaction, rows: Sequence[MemberRow]) -> None:
     """Insert or replace members, whoever comes back included."""
     by_key = {(row.group, row.user): row for row in rows}

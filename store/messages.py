@@ -1,6 +1,7 @@
 """The timelines. Law: (conversation, seq) is 1, 2, 3 ... without holes, and (sender, cid) is unique for ever.
 
-Rows are never changed: whatever changes a conversation is a row of its own.
+Whatever changes a conversation is a row of its own. A row is changed only in what it says *now*: a message that was
+recalled keeps its place and loses its body; `changed` is the seq of the last event that is folded in.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from store.transaction import Transaction
 class MessageRow(NamedTuple):
     """`body` and `mentions` are JSON text, `digest` 16 bytes of the original request, `time` ms.
 
-    `counted` is how many countable messages the conversation holds up to this one.
+    `counted` is how many countable messages the conversation holds up to this one. The last two are set by events.
     """
 
     conversation: str
@@ -28,6 +29,11 @@ class MessageRow(NamedTuple):
     time: int
     counted: int
     digest: bytes
+    changed: int | None = None
+    recalled: int | None = None
+
+
+_INSERTED = MessageRow._fields[:-2]
 
 
 class Tail(NamedTuple):
@@ -43,7 +49,7 @@ _SELECT = f"SELECT {','.join(MessageRow._fields)} FROM messages WHERE"
 
 def insert(tx: Transaction, rows: Sequence[MessageRow]) -> None:
     """Raises Duplicate "messages.seq" (another owner wrote) or "messages.cid" (a retry)."""
-    tx.insert("messages", MessageRow._fields, rows)
+    tx.insert("messages", _INSERTED, [row[:-2] for row in rows])
 
 
 def tails(tx: Transaction, conversations: Iterable[str]) -> dict[str, Tail]:
@@ -76,6 +82,12 @@ def before(tx: Transaction, conversation: str, seq: int | None, limit: int, from
     bound, params = ("", ()) if seq is None else ("AND seq < %s", (seq,))
     sql = f"{_SELECT} conversation = %s AND seq >= %s {bound} ORDER BY seq DESC LIMIT %s"
     return [MessageRow(*row) for row in tx.rows(sql, (conversation, from_seq, *params, limit))][::-1]
+
+
+def recall(tx: Transaction, conversation: str, seq: int, event: int) -> None:
+    """Erase what a message says; `event` is the seq of its recall."""
+    changes = "body = '{}', mentions = NULL, changed = %s, recalled = 1"
+    tx.execute(f"UPDATE messages SET {changes} WHERE conversation = %s AND seq = %s", (event, conversation, seq))
 
 
 def counted_at(tx: Transaction, pairs: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from store.database import Database
-from store.errors import AlreadyExists
+from store.errors import AlreadyDone
 from store.transaction import Transaction
 
 SCHEMA = Path(__file__).with_name("schema")
@@ -45,7 +45,7 @@ def _apply(database: Database, version: int, path: Path) -> bool:
         for statement in statements(path.read_text()):
             try:
                 tx.execute(tx.typed(statement))
-            except AlreadyExists:
+            except AlreadyDone:
                 log.info("schema_statement_repeated", file=path.name)
         tx.execute("INSERT INTO schema_version (version) VALUES (%s)", (version,))
     log.info("schema_applied", file=path.name)

@@ -79,6 +79,11 @@ def revoke(tx: Transaction, ids: Iterable[str], now_ms: int) -> None:
     tx.execute_in(sql, ("id",), [(session,) for session in sorted(set(ids))], (now_ms,))
 
 
+def revoked_at(tx: Transaction, user: str, time_ms: int) -> list[str]:
+    """The ids of the user's sessions that were ended at this very ms."""
+    return [str(i) for (i,) in tx.rows("SELECT id FROM sessions WHERE user = %s AND revoked = %s", (user, time_ms))]
+
+
 def live(tx: Transaction, user: str, now_ms: int) -> list[str]:
     """The ids of the user's sessions that are neither revoked nor expired."""
     sql = "SELECT id FROM sessions WHERE user = %s AND revoked IS NULL AND expires > %s ORDER BY id"

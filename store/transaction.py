@@ -107,6 +107,11 @@ class Transaction:
         clause = self._engine.dialect.upsert_clause(Upsert(key, greatest, replace, add))
         self._insert(insert_head(table, columns), rows, clause)
 
+    def now_ms(self) -> int:
+        """The clock of the store, which all processes have in common."""
+        row = self.row(f"SELECT {self._engine.dialect.now_ms}")
+        return int(row[0]) if row else 0
+
     def typed(self, ddl: str) -> str:
         """A statement of a schema file with the engine's types in place of {names}."""
         return ddl.format_map(self._engine.dialect.types)

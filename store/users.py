@@ -9,7 +9,7 @@ from store.transaction import Transaction
 
 
 class UserRow(NamedTuple):
-    """`password` is an argon2 hash; `register_cid` and `password_cid` are the cids of the writes that set them."""
+    """`password` is an argon2 hash; `register_cid` is the cid of the registration."""
 
     id: str
     username: str | None
@@ -19,7 +19,6 @@ class UserRow(NamedTuple):
     bio: str | None = None
     disabled: bool = False
     register_cid: str | None = None
-    password_cid: str | None = None
 
 
 _COLUMNS = (*UserRow._fields, "created")
@@ -69,10 +68,10 @@ def update(
     return tx.execute(f"UPDATE users SET {assignments} WHERE id = %s", [*changes.values(), user]) > 0
 
 
-def set_password(tx: Transaction, user: str, password: str, verified: str | None, cid: str) -> bool:
-    """Set a new hash if the present one is still `verified`; whether it was. `cid` is that of the write."""
-    sql = "UPDATE users SET password = %s, password_cid = %s WHERE id = %s AND password = %s"
-    return tx.execute(sql, (password, cid, user, verified)) > 0
+def set_password(tx: Transaction, user: str, password: str, verified: str | None) -> bool:
+    """Set a new hash if the present one is still `verified`; whether it was."""
+    sql = "UPDATE users SET password = %s WHERE id = %s AND password = %s"
+    return tx.execute(sql, (password, user, verified)) > 0
 
 
 def hold_password(tx: Transaction, user: str, verified: str | None) -> bool:

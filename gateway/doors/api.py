@@ -9,9 +9,7 @@ from gateway.road.uplink import Uplink
 from gateway.sessions.api_sessions import ApiSessions
 from protocol.errors import ImError, bad_field, unauthenticated
 from protocol.models import UserInfo
-from protocol.ops import Caller, Op, find_op, read_args
-
-NOT_OVER_HTTP = frozenset({"typing", "presence.watch"})
+from protocol.ops import CLIENTS, HTTP, Caller, Op, find_op, read_args
 
 
 class ApiHandler(JsonHandler):
@@ -33,9 +31,9 @@ class ApiHandler(JsonHandler):
             self.finish(b'{"data":' + data + b"}")
 
     async def _call(self, name: str) -> bytes:
-        if name in NOT_OVER_HTTP:
+        op = find_op(name, *CLIENTS)
+        if HTTP in op.not_over:
             raise bad_field("op", "this one needs a connection that stays open")
-        op = find_op(name, Caller.CLIENT, Caller.ANYONE)
         body = self.read_body()
         sender, session = await self._caller(op)
         queue, command = self._commands.make(op, read_args(op, body), sender, session, door="http")
@@ -44,7 +42,7 @@ class ApiHandler(JsonHandler):
         return await pending_reply.answer
 
     async def _caller(self, op: Op) -> tuple[UserInfo, str]:
-        if op.caller is Caller.ANYONE:
+        if Caller.ANYONE in op.callers:
             return UserInfo(""), ""
         scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from msgspec import Raw
 
 from bus import queues
-from protocol import codec, ids
+from protocol import codec
 from protocol.args import Args, WriteArgs
 from protocol.errors import bad_field
 from protocol.models import ReceiveInfo, UserInfo
@@ -20,8 +18,7 @@ class CommandMaker:
     def __init__(self, gateway: str, epoch: str, partitions: int, timeout_s: float) -> None:
         self.gateway = gateway
         self.epoch = epoch
-        self._queues = [queues.ordered(partition) for partition in range(partitions)]
-        self._timeout_ms = int(timeout_s * 1000)
+        self._partitions = partitions
         self._number = 0
 
     def __repr__(self) -> str:
@@ -47,16 +44,13 @@ class CommandMaker:
             self._number,
             self.gateway,
             self.epoch,
-            time.time_ns() // 1_000_000 + self._timeout_ms,
             _encoded(args),
-            door,
             sender,
             session,
             connection,
         )
-        if op.key is None:
-            return queues.PARALLEL, command
-        return self._queues[ids.partition_of(op.key(sender, args), len(self._queues))], command
+        key = "" if op.key is None else op.key(sender, args)
+        return queues.of_command(op, key, self._partitions), command
 
 
 def _encoded(args: Args) -> Raw:

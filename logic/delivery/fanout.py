@@ -59,16 +59,16 @@ class FanOut:
 
     def send(self, done: list[tuple[ReceiveInfo, Outcome]]) -> None:
         """Publish every answer and effect, in order, one message a gateway. Raises BusLost."""
-        origins = [command.origin for command, _ in done]
-        self._gateways.heard_of(set(origins))
+        self._gateways.heard_of({envelope.origin for envelope, _ in done if not envelope.emitted})
         users, groups = _addressees(outcome for _, outcome in done)
         if any(not isinstance(effect, Push | Takeover) for _, outcome in done for effect in outcome.effects):
             # A gateway that started a moment ago may hold a user whom this concerns: it must not miss it.
             self._gateways.refresh(now_please=True)
         at, held = self._gateways.locate(users, groups)
         boxes: dict[str, list[Downward]] = {}
-        for origin, (command, outcome) in zip(origins, done, strict=True):
-            boxes.setdefault(origin, []).append(outcome.answer(command.number))
+        for envelope, outcome in done:
+            if outcome.reply is not None and not envelope.emitted:
+                boxes.setdefault(envelope.origin, []).append(outcome.answer(envelope.number))
             for effect in outcome.effects:
                 if isinstance(effect, Push):
                     for address, part in _by_address(effect, at, held).items():

@@ -1,1 +1,1 @@
-"""What each op does: plain functions of (transaction or services, work) that return outcomes."""
+"""What each op does: plain functions of (work, scope), listed in table.py, that return outcomes."""

@@ -33,10 +33,10 @@ def read_delivery(delivery: Delivery) -> Taken:
     """The commands of a delivery. Raises msgspec.DecodeError: nothing of it can be read."""
     works: list[Work] = []
     refused: list[tuple[ReceiveInfo, Outcome]] = []
-    for command in read_upward(delivery.body).bodies:
-        work = read_work(command, redelivered=delivery.redelivered)
+    for envelope in read_upward(delivery.body).bodies:
+        work = read_work(envelope, redelivered=delivery.redelivered)
         if isinstance(work, ImError):
-            refused.append((command, Outcome(work)))
+            refused.append((envelope, Outcome(work)))
         else:
             works.append(work)
     return Taken(delivery, works, refused)

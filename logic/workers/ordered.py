@@ -16,9 +16,11 @@ import structlog
 from bus import queues
 from bus.interface import BusLost, WorkerBus
 from logic.caches import Caches
+from logic.delivery.emitter import Emitter
 from logic.delivery.fanout import FanOut
 from logic.metrics import BATCHES, count_commands
 from logic.outcome import Outcome
+from logic.rules import Rules
 from logic.work import Work
 from logic.workers import redelivery
 from logic.workers.batch import HELD, BatchRunner, Held, Poisoned, Result
@@ -27,7 +29,7 @@ from logic.workers.inbox import Inbox, Taken
 from logic.workers.overlap import OverlappedWork
 from logic.workers.store_watch import StoreWatch
 from protocol import codec
-from protocol.errors import busy, internal
+from protocol.errors import busy
 from store.database import Database
 from store.errors import Contention, StoreAway
 
@@ -47,6 +49,13 @@ class Decided(NamedTuple):
     results: list[Result]
 
 
+class BatchSize(NamedTuple):
+    """How much is put into one transaction at most."""
+
+    commands: int
+    bytes: int
+
+
 class OrderedWorker:
     """Runs in one thread, which owns `bus`. `stopping` ends it after the batch under way."""
 
@@ -54,24 +63,25 @@ class OrderedWorker:
         self,
         bus: WorkerBus,
         fan_out: FanOut,
+        emitter: Emitter,
         handover: Handover,
         database: Database,
         partitions: int,
-        max_commands: int,
-        max_bytes: int,
+        size: BatchSize,
+        rules: Rules,
         stopping: threading.Event,
     ) -> None:
         self._bus = bus
         self._fan_out = fan_out
+        self._emitter = emitter
         self._handover = handover
         self._database = database
-        self._max_commands = max_commands
-        self._max_bytes = max_bytes
+        self._size = size
         self._stopping = stopping
         self._caches = Caches(partitions)
         self._inbox = Inbox(bus)
         self._overlapped = OverlappedWork()
-        self._runner = BatchRunner(database, self._caches, self._keep_alive, self._overlapped)
+        self._runner = BatchRunner(database, self._caches, rules, self._keep_alive, self._overlapped)
         self._decided: Decided | None = None
         self._held: list[Taken] = []
         self._watch = StoreWatch(database)
@@ -105,7 +115,7 @@ class OrderedWorker:
         """Stopping: let nothing more come, and carry out what came, so that others need not take it up again."""
         self._handover.slow_down()
         self._pull(0)
-        while batch := self._inbox.next_batch(self._max_commands, self._max_bytes):
+        while batch := self._inbox.next_batch(self._size.commands, self._size.bytes):
             self._carry_out(batch)
         self._finish_decided()
 
@@ -120,13 +130,14 @@ class OrderedWorker:
         self._inbox.clear()
         self._held.clear()
         self._decided = None
+        self._overlapped.begin()
         self._caches.clear()
         self._handover.lost()
 
     def _serve(self) -> None:
         while not self._stopping.is_set():
             self._pull(0 if len(self._inbox) else IDLE_S)
-            batch = self._inbox.next_batch(self._max_commands, self._max_bytes)
+            batch = self._inbox.next_batch(self._size.commands, self._size.bytes)
             if self._is_away:
                 self._probe()
             if batch:
@@ -198,8 +209,8 @@ class OrderedWorker:
         self._keep_alive()
         try:
             if redelivery.is_given_up(self._database, work):
-                log.error("command_given_up", command=work.command.name, op=work.op.name)
-                return Poisoned(internal(work.command.trace or work.command.name))
+                log.error("command_given_up", command=work.envelope.name, op=work.op.name)
+                return self._runner.poisoned(work)
             (result,) = self._runner.run([work], look_up=True)
             redelivery.forget(self._database, [work])
         except (StoreAway, Contention):
@@ -215,16 +226,17 @@ class OrderedWorker:
     def _finish(self, batch: list[Taken], works: list[Work], results: list[Result]) -> None:
         """Publish what is decided, then ack the deliveries that are wholly decided; the others are held."""
         refused = [pair for taken in batch for pair in taken.refused]
-        decided = [(work.command, r) for work, r in zip(works, results, strict=True) if isinstance(r, Outcome)]
+        decided = [(work.envelope, r) for work, r in zip(works, results, strict=True) if isinstance(r, Outcome)]
         self._fan_out.send(refused + decided)
+        self._emitter.send(row for _, outcome in decided for row in outcome.emitted)
         count_commands(decided)
-        for command, outcome in decided:
-            if isinstance(outcome, Poisoned):
-                self._bus.dead_letter(codec.write_struct(command), "it failed alone")
-        unknown = {work.command.name for work, r in zip(works, results, strict=True) if isinstance(r, Held)}
+        for work, result in zip(works, results, strict=True):
+            if isinstance(result, Poisoned):
+                self._bus.dead_letter(codec.write_struct(work.envelope), "it failed alone")
+        unknown = {work.envelope.name for work, r in zip(works, results, strict=True) if isinstance(r, Held)}
         done = []
         for taken in batch:
-            taken.works = [work for work in taken.works if work.command.name in unknown]
+            taken.works = [work for work in taken.works if work.envelope.name in unknown]
             taken.refused = []
             if taken.works:
                 self._held.append(taken)

@@ -1,68 +1,81 @@
-"""The parallel worker: ops without a conversation to own, in a pool of threads (docs/architecture.md).
+"""A pool worker: commands of conversations that nobody owns, in threads (docs/architecture.md).
 
-Laws: one thread owns the bus; the pool's threads only hand results back and wake it. Hashing has a small pool of its
-own with a bounded line, so that a flood of logins by password delays nobody else. Publish, then ack.
+Laws: one thread owns the bus; the pool's threads only hand results back and wake it. Each lane has threads of its own,
+a bounded one refuses what would wait too long: a flood of logins by password delays nobody else. Publish, then ack.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
 
 from bus.interface import BusLost, WorkerBus
+from logic.delivery.emitter import Emitter
 from logic.delivery.fanout import FanOut
-from logic.handlers import accounts, conversations, group_queries, history, read_cursors, sessions, sync, users
+from logic.handlers.table import Handler
 from logic.metrics import count_commands
 from logic.outcome import Outcome
 from logic.services import Services
 from logic.work import Work
 from logic.workers import redelivery
 from logic.workers.inbox import Inbox, Taken
+from logic.workers.outbox_watch import OutboxWatch
 from logic.workers.store_watch import StoreWatch
 from protocol import codec
-from protocol.errors import ImError, busy, internal, timeout, unknown_op
-from store.errors import CommitUnknown, Contention, Duplicate, StoreAway
+from protocol.errors import busy, internal, timeout, unknown_op
+from protocol.models import ReceiveInfo
+from store import outbox
+from store.errors import CommitUnknown, Contention, Duplicate, StoreAway, StoreError
+from store.outbox import OutboxRow
 
 IDLE_S = 0.25
 TRIES = 3
 
-Handler = Callable[[Work, Services], Outcome]
-ListHandler = Callable[[list[Work], Services], list[Outcome]]
-
-HANDLERS: dict[str, Handler] = {
-    "account.logout": accounts.logout,
-    "token.refresh": accounts.refresh_token,
-    "session.refresh": sessions.refresh,
-    "user.get": users.get,
-    "user.update": users.update,
-    "message.history": history.history,
-    "sync": sync.sync,
-    "conversation.list": conversations.list_conversations,
-    "group.get": group_queries.get,
-    "group.list": group_queries.list_groups,
-    "group.members": group_queries.list_members,
-}
-HASHING: dict[str, Handler] = {
-    "account.register": accounts.register,
-    "account.login": accounts.login,
-    "account.password": accounts.change_password,
-}
-LISTS: dict[str, ListHandler] = {
-    "session.open": sessions.open_all,
-    "message.read": read_cursors.read_all,
-}
-
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class LaneSize:
+    """How many threads a lane has, and how many commands may wait for them; None: any number."""
+
+    threads: int
+    waiting: int | None = None
+
+
+class Lane:
+    """Threads that carry out one kind of work."""
+
+    def __init__(self, name: str, size: LaneSize) -> None:
+        self._threads = ThreadPoolExecutor(size.threads, thread_name_prefix=name)
+        self._room = None if size.waiting is None else threading.BoundedSemaphore(size.threads + size.waiting)
+
+    def submit(self, call: Callable[[], None]) -> bool:
+        """Have `call` carried out; False where too many wait."""
+        if self._room is not None and not self._room.acquire(blocking=False):
+            return False
+        self._threads.submit(self._run, call)
+        return True
+
+    def _run(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        finally:
+            if self._room is not None:
+                self._room.release()
+
+    def close(self) -> None:
+        """Return when all is carried out."""
+        self._threads.shutdown()
 
 
 @dataclass(slots=True, eq=False)
 class Pending:
-    """A taken and how many of its commands have no outcome yet."""
+    """A delivery and how many of its commands have no outcome yet."""
 
     taken: Taken
     remaining: int
@@ -70,60 +83,60 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a thread of a pool hands back."""
+    """What a thread hands back: outcomes, which are not the last where they have no reply."""
 
     pending: Pending
     works: list[Work]
     outcomes: list[Outcome]
     is_poisoned: bool = False
+    is_last: bool = True
 
 
-def _one_by_one(handler: Handler) -> ListHandler:
-    return lambda works, services: [handler(work, services) for work in works]
+def _put_off(works: list[Work], error: StoreError) -> list[Outcome]:
+    """What to answer when the store cannot be used now."""
+    log.warning("store_away", op=works[0].op.name, error=type(error).__name__)
+    return [Outcome(timeout() if isinstance(error, CommitUnknown) else busy()) for _ in works]
 
 
 def _failed(works: list[Work], error: Exception) -> list[Outcome]:
-    """What to answer when a handler raised: a refusal of its own, a store that cannot be used now, a fault of ours."""
-    if isinstance(error, ImError):
-        return [Outcome(error) for _ in works]
-    if isinstance(error, CommitUnknown):
-        return [Outcome(timeout()) for _ in works]
-    if isinstance(error, (StoreAway, Contention)):
-        log.warning("store_away", op=works[0].op.name, error=type(error).__name__)
-        return [Outcome(busy()) for _ in works]
-    trace = works[0].command.trace or works[0].command.name
+    """What to answer when a handler raised by a fault of ours."""
+    trace = works[0].envelope.trace or works[0].envelope.name
     log.error("command_failed", op=works[0].op.name, trace=trace, exc_info=error)
     return [Outcome(internal(trace)) for _ in works]
 
 
-class ParallelWorker:
-    """Runs in one thread, which owns `bus`; handlers run in two pools."""
+class PoolWorker:
+    """Runs in one thread, which owns `bus`; `handlers` run in the threads of `lanes`, by the name of each."""
 
     def __init__(
         self,
         bus: WorkerBus,
         fan_out: FanOut,
+        emitter: Emitter,
         services: Services,
-        threads: int,
-        hashing_threads: int,
-        hashing_waiting: int,
+        handlers: Mapping[str, Handler],
+        lanes: Mapping[str, LaneSize],
+        outbox_watch: OutboxWatch,
         stopping: threading.Event,
     ) -> None:
         self._bus = bus
         self._fan_out = fan_out
+        self._emitter = emitter
         self._services = services
+        self._handlers = handlers
+        self._lanes = {name: Lane(name, size) for name, size in lanes.items()}
+        self._looking = Lane("outbox", LaneSize(threads=1, waiting=0))
+        self._outbox_watch = outbox_watch
         self._stopping = stopping
         self._inbox = Inbox(bus)
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="parallel")
-        self._hashing = ThreadPoolExecutor(hashing_threads, thread_name_prefix="hashing")
-        self._hashing_room = threading.BoundedSemaphore(hashing_threads + hashing_waiting)
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
+        self._due: queue.SimpleQueue[list[OutboxRow]] = queue.SimpleQueue()
         self._under_way: set[Pending] = set()
         self._watch = StoreWatch(services.database)
         self._is_connected = False
 
     def __repr__(self) -> str:
-        return f"ParallelWorker({len(self._under_way)} deliveries under way, {self._inbox})"
+        return f"PoolWorker({len(self._under_way)} deliveries under way, {self._inbox})"
 
     @property
     def is_ready(self) -> bool:
@@ -149,8 +162,9 @@ class ParallelWorker:
     def _stop(self) -> None:
         self._fan_out.bye()
         self._bus.close()
-        self._pool.shutdown()
-        self._hashing.shutdown()
+        for lane in (*self._lanes.values(), self._looking):
+            lane.close()
+        self._outbox_watch.give_up()
         self._watch.close()
         self._services.database.close()
 
@@ -160,6 +174,7 @@ class ParallelWorker:
             for taken in self._inbox.next_batch(max_commands=1_000_000, max_bytes=1 << 40):
                 self._start(taken)
             self._settle()
+            self._send_again()
             self._fan_out.is_ready = self.is_ready
             self._fan_out.beacon()
 
@@ -168,6 +183,20 @@ class ParallelWorker:
         while self._under_way:
             self._bus.take(IDLE_S)
             self._settle()
+
+    def _send_again(self) -> None:
+        if not self._watch.is_away and self._outbox_watch.is_due():
+            self._looking.submit(self._look)
+        while not self._due.empty():
+            self._emitter.send(self._due.get())
+
+    def _look(self) -> None:
+        rows = self._outbox_watch.look()
+        if rows:
+            self._due.put(rows)
+            self._bus.wake()
+
+    # --- on the bus's thread: commands to lanes
 
     def _start(self, taken: Taken) -> None:
         pending = Pending(taken, len(taken.works))
@@ -178,74 +207,75 @@ class ParallelWorker:
             self._finish(pending)
         lists: dict[str, list[Work]] = {}
         for work in taken.works:
-            name = work.op.name
-            if taken.delivery.redelivered:
-                self._submit(pending, [work], self._redelivered)
-            elif name in LISTS:
-                lists.setdefault(name, []).append(work)
-            elif name in HASHING:
-                self._submit_hashing(pending, work)
+            handler = self._handlers.get(work.op.name)
+            if handler is not None and handler.at_once and not taken.delivery.redelivered:
+                lists.setdefault(work.op.name, []).append(work)
             else:
-                self._submit(pending, [work], self._one(name))
+                self._submit(pending, [work], handler)
         for name, works in lists.items():
-            self._submit(pending, works, LISTS[name])
+            self._submit(pending, works, self._handlers[name])
 
-    def _one(self, name: str) -> ListHandler:
-        handler = HANDLERS.get(name) or HASHING.get(name)
+    def _submit(self, pending: Pending, works: list[Work], handler: Handler | None) -> None:
         if handler is None:
-            return LISTS.get(name) or (lambda works, _: [Outcome(unknown_op()) for _ in works])
-        return _one_by_one(handler)
+            self._finished.put(Finished(pending, works, [Outcome(unknown_op()) for _ in works]))
+        elif not self._lanes[handler.lane].submit(lambda: self._carry_out(pending, works, handler)):
+            self._finished.put(Finished(pending, works, [Outcome(busy()) for _ in works]))
 
-    def _submit(self, pending: Pending, works: list[Work], handler: ListHandler) -> None:
-        self._pool.submit(self._carry_out, pending, works, handler)
+    # --- in a thread of a lane
 
-    def _submit_hashing(self, pending: Pending, work: Work) -> None:
-        if self._hashing_room.acquire(blocking=False):
-            self._hashing.submit(self._hash, pending, work)
-        else:
-            self._finished.put(Finished(pending, [work], [Outcome(busy())]))
-
-    def _hash(self, pending: Pending, work: Work) -> None:
-        try:
-            self._carry_out(pending, [work], _one_by_one(HASHING[work.op.name]))
-        finally:
-            self._hashing_room.release()
-
-    def _redelivered(self, works: list[Work], services: Services) -> list[Outcome]:
-        """By itself, counted: it may have killed its last worker."""
-        (work,) = works
-        if redelivery.is_given_up(services.database, work):
-            log.error("command_given_up", command=work.command.name, op=work.op.name)
-            raise _GivenUp
-        outcomes = self._one(work.op.name)(works, services)
-        redelivery.forget(services.database, works)
-        return outcomes
-
-    def _carry_out(self, pending: Pending, works: list[Work], handler: ListHandler) -> None:
-        """In a pool's thread."""
+    def _carry_out(self, pending: Pending, works: list[Work], handler: Handler) -> None:
         is_poisoned = False
         try:
-            outcomes = self._tried(works, handler)
+            if pending.taken.delivery.redelivered and redelivery.is_given_up(self._services.database, works[0]):
+                log.error("command_given_up", command=works[0].envelope.name, op=works[0].op.name)
+                is_poisoned = True
+                outcomes = [Outcome(internal(works[0].envelope.name))]
+            else:
+                outcomes = self._tried(pending, works, handler)
+            self._settled(pending, works)
             self._watch.worked()
-        except _GivenUp:
-            is_poisoned = True
-            outcomes = [Outcome(internal(works[0].command.name))]
-        except Exception as error:
+        except (StoreAway, Contention) as error:
             if isinstance(error, StoreAway):
                 self._watch.failed()
+            outcomes = _put_off(works, error)
+        except Exception as error:
+            is_poisoned = any(work.envelope.emitted for work in works)
             outcomes = _failed(works, error)
         self._finished.put(Finished(pending, works, outcomes, is_poisoned))
         self._bus.wake()
 
-    def _tried(self, works: list[Work], handler: ListHandler) -> list[Outcome]:
+    def _tried(self, pending: Pending, works: list[Work], handler: Handler) -> list[Outcome]:
         """A deadlock or a lock wait undid the whole transaction, so the whole handler runs again. So it does when the
         same write was committed meanwhile: it is found then."""
         for _ in range(TRIES - 1):
             try:
-                return handler(works, self._services)
+                return self._run(pending, works, handler)
             except (Contention, Duplicate):
                 continue
-        return handler(works, self._services)
+        return self._run(pending, works, handler)
+
+    def _run(self, pending: Pending, works: list[Work], handler: Handler) -> list[Outcome]:
+        if handler.steps is None:
+            return handler.run(works, self._services)
+        steps = handler.steps(works[0], self._services)
+        while True:
+            try:
+                effect = next(steps)
+            except StopIteration as end:
+                return [end.value]
+            self._finished.put(Finished(pending, works, [Outcome(None, [effect])], is_last=False))
+            self._bus.wake()
+
+    def _settled(self, pending: Pending, works: list[Work]) -> None:
+        """They were carried out or refused: nothing has to be remembered of their way here any more."""
+        if pending.taken.delivery.redelivered:
+            redelivery.forget(self._services.database, works)
+        emitted = [work.pair for work in works if work.envelope.emitted]
+        if emitted:
+            with self._services.database.transaction() as tx:
+                outbox.remove(tx, emitted)
+
+    # --- on the bus's thread: outcomes
 
     def _settle(self) -> None:
         """Publish what is finished, one message a gateway; then ack the deliveries that are done."""
@@ -253,25 +283,23 @@ class ParallelWorker:
         while not self._finished.empty():
             finished.append(self._finished.get())
         # What a former connection delivered is no longer ours to answer.
-        done = [item for item in finished if item.pending in self._under_way]
-        decided = [(w.command, o) for item in done for w, o in zip(item.works, item.outcomes, strict=True)]
+        ours = [item for item in finished if item.pending in self._under_way]
+        decided = [(w.envelope, o) for item in ours for w, o in zip(item.works, item.outcomes, strict=True)]
         self._fan_out.send(decided)
-        count_commands(decided)
+        self._emitter.send(row for _, outcome in decided for row in outcome.emitted)
+        done = [item for item in ours if item.is_last]
+        count_commands([(w.envelope, o) for item in done for w, o in zip(item.works, item.outcomes, strict=True)])
         for item in done:
             if item.is_poisoned:
-                self._bury(item)
+                self._bury([work.envelope for work in item.works])
             item.pending.remaining -= len(item.works)
             if item.pending.remaining == 0:
                 self._finish(item.pending)
 
-    def _bury(self, item: Finished) -> None:
-        for work in item.works:
-            self._bus.dead_letter(codec.write_struct(work.command), "delivered three times")
+    def _bury(self, envelopes: list[ReceiveInfo]) -> None:
+        for envelope in envelopes:
+            self._bus.dead_letter(codec.write_struct(envelope), "delivered three times")
 
     def _finish(self, pending: Pending) -> None:
         self._under_way.discard(pending)
         self._bus.ack([pending.taken.delivery])
-
-
-class _GivenUp(Exception):
-    """A command came back too often."""

@@ -7,8 +7,8 @@ what it cannot rule out: docs/decisions/0005-redelivery.md.
 
 from __future__ import annotations
 
-from logic.clock import now_ms
 from logic.work import Work
+from protocol.clock import now_ms
 from store import attempts
 from store.database import Database
 
@@ -21,9 +21,9 @@ def came_back_before(database: Database, works: list[Work]) -> bool:
     fresh = [work for work in works if work.came_back_before is None]
     if fresh:
         with database.transaction() as tx:
-            known = attempts.note(tx, [work.command.name for work in fresh], now_ms())
+            known = attempts.note(tx, [work.envelope.name for work in fresh], now_ms())
         for work in fresh:
-            work.came_back_before = work.command.name in known
+            work.came_back_before = work.envelope.name in known
     return any(work.came_back_before for work in works)
 
 
@@ -32,7 +32,7 @@ def is_given_up(database: Database, work: Work) -> bool:
     if work.is_counted:
         return False
     with database.transaction() as tx:
-        count = attempts.count(tx, work.command.name, now_ms())
+        count = attempts.count(tx, work.envelope.name, now_ms())
     work.is_counted = True
     return count >= MAX_REDELIVERIES
 
@@ -40,4 +40,4 @@ def is_given_up(database: Database, work: Work) -> bool:
 def forget(database: Database, works: list[Work]) -> None:
     """These were carried out in the end. Raises StoreAway, Contention."""
     with database.transaction() as tx:
-        attempts.forget(tx, [work.command.name for work in works])
+        attempts.forget(tx, [work.envelope.name for work in works])

@@ -8,21 +8,26 @@ import sys
 from pathlib import Path
 
 from conf.settings import Settings
+from logic.workers.kinds import KINDS, kind_of
 from ops.ports import LOOPBACK, Port
 from ops.probes import accepts, answers_http, reachable
 from ops.processes import Process
 from ops.run_environment import our_environment
 from ops.servers.nginx import nginx_process
 from ops.templates import ROOT
+from protocol.ops import ORDERED
 
-PARALLEL = "p1"
 DOORS = ("nginx", "nginx-tcp")
-PARALLEL_PORT_OFFSET = 90  # after the ports of as many ordered workers
 STOP_S = 30.0  # a gateway sends its clients away for up to 10 s and answers for up to 10 s more
 
 
 def worker_names(workers: int) -> list[str]:
-    return [f"w{number}" for number in range(1, workers + 1)] + [PARALLEL]
+    """All workers, in the order in which they start; `workers` is how many ordered ones."""
+    return [
+        f"{kind.prefix}{number}"
+        for kind in sorted(KINDS.values(), key=lambda kind: kind.rank)
+        for number in range(1, (workers if kind.name == ORDERED else kind.processes) + 1)
+    ]
 
 
 def gateway_names(gateways: int) -> list[str]:
@@ -32,15 +37,15 @@ def gateway_names(gateways: int) -> list[str]:
 def started_names(var: Path) -> list[str]:
     """The components that have a pid file, whatever number was asked for."""
     names = [path.stem for path in (var / "run").glob("*.pid")]
-    return sorted(name for name in names if name in DOORS or re.fullmatch(r"[gw]\d+|p1", name))
+    return sorted(name for name in names if name in DOORS or kind_of(name) or re.fullmatch(r"g\d+", name))
 
 
 def component_port(settings: Settings, name: str) -> int:
     """The port on which a component answers /readyz: a gateway's door, a worker's metrics."""
-    if name == PARALLEL:
-        return settings.cluster.first_metrics_port + PARALLEL_PORT_OFFSET
-    first = settings.cluster.first_gateway_port if name.startswith("g") else settings.cluster.first_metrics_port
-    return first + int(name[1:]) - 1
+    kind = kind_of(name)
+    if kind is None:
+        return settings.cluster.first_gateway_port + int(name.removeprefix("g")) - 1
+    return settings.cluster.first_metrics_port + kind.port_offset + int(name.removeprefix(kind.prefix)) - 1
 
 
 def gateway_tcp_port(settings: Settings, name: str) -> int:
@@ -100,8 +105,8 @@ def schema_command(config: Path) -> list[str]:
 
 def _command(settings: Settings, config: Path, name: str) -> list[str]:
     port, options = str(component_port(settings, name)), ["--config", str(config), "--name", name]
-    if name.startswith("g"):
+    kind = kind_of(name)
+    if kind is None:
         ports = ["--port", port, "--tcp-port", str(gateway_tcp_port(settings, name))]
         return [sys.executable, "-m", "gateway", *options, *ports]
-    kind = "parallel" if name == PARALLEL else "ordered"
-    return [sys.executable, "-m", "logic", kind, *options, "--metrics-port", port]
+    return [sys.executable, "-m", "logic", kind.name, *options, "--metrics-port", port]

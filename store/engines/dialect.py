@@ -34,7 +34,8 @@ CONSTRAINTS = (
     Constraint("mentions", "mentions", "PRIMARY", ("user", "conversation", "seq")),
     Constraint("chat_groups.id", "chat_groups", "PRIMARY", ("id",)),
     Constraint("members", "members", "PRIMARY", ("chat_group", "user")),
-    Constraint("done", "done", "PRIMARY", ("sender", "cid")),
+    Constraint("outbox", "outbox", "PRIMARY", ("sender", "cid")),
+    Constraint("leases", "leases", "PRIMARY", ("name",)),
     Constraint("attempts", "attempts", "PRIMARY", ("name",)),
     Constraint("meta", "meta", "PRIMARY", ("name",)),
 )
@@ -71,9 +72,10 @@ class Upsert(NamedTuple):
 
 
 class Dialect(Protocol):
-    """What differs between the engines, as text only."""
+    """What differs between the engines, as text only. `now_ms` is an expression: the server's clock in ms."""
 
     types: Mapping[str, str]
+    now_ms: str
 
     def statement(self, sql: str) -> str:
         """`sql` with this engine's placeholders."""
@@ -99,6 +101,8 @@ def marks(count: int) -> str:
 
 class MysqlDialect:
     """MariaDB 10.6+ and MySQL 8."""
+
+    now_ms = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"
 
     types: Mapping[str, str] = {
         "id": "VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin",
@@ -142,6 +146,8 @@ class MysqlDialect:
 
 class SqliteDialect:
     """SQLite 3.35+. Rows that hold bodies stay in a heap; the others cluster by their primary key, as in InnoDB."""
+
+    now_ms = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
 
     types: Mapping[str, str] = {
         **dict.fromkeys(("id", "conversation", "key", "word", "name", "url", "text"), "TEXT"),

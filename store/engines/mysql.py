@@ -18,7 +18,7 @@ from store.engines.dialect import Dialect, MysqlDialect, constraint_of_key, writ
 from store.engines.engine import Row, WhileWaiting
 from store.engines.mysql_connection import OverlappingConnection
 from store.engines.mysql_literals import insert_statements
-from store.errors import AlreadyExists, BadValue, Contention, Duplicate, StoreAway, StoreError
+from store.errors import AlreadyDone, BadValue, Contention, Duplicate, StoreAway, StoreError
 
 _SQL_MODE = "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO"
 _LOCK_WAIT_S = 2
@@ -26,7 +26,7 @@ _IDLE_IN_TRANSACTION_S = 3
 
 _DUPLICATE = frozenset({1062, 1586})
 _CONTENTION = frozenset({1020, 1205, 1206, 1213, 1317, 1969, 3024})
-_EXISTS = frozenset({1050, 1060, 1061})
+_DONE = frozenset({1050, 1060, 1061, 1091})
 _BAD_VALUE = frozenset({1048, 1153, 1264, 1265, 1267, 1292, 1300, 1364, 1366, 1406, 3819, 4025})
 # The server: too many connections, handshake, shutdown, killed, disk full, table full, read-only, not in the cluster.
 _AWAY = frozenset(
@@ -122,8 +122,8 @@ class MysqlEngine:
             return Duplicate(constraint_of_key(written_table(sql), key.group(1) if key else "?"))
         if code in _CONTENTION:
             return Contention(said)
-        if code in _EXISTS:
-            return AlreadyExists(said)
+        if code in _DONE:
+            return AlreadyDone(said)
         if code in _BAD_VALUE or isinstance(error, pymysql.DataError):
             return BadValue(said)
         return StoreError(said)

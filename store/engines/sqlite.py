@@ -16,7 +16,7 @@ from typing import Any
 
 from store.engines.dialect import Dialect, SqliteDialect, constraint_of_columns, marks
 from store.engines.engine import Row, WhileWaiting
-from store.errors import AlreadyExists, BadValue, Contention, Duplicate, StoreAway, StoreError
+from store.errors import AlreadyDone, BadValue, Contention, Duplicate, StoreAway, StoreError
 
 _BUSY_TIMEOUT_S = 5.0
 _MODE_RETRY_S = 0.01
@@ -104,8 +104,9 @@ class SqliteEngine:
             return Contention(said)
         if "_".join(code.split("_")[:2]) in _AWAY:
             return StoreAway(said)
-        if "already exists" in said or "duplicate column" in said:
-            return AlreadyExists(said)
+        is_gone = "DROP COLUMN" in sql and "no such column" in said
+        if is_gone or "already exists" in said or "duplicate column" in said:
+            return AlreadyDone(said)
         if code.startswith(("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG")):
             return BadValue(said)
         return StoreError(f"{code or type(error).__name__}: {said}")

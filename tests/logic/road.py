@@ -9,13 +9,14 @@ from typing import Any
 from msgspec import Raw
 
 from logic.caches import Caches
-from logic.clock import now_ms
+from logic.handlers.table import HANDLERS
 from logic.outcome import Effect, Outcome
+from logic.rules import Rules
 from logic.services import Services
 from logic.work import Work, read_work
 from logic.workers.batch import BatchRunner, Result
-from logic.workers.pool import HANDLERS, HASHING, LISTS
 from protocol import codec, ids
+from protocol.clock import now_ms
 from protocol.errors import ImError
 from protocol.models import Membership, Push, ReceiveInfo, Revocation, UserInfo
 from protocol.tokens import TokenSigner
@@ -38,7 +39,7 @@ def work(
     if "cid" not in data:
         data = {**data, "cid": f"c{next(_cids)}"}
     encoded, who = Raw(codec.write(data)), UserInfo(sender, "web" if sender else "")
-    command = ReceiveInfo(op, next(_numbers), "g1", "e1", 0, encoded, "ws", who, session, connection)
+    command = ReceiveInfo(op, next(_numbers), "g1", "e1", encoded, who, session, connection)
     read = read_work(command, redelivered=redelivered)
     if isinstance(read, ImError):
         raise read
@@ -87,7 +88,7 @@ class Road:
         """A worker that believes to own everything: with caches of its own."""
         is_first = not hasattr(self, "runner")
         caches = self.caches if is_first else Caches(PARTITIONS)
-        return BatchRunner(database or self.database, caches, lambda: None)
+        return BatchRunner(database or self.database, caches, Rules(), lambda: None)
 
     def people(self, *names: str) -> None:
         with self.database.transaction() as tx:
@@ -111,9 +112,7 @@ class Road:
         """Carry out one command of the parallel worker."""
         try:
             one = work(op, sender, data, session=session)
-            if op in LISTS:
-                return LISTS[op]([one], self.services)[0]
-            return (HANDLERS.get(op) or HASHING[op])(one, self.services)
+            return HANDLERS[op].run([one], self.services)[0]
         except ImError as refusal:
             return Outcome(refusal)
 

@@ -9,7 +9,9 @@ import pytest
 
 from conf.settings import StoreSettings
 from logic.caches import Caches
-from logic.workers.batch import TRIES, BatchRunner, Held, Poisoned, Result
+from logic.rules import Rules
+from logic.workers.batch import BatchRunner, Held, Poisoned, Result
+from logic.workers.retry import TRIES
 from protocol import content
 from store import messages, meta
 from store.database import Database
@@ -86,7 +88,7 @@ def test_only_the_disputed_conversation_waits(road: Road, monkeypatch: pytest.Mo
     tried = _contended(monkeypatch, AB, 1000)
     results = road.run(send("ann", AB), send("ann", AC), send("bob", AB))
     assert [code(result) for result in results] == ["busy", "ok", "busy"]
-    assert tried[-1] == [AC] and len(tried) == 1 + TRIES + TRIES + 1
+    assert tried[-1] == [AC] and len(tried) == (1 + TRIES) + (1 + TRIES) + 1
     monkeypatch.undo()
     assert _seqs(road.run(send("ann", AB))) == [1]
 
@@ -152,7 +154,7 @@ class TestLostConnections:
 
         def make(keep_alive: Callable[[], None] = lambda: None) -> BatchRunner:
             opened.append(open_server(settings, cutter.port))
-            return BatchRunner(opened[-1], Caches(PARTITIONS), keep_alive)
+            return BatchRunner(opened[-1], Caches(PARTITIONS), Rules(), keep_alive)
 
         yield make
         for database in opened:
@@ -188,7 +190,7 @@ class TestLostConnections:
     def test_an_absent_store_is_busy_and_only_redelivered_commands_are_held(self, settings: StoreSettings) -> None:
         with CommitCutter(settings.host, settings.port) as gone:
             pass
-        one = BatchRunner(open_server(settings, gone.port), Caches(PARTITIONS), lambda: None)
+        one = BatchRunner(open_server(settings, gone.port), Caches(PARTITIONS), Rules(), lambda: None)
         fresh, again = one.run([send("ann", AB), send("ann", AB, redelivered=True)])
         assert code(fresh) == "busy"
         assert isinstance(again, Held)
@@ -209,7 +211,7 @@ class TestLostConnections:
         released: list[bool] = []
         database = open_server(settings)
         one = BatchRunner(
-            database, Caches(PARTITIONS), lambda: released.append(True) or let_go() if not released else None
+            database, Caches(PARTITIONS), Rules(), lambda: released.append(True) or let_go() if not released else None
         )
         assert _seqs(one.run([send("cat", conversation)])) == [1]
         assert released

@@ -71,7 +71,7 @@ async def site() -> AsyncIterator[Site]:
 
 
 def _command(number: int, gateway: str = "g1") -> ReceiveInfo:
-    return ReceiveInfo("message.send", number, gateway, "e1", 0, Raw(b"{}"))
+    return ReceiveInfo("message.send", number, gateway, "e1", Raw(b"{}"))
 
 
 def _outcome(*effects: Effect) -> Outcome:

@@ -11,7 +11,7 @@ AB = private("ann", "bob")
 
 def as_delivered_again(work: Work) -> Work:
     """The same command as its next owner reads it: nothing of what the last one knew."""
-    return Work(work.command, work.op, work.args, work.key, redelivered=True)
+    return Work(work.envelope, work.op, work.args, work.key, redelivered=True)
 
 
 def test_what_came_back_once_runs_together_and_then_alone(road: Road) -> None:

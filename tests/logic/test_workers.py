@@ -13,12 +13,16 @@ from msgspec import Raw
 
 from bus import queues
 from bus.memory import MemoryBus
+from logic.delivery.emitter import Emitter
 from logic.delivery.fanout import FanOut
 from logic.delivery.gateways import Gateways
+from logic.handlers.table import COMMON, HANDLERS, HASHING, Handler
+from logic.rules import Rules
 from logic.services import Services
 from logic.workers.handover import Handover
-from logic.workers.ordered import BUSY_COMMANDS, OrderedWorker
-from logic.workers.pool import ParallelWorker
+from logic.workers.ordered import BUSY_COMMANDS, BatchSize, OrderedWorker
+from logic.workers.outbox_watch import OutboxWatch
+from logic.workers.pool import LaneSize, PoolWorker
 from protocol import codec, content
 from protocol.models import Answer, ReceiveInfo, TopicMessage, UserInfo, read_downward, read_upward
 from protocol.ops import OPS
@@ -64,13 +68,18 @@ class Site:
         fan_out = FanOut("w1.x", end, Gateways(resolver))
         handover = Handover("w1", "x", 1, end, resolver)
         store = database or open_sqlite(self._path, 1)
-        return self._run(OrderedWorker(end, fan_out, handover, store, 1, max_commands, 1 << 20, self.stopping))
+        size = BatchSize(max_commands, 1 << 20)
+        emitter = Emitter("w1.x", end, 1)
+        return self._run(OrderedWorker(end, fan_out, emitter, handover, store, 1, size, Rules(), self.stopping))
 
-    def parallel(self, hashing_waiting: int = 20) -> ParallelWorker:
+    def parallel(self, hashing_waiting: int = 20, handlers: dict[str, Handler] | None = None) -> PoolWorker:
         end = self.bus.worker_end([queues.PARALLEL], 32, self.stopping)
         fan_out = FanOut("p1.x", end, Gateways(self.router.resolver()))
-        services = Services(open_sqlite(self._path, 4), TokenSigner(SECRET, 60), 600, "epoch")
-        return self._run(ParallelWorker(end, fan_out, services, 2, 1, hashing_waiting, self.stopping))
+        services = Services(open_sqlite(self._path, 5), TokenSigner(SECRET, 60), 600, "epoch")
+        lanes = {COMMON: LaneSize(2), HASHING: LaneSize(1, hashing_waiting)}
+        watch = OutboxWatch(services.database, "p1.x")
+        emitter = Emitter("p1.x", end, 1)
+        return self._run(PoolWorker(end, fan_out, emitter, services, handlers or HANDLERS, lanes, watch, self.stopping))
 
     @property
     def _path(self) -> str:
@@ -84,7 +93,7 @@ class Site:
     def command(self, op: str, data: dict[str, Any], sender: str = "ann") -> ReceiveInfo:
         self._number += 1
         encoded = Raw(codec.write(data))
-        return ReceiveInfo(op, self._number, "g1", "e1", 0, encoded, sender=UserInfo(sender, "web"), session="s1")
+        return ReceiveInfo(op, self._number, "g1", "e1", encoded, sender=UserInfo(sender, "web"), session="s1")
 
     def send(self, text: str = "hi", **more: Any) -> ReceiveInfo:
         data = {"conversation": AB, "cid": f"c{self._number}", "type": "text", "body": {"text": text}, **more}

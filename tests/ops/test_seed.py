@@ -12,8 +12,8 @@ import pytest
 from conf.secrets import generate
 from conf.settings import Settings, load
 from logic.app import open_store
-from logic.clock import now_ms
 from ops.seed import seed
+from protocol.clock import now_ms
 from protocol.tokens import TokenSigner
 from store import conversations, groups, sessions
 from tests.private_servers import ROOT, PrivateServers

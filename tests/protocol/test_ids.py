@@ -57,9 +57,7 @@ def test_what_is_no_conversation(text: str) -> None:
     assert ids.parse_conversation(text) is None
 
 
-def test_cids_are_visible_ascii_and_the_tilde_is_ours() -> None:
-    assert ids.is_cid("!~\"'\\") and ids.is_cid("x" * 64)
-    assert not any(map(ids.is_cid, ["", "~x", "a b", "a\n", "x" * 65, "é", "\x7f"]))
+def test_cids_that_are_derived_are_ours() -> None:
     assert ids.derived_cid("a").startswith("~")
 
 

@@ -35,7 +35,7 @@ from protocol.models import (
 )
 
 DATA = Raw('{"body":{"text":"你好"}}'.encode())
-COMMAND = ReceiveInfo("message.send", 7, "g1", "e1", 1000, DATA, "ws", UserInfo("ann", "web"), "s1", 3)
+COMMAND = ReceiveInfo("message.send", 7, "g1", "e1", DATA, UserInfo("ann", "web"), "s1", 3)
 
 
 def test_commands_cross_the_bus() -> None:

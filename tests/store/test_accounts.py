@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from store import attempts, done, sessions, users
+from store import attempts, done, messages, sessions, users
 from store.database import Database
 from tests.store.rows import NOW_MS, session, user
 
@@ -30,9 +30,9 @@ def test_only_what_is_given_of_a_user_changes(database: Database) -> None:
         assert users.update(tx, "u1", name="Ann")  # the same again is found again
         assert users.update(tx, "u1")
         assert not users.update(tx, "nobody", name="x")
-        assert users.set_password(tx, "u1", "new hash", row.password, "c2")
+        assert users.set_password(tx, "u1", "new hash", row.password)
         users.set_disabled(tx, "u1", True)
-        changed = row._replace(name="Ann", bio="", password="new hash", password_cid="c2", disabled=True)
+        changed = row._replace(name="Ann", bio="", password="new hash", disabled=True)
         assert users.get(tx, ["u1"]) == {"u1": changed}
 
 
@@ -41,11 +41,11 @@ def test_a_password_is_set_only_where_the_verified_one_still_is(database: Databa
     with database.transaction() as tx:
         users.insert(tx, row, NOW_MS)
         users.insert(tx, user("p1")._replace(password=None), NOW_MS)
-        assert users.set_password(tx, "u1", "two", "hash", "c1")
-        assert not users.set_password(tx, "u1", "three", "hash", "c2")
-        assert users.set_password(tx, "u1", "two", "two", "c1")  # the same again is found again
-        assert not users.set_password(tx, "p1", "two", None, "c1")
-        assert users.get(tx, ["u1"]) == {"u1": row._replace(password="two", password_cid="c1")}
+        assert users.set_password(tx, "u1", "two", "hash")
+        assert not users.set_password(tx, "u1", "three", "hash")
+        assert users.set_password(tx, "u1", "two", "two")  # the same again is found again
+        assert not users.set_password(tx, "p1", "two", None)
+        assert users.get(tx, ["u1"]) == {"u1": row._replace(password="two")}
 
 
 def test_seeding_twice_keeps_what_is_there(database: Database) -> None:
@@ -90,12 +90,20 @@ def test_a_revoked_session_stays_revoked_and_is_not_live(database: Database) -> 
         assert not sessions.rotate(tx, "s1", "two", "hash-s1", "c1", NOW_MS + 9)
 
 
-def test_a_done_write_gives_its_digest_and_reply(database: Database) -> None:
+def test_sessions_that_ended_at_one_moment_are_found(database: Database) -> None:
     with database.transaction() as tx:
-        done.insert(tx, "ann", "c1", b"d" * 16, '{"a":1}', NOW_MS)
-        found = done.find(tx, [("ann", "c1"), ("ann", "C1"), ("bob", "c1")])
-        assert found == {("ann", "c1"): (b"d" * 16, '{"a":1}')}
-        assert done.find(tx, []) == {}
+        for row in (session("s1"), session("s2"), session("s3", "bob")):
+            sessions.put(tx, row)
+        sessions.revoke(tx, ["s1", "s3"], NOW_MS)
+        sessions.revoke(tx, ["s2"], NOW_MS + 1)
+        assert sessions.revoked_at(tx, "ann", NOW_MS) == ["s1"]
+
+
+def test_a_write_without_an_event_is_found_by_its_cid(database: Database) -> None:
+    row = done.row("ann", "c1", "user.update", b"d" * 16, '{"a":1}', NOW_MS)
+    with database.transaction() as tx:
+        messages.insert(tx, [row])
+        assert messages.by_cids(tx, [("ann", "c1"), ("ann", "C1"), ("bob", "c1")]) == {("ann", "c1"): row}
 
 
 def test_attempts_are_counted_forgotten_and_pruned(database: Database) -> None:

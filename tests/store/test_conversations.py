@@ -26,7 +26,7 @@ def test_unread_is_what_counts_after_the_cursor(database: Database, read_seq: in
     rows = timeline("p:ann:bob", 10, events=frozenset({3, 4}))
     with database.transaction() as tx:
         messages.insert(tx, rows)
-        cursors.ensure(tx, [("ann", "p:ann:bob", read_seq)])
+        cursors.read_up_to(tx, [("ann", "p:ann:bob", read_seq)])
     view = ViewRow("p:ann:bob", read_seq, 1, 10, unread, rows[-1], False)
     assert view_of(database, "p:ann:bob") == view
 
@@ -52,7 +52,7 @@ def test_a_member_sees_its_own_time_in_a_group(
     with database.transaction() as tx:
         messages.insert(tx, rows)
         groups.put_members(tx, [member("one", "ann", joined, left), member("one", "bob", 1)])
-        cursors.ensure(tx, [("ann", "g:one", read_seq), ("bob", "g:one", 20)])
+        cursors.read_up_to(tx, [("ann", "g:one", read_seq), ("bob", "g:one", 20)])
     from_seq, max_seq, unread = expected
     view = ViewRow("g:one", read_seq, from_seq, max_seq, unread, rows[max_seq - 1], left is not None)
     assert view_of(database, "g:one") == view
@@ -60,7 +60,7 @@ def test_a_member_sees_its_own_time_in_a_group(
 
 def test_a_conversation_without_messages_is_empty(database: Database) -> None:
     with database.transaction() as tx:
-        cursors.ensure(tx, [("ann", "p:ann:bob", 0), ("ann", "g:new", 0)])
+        cursors.read_up_to(tx, [("ann", "p:ann:bob", 0), ("ann", "g:new", 0)])
         groups.put_members(tx, [member("new", "ann")])
     assert view_of(database, "p:ann:bob") == ViewRow("p:ann:bob", 0, 1, 0, 0, None, False)
     assert view_of(database, "g:new") == ViewRow("g:new", 0, 1, 0, 0, None, False)
@@ -69,7 +69,7 @@ def test_a_conversation_without_messages_is_empty(database: Database) -> None:
 def test_a_cursor_alone_opens_no_group_and_a_stranger_sees_nothing(database: Database) -> None:
     with database.transaction() as tx:
         messages.insert(tx, timeline("g:one", 3) + timeline("p:ann:bob", 3))
-        cursors.ensure(tx, [("eve", "g:one", 0), ("ann", "p:ann:bob", 0)])
+        cursors.read_up_to(tx, [("eve", "g:one", 0), ("ann", "p:ann:bob", 0)])
     assert view_of(database, "g:one", "eve") is None
     assert view_of(database, "p:ann:bob", "eve") is None
 
@@ -78,7 +78,7 @@ def test_hundreds_of_conversations(database: Database) -> None:
     names = [f"p:ann:u{number:04}" for number in range(900)]
     with database.transaction() as tx:
         messages.insert(tx, [row for name in names for row in timeline(name, 2)])
-        cursors.ensure(tx, [("ann", name, 1) for name in names])
+        cursors.read_up_to(tx, [("ann", name, 1) for name in names])
         views = conversations.views(tx, "ann")
         some = conversations.views(tx, "ann", [*names[:450], "p:ann:zed"])
     assert {(view.max_seq, view.unread) for view in views} == {(2, 1)}
@@ -91,7 +91,7 @@ def test_pages_go_from_the_newest_to_the_oldest(database: Database) -> None:
     with database.transaction() as tx:
         messages.insert(tx, [message(name, 1, time=NOW_MS + time) for name, time in times.items()])
         groups.put_members(tx, [member("one", "ann", 1, 1)])  # left: no conversation of hers any more
-        cursors.ensure(tx, [("ann", name, 0) for name in [*times, "p:ann:empty"]])
+        cursors.read_up_to(tx, [("ann", name, 0) for name in [*times, "p:ann:empty"]])
     shown, after = [], None
     with database.reading() as tx:
         while page := conversations.page(tx, "ann", after, 2):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from logic.handlers.conversations.sync import MAX_UNREAD
 from logic.handlers.sizes import message_bytes
-from logic.handlers.sync import MAX_UNREAD
 from logic.outcome import Outcome, message_of, replied
 from logic.services import Services
 from logic.work import Work

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logic.handlers.accounts import user_reply
+from logic.handlers.people.accounts import user_reply
 from logic.outcome import Outcome, replied
 from logic.services import Services
 from logic.work import Work

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from logic.handlers.accounts import user_reply
+from logic.handlers.people.accounts import user_reply
+from logic.once import once_in_pool
 from logic.outcome import Outcome, replied
-from logic.services import Services, once
+from logic.services import Services
 from logic.work import Work
 from protocol import replies
 from protocol.errors import not_found
 from store import users
+from store.transaction import Transaction
 
 
 def get(work: Work, services: Services) -> Outcome:
@@ -20,15 +22,13 @@ def get(work: Work, services: Services) -> Outcome:
 
 def update(work: Work, services: Services) -> Outcome:
     """Change one's own name, avatar or bio."""
-    args, sender, now = work.args, work.sender.user, services.now_ms()
+    args, sender = work.args, work.sender.user
 
-    with services.database.transaction() as tx:
+    def decide(tx: Transaction, _: int) -> replies.Reply:
+        users.update(tx, sender, name=args.name, avatar=args.avatar, bio=args.bio)
+        row = users.get(tx, [sender]).get(sender)
+        if row is None:
+            raise not_found()
+        return replies.OneUser(user_reply(row))
 
-        def decide() -> Outcome:
-            users.update(tx, sender, name=args.name, avatar=args.avatar, bio=args.bio)
-            row = users.get(tx, [sender]).get(sender)
-            if row is None:
-                raise not_found()
-            return replied(replies.OneUser(user_reply(row)))
-
-        return once(tx, work, now, decide)
+    return once_in_pool(work, services, decide)

@@ -34,7 +34,7 @@ def _receipt(work: Work, read_seq: int) -> Push:
     parsed = ids.parse_conversation(conversation)
     told = {user, *(parsed.users if parsed else ())}
     frame = write_frame("receipt", codec.write_struct(replies.Receipt(conversation, user, read_seq)))
-    excluded = f"{work.command.origin}.{work.command.connection}" if work.command.connection else ""
+    excluded = f"{work.envelope.origin}.{work.envelope.connection}" if work.envelope.connection else ""
     return Push(Raw(frame), users=sorted(told), excluded=excluded)
 
 

@@ -7,16 +7,15 @@ other content under it is `conflict`. A conversation that is not the sender's an
 
 from __future__ import annotations
 
-from logic.caches import Caches
 from logic.outcome import Outcome, message_frame, replied
-from logic.timeline import Log, Timeline
+from logic.scope import Scope
+from logic.timeline import GrowingTail
 from logic.work import Work
 from protocol import content, ids, replies
 from protocol.errors import ImError, bad_field, conflict, forbidden, not_found
 from protocol.models import Content, GroupMessage, PrivateMessage, Push, UserInfo
 from store import cursors, groups, messages, users
 from store.messages import MessageRow
-from store.transaction import Transaction
 
 Pair = tuple[str, str]
 
@@ -48,8 +47,8 @@ def push_of(message: PrivateMessage | GroupMessage, row: MessageRow, excluded: s
 
 
 def _excluded(work: Work) -> str:
-    connection = work.command.connection
-    return f"{work.command.origin}.{connection}" if connection else ""
+    connection = work.envelope.connection
+    return f"{work.envelope.origin}.{connection}" if connection else ""
 
 
 def _answer(work: Work, message: PrivateMessage | GroupMessage, row: MessageRow, *, duplicate: bool) -> Outcome:
@@ -60,49 +59,46 @@ def _answer(work: Work, message: PrivateMessage | GroupMessage, row: MessageRow,
 class _SendRun:
     """The state of one list of sends between its reads and its writes."""
 
-    def __init__(self, tx: Transaction, caches: Caches, works: list[Work], now_ms: int) -> None:
-        self._tx = tx
+    def __init__(self, works: list[Work], scope: Scope) -> None:
         self._works = works
-        self._now_ms = now_ms
-        self._timeline = Timeline(tx, caches, now_ms)
-        self._logs = self._timeline.load(work.key for work in works)
+        self._scope = scope
+        self._tails = scope.timeline.load(work.key for work in works)
         self._known: dict[Pair, MessageRow] = {}
         self._peers: set[str] = set()
         self._read: dict[Pair, int] = {}
-        self.written: list[MessageRow] = []
 
-    def recall_cids(self, *, look_up: bool) -> None:
+    def find_known(self) -> None:
         """Which of these cids were used before: from memory, and on demand from the store."""
         unknown: list[Pair] = []
         for work in self._works:
             pair = work.pair
-            row = self._logs[work.key].cache.cids.get(pair)
+            row = self._tails[work.key].cache.cids.get(pair)
             if row is not None:
                 self._known[pair] = row
-            elif look_up:
+            elif self._scope.look_up:
                 unknown.append(pair)
         if unknown:
-            self._known.update(messages.by_cids(self._tx, sorted(set(unknown))))
+            self._known.update(messages.by_cids(self._scope.tx, sorted(set(unknown))))
 
     def load(self) -> None:
         """What deciding needs and is not remembered: the peers of new conversations, the member rows of senders."""
         peers: set[str] = set()
-        missing: dict[Pair, Log] = {}
+        missing: dict[Pair, GrowingTail] = {}
         for work in self._works:
-            log = self._logs[work.key]
+            tail = self._tails[work.key]
             conversation = ids.parse_conversation(work.key)
             if conversation is None:
                 continue
-            if conversation.kind == "p" and log.seq == 0:
+            if conversation.kind == "p" and tail.seq == 0:
                 peers.update(conversation.users)
             elif conversation.kind == "g":
                 pair = (conversation.group, work.sender.user)
-                if pair not in log.cache.members:
-                    missing[pair] = log
+                if pair not in tail.cache.members:
+                    missing[pair] = tail
         if peers:
-            self._peers = users.existing(self._tx, sorted(peers))
+            self._peers = users.existing(self._scope.tx, sorted(peers))
         if missing:
-            for pair, row in groups.members(self._tx, sorted(missing)).items():
+            for pair, row in groups.members(self._scope.tx, sorted(missing)).items():
                 missing[pair].cache.members[pair] = row
 
     def decide(self, work: Work) -> Outcome:
@@ -125,44 +121,42 @@ class _SendRun:
     def _append(self, work: Work, message: PrivateMessage | GroupMessage) -> MessageRow:
         args = work.args
         sender = work.sender.user
-        log = self._logs[work.key]
-        is_new = log.seq == 0
+        tail = self._tails[work.key]
+        is_new = tail.seq == 0
         if isinstance(message, GroupMessage):
-            self._check_member(log, message)
+            self._check_member(tail, message)
         elif is_new and message.recipient.user not in self._peers:
             raise not_found()
-        if args.reply_to is not None and args.reply_to > log.seq:
+        if args.reply_to is not None and args.reply_to > tail.seq:
             raise bad_field("reply_to", "there is no such message yet")
         body = content.encode_body(args.body)
-        row = self._timeline.append(log, sender, args.cid, args.type, body, work.digest(), args.mentions, args.reply_to)
-        self.written.append(row)
+        append = self._scope.timeline.append
+        row = append(tail, sender, args.cid, args.type, body, work.digest(), args.mentions, args.reply_to)
         self._read[sender, work.key] = row.seq
         if is_new and isinstance(message, PrivateMessage):
             # The peer's row is what makes the conversation one of the peer's.
             self._read.setdefault((message.recipient.user, work.key), 0)
         return row
 
-    def _check_member(self, log: Log, message: GroupMessage) -> None:
-        member = log.cache.members.get((message.group, message.sender.user))
+    def _check_member(self, tail: GrowingTail, message: GroupMessage) -> None:
+        member = tail.cache.members.get((message.group, message.sender.user))
         if member is None or member.left_seq is not None:
             raise not_found()
-        if member.muted_until and member.muted_until > self._now_ms:
+        if member.muted_until and member.muted_until > self._scope.now_ms:
             raise forbidden("you are muted in this group")
 
     def flush(self) -> None:
         """Write the messages, and that their senders read up to them."""
-        self._timeline.flush(self._logs.values())
+        self._scope.timeline.flush()
         if self._read:
-            cursors.read_up_to(self._tx, ((user, key, seq) for (user, key), seq in self._read.items()))
+            cursors.read_up_to(self._scope.tx, ((user, key, seq) for (user, key), seq in self._read.items()))
 
 
-def send_all(
-    tx: Transaction, caches: Caches, works: list[Work], now_ms: int, *, look_up: bool
-) -> tuple[list[Outcome], list[MessageRow]]:
-    """Decide and write a list of sends: their outcomes in order, and the rows to remember once they are committed."""
-    run = _SendRun(tx, caches, works, now_ms)
-    run.recall_cids(look_up=look_up)
+def send_all(works: list[Work], scope: Scope) -> list[Outcome]:
+    """Decide and write a list of sends; their outcomes in order."""
+    run = _SendRun(works, scope)
+    run.find_known()
     run.load()
     outcomes = [run.decide(work) for work in works]
     run.flush()
-    return outcomes, run.written
+    return outcomes

@@ -1,13 +1,15 @@
 """account.register, login, logout, password and token.refresh (protocol.md section 5).
 
-Laws: no answer tells whether a user name exists; a retry with the same cid ends in the same state, though tokens are
-made anew each time, because none is ever stored. Hashing runs in its own small pool, outside any transaction.
+Laws: no answer tells whether a user name exists. Who calls without a token is known by the account or the session: a
+retry with the same cid ends in the same state, though tokens are made anew each time, because none is ever stored.
+Hashing runs in its own small pool, outside any transaction.
 """
 
 from __future__ import annotations
 
 import hashlib
 
+from logic.once import once_in_pool
 from logic.outcome import Outcome, replied
 from logic.passwords import hash_password, is_password
 from logic.services import Services, new_refresh_token
@@ -15,9 +17,11 @@ from logic.work import Work
 from protocol import ids, replies
 from protocol.errors import bad_field, conflict, forbidden, unauthenticated
 from protocol.models import Revocation
-from store import sessions, users
+from store import messages, sessions, users
 from store.errors import Contention, Duplicate
+from store.messages import MessageRow
 from store.sessions import SessionRow
+from store.transaction import Transaction
 from store.users import UserRow
 
 
@@ -58,7 +62,7 @@ def register(work: Work, services: Services) -> Outcome:
     if args.username.startswith("_"):
         raise bad_field("username", "names that begin with _ are the system's")
     name, hashed = args.name or args.username, hash_password(args.password)
-    user = UserRow(ids.new_id(), args.username, hashed, name, None, None, False, args.cid, "")
+    user = UserRow(ids.new_id(), args.username, hashed, name, None, None, False, args.cid)
     try:
         with services.database.transaction() as tx:
             users.insert(tx, user, services.now_ms())
@@ -92,30 +96,41 @@ def change_password(work: Work, services: Services) -> Outcome:
     args, sender = work.args, work.sender.user
     with services.database.reading() as tx:
         user = users.get(tx, [sender]).get(sender)
+        is_retry = bool(messages.by_cids(tx, [work.pair]))
     if user is None:
         raise unauthenticated()
-    is_retry = bool(_own_cid(work)) and user.password_cid == args.cid
     if is_retry and not is_password(user.password, args.new):
         raise conflict()
     if not is_retry and not is_password(user.password, args.old):
         raise forbidden("the old password is not this one")
-    hashed = user.password or "" if is_retry else hash_password(args.new)
-    now = services.now_ms()
-    with services.database.transaction() as tx:
-        if not users.set_password(tx, sender, hashed, user.password, args.cid):
+    hashed = "" if is_retry else hash_password(args.new)
+
+    def decide(tx: Transaction, now: int) -> replies.Reply:
+        if not users.set_password(tx, sender, hashed, user.password):
             raise Contention("another call changed the password meanwhile: the old one is to be verified anew")
-        others = [s for s in sessions.live(tx, sender, now) if s != work.command.session]
+        others = [s for s in sessions.live(tx, sender, now) if s != work.envelope.session]
         sessions.revoke(tx, others, now)
-    return replied(replies.Reply(), Revocation(others, "logged_out"))
+        return replies.Reply()
+
+    return once_in_pool(work, services, decide, lambda row, _: _logged_out(services, row, sender))
 
 
 def logout(work: Work, services: Services) -> Outcome:
     """End this session, or with `all` every session of the user."""
-    sender, now = work.sender.user, services.now_ms()
-    with services.database.transaction() as tx:
+    sender = work.sender.user
+
+    def decide(tx: Transaction, now: int) -> replies.Reply:
         ended = sessions.live(tx, sender, now) if work.args.all else []
-        ended = sorted({*ended, work.command.session})
-        sessions.revoke(tx, ended, now)
+        sessions.revoke(tx, sorted({*ended, work.envelope.session}), now)
+        return replies.Reply()
+
+    return once_in_pool(work, services, decide, lambda row, _: _logged_out(services, row, sender))
+
+
+def _logged_out(services: Services, row: MessageRow, user: str) -> Outcome:
+    """All sessions that ended with the write that left `row`, told to the gateways; found again, told again."""
+    with services.database.reading() as tx:
+        ended = sessions.revoked_at(tx, user, row.time)
     return replied(replies.Reply(), Revocation(ended, "logged_out"))
 
 

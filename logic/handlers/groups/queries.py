@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logic.handlers.groups import group_reply
+from logic.handlers.groups.changes import group_reply
 from logic.outcome import Outcome, replied
 from logic.services import Services
 from logic.work import Work

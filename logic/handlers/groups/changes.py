@@ -1,10 +1,9 @@
 """group.create, invite, leave, remove: run by the owner of the group's conversation, one at a time.
 
-Laws: each leaves a notice under (sender, cid) in the group's own timeline, in the same transaction as the rows that it
+Laws: each leaves a notice in the group's own timeline as its event row, in the same transaction as the rows that it
 changes, so that a send decided on older knowledge fails on the primary key. Found again, the notice is fanned out
-again and nothing changes. An invitation of members only has nothing to say: it leaves a row in `done`, or a late retry
-would bring back who left since. Who was removed gets the notice of it and nothing after: the push goes before the
-delta.
+again. An invitation of members only has nothing to say and leaves its answer: without a row a late retry would bring
+back somebody who left since. A removed member gets the notice of it and nothing after: the push goes before the delta.
 """
 
 from __future__ import annotations
@@ -12,18 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from logic.caches import Caches
+from logic.once import Left, once
 from logic.outcome import Effect, Outcome, message_frame, replied
-from logic.timeline import Timeline
+from logic.scope import Scope
 from logic.work import Work
 from protocol import codec, content, ids, replies
-from protocol.errors import ImError, conflict, forbidden, not_found, too_large
+from protocol.errors import conflict, forbidden, not_found, too_large
 from protocol.models import Membership, Push
 from protocol.ops import created_group
-from store import cursors, done, groups, messages, users
+from store import cursors, groups, users
 from store.groups import GroupRow, MemberRow
 from store.messages import MessageRow
-from store.transaction import Transaction
 
 MAX_MEMBERS = 10_000
 MANAGERS = ("owner", "admin")
@@ -46,38 +44,14 @@ def group_reply(row: GroupRow) -> replies.Group:
 class _GroupChange:
     """One change of one group within a transaction."""
 
-    def __init__(self, tx: Transaction, caches: Caches, work: Work, now_ms: int) -> None:
-        self.tx = tx
-        self.caches = caches
+    def __init__(self, work: Work, scope: Scope) -> None:
+        self.tx = scope.tx
+        self.scope = scope
         self.work = work
-        self.now_ms = now_ms
         self.group = created_group(work.sender, work.args.cid) if work.op.name == "group.create" else work.args.group
         self.conversation = ids.group_conversation(self.group)
 
-    def found(self) -> MessageRow | None:
-        """The notice that this write left before. Raises ImError conflict where the cid served for other content."""
-        row = messages.by_cids(self.tx, [self.work.pair]).get(self.work.pair)
-        if row is not None and row.digest != self.work.digest():
-            raise conflict()
-        return row
-
-    def answered(self) -> Outcome | None:
-        """What this write was answered where it changed nothing. Raises ImError conflict, as `found` does."""
-        found = done.find(self.tx, [self.work.pair]).get(self.work.pair)
-        if found is None:
-            return None
-        digest, reply = found
-        if digest != self.work.digest():
-            raise conflict()
-        return Outcome(reply.encode())
-
-    def nothing(self) -> Outcome:
-        """Answer a write that changes nothing, and remember that."""
-        reply = codec.write_struct(replies.Reply())
-        done.insert(self.tx, *self.work.pair, self.work.digest(), reply.decode(), self.now_ms)
-        return Outcome(reply)
-
-    def locked(self) -> tuple[GroupRow, MemberRow]:
+    def group_and_caller(self) -> tuple[GroupRow, MemberRow]:
         """The group and the caller in it. Raises ImError not_found where there is no such group for the caller."""
         row = groups.get(self.tx, [self.group]).get(self.group)
         member = self.members([self.work.sender.user]).get(self.work.sender.user)
@@ -90,7 +64,7 @@ class _GroupChange:
         rows = groups.members(self.tx, [(self.group, user) for user in sorted(set(wanted))])
         return {user: row for (_, user), row in rows.items() if row.left_seq is None}
 
-    def effects(self, notice: MessageRow, *, is_repeated: bool) -> list[Effect]:
+    def effects(self, notice: MessageRow, is_repeated: bool) -> list[Effect]:
         """What a notice makes others do; when a retry finds it, the same again for those whom it still concerns."""
         body: dict[str, Any] = codec.read(notice.body)
         concerned: list[str] = body["users"]
@@ -106,28 +80,23 @@ class _GroupChange:
         welcome = Push(push.frame, users=concerned)
         return [welcome, push, Membership(self.group, notice.seq, joined=concerned)]
 
-    def note(self, event: str, concerned: list[str], **more: Any) -> MessageRow:
+    def append_notice(self, event: str, concerned: list[str], **more: Any) -> MessageRow:
         """Append the notice that is this write's event row."""
-        timeline = Timeline(self.tx, self.caches, self.now_ms)
-        logs = timeline.load([self.conversation])
         body = content.encode_body({"event": event, "group": self.group, "users": concerned, **more})
-        sender, cid = self.work.pair
-        row = timeline.append(logs[self.conversation], sender, cid, "notice", body, self.work.digest())
-        timeline.flush(logs.values())
-        return row
+        return self.scope.append_event(self.work, "notice", body)
 
-    def enter(self, entering: list[str], seq: int, owner: str = "") -> None:
+    def add_members(self, entering: list[str], seq: int, owner: str = "") -> None:
         """Write member rows: everyone reads from the notice of their own join on."""
         rows = [MemberRow(self.group, u, "owner" if u == owner else "member", seq, None, 0) for u in sorted(entering)]
         groups.put_members(self.tx, rows)
         cursors.read_up_to(self.tx, [(user, self.conversation, seq - 1) for user in sorted(entering)])
-        self.caches.forget_members(self.group, entering)
+        self.scope.caches.forget_members(self.group, entering)
 
-    def go(self, leaving: list[str], seq: int, remaining: int) -> None:
+    def remove_members(self, leaving: list[str], seq: int, remaining: int) -> None:
         """Mark members as gone: their rows say up to which seq they may read."""
         groups.mark_left(self.tx, self.group, sorted(leaving), seq)
         groups.set_count(self.tx, self.group, remaining)
-        self.caches.forget_members(self.group, leaving)
+        self.scope.caches.forget_members(self.group, leaving)
 
     def require_existing(self, wanted: list[str]) -> None:
         if len(users.existing(self.tx, sorted(set(wanted)))) < len(set(wanted)):
@@ -150,14 +119,14 @@ def _create(change: _GroupChange) -> MessageRow:
         raise conflict()
     entering = _founders(change)
     change.require_existing(entering)
-    groups.insert(change.tx, _created(change), change.now_ms)
-    notice = change.note("created", entering, name=args.name)
-    change.enter(entering, notice.seq, owner=creator)
+    groups.insert(change.tx, _created(change), change.scope.now_ms)
+    notice = change.append_notice("created", entering, name=args.name)
+    change.add_members(entering, notice.seq, owner=creator)
     return notice
 
 
-def _invite(change: _GroupChange) -> MessageRow | None:
-    row, caller = change.locked()
+def _invite(change: _GroupChange) -> Left:
+    row, caller = change.group_and_caller()
     if caller.role not in MANAGERS and row.join_mode == "invite":
         raise forbidden("only its owner and admins invite to this group")
     wanted = list(dict.fromkeys(change.work.args.users))
@@ -165,26 +134,26 @@ def _invite(change: _GroupChange) -> MessageRow | None:
     present = change.members(wanted)
     entering = [user for user in wanted if user not in present]
     if not entering:
-        return None
+        return replies.Reply()
     if row.members + len(entering) > MAX_MEMBERS:
         raise too_large(f"a group has at most {MAX_MEMBERS} members")
-    notice = change.note("joined", entering, by=caller.user)
-    change.enter(entering, notice.seq)
+    notice = change.append_notice("joined", entering, by=caller.user)
+    change.add_members(entering, notice.seq)
     groups.set_count(change.tx, change.group, row.members + len(entering))
     return notice
 
 
 def _leave(change: _GroupChange) -> MessageRow:
-    row, caller = change.locked()
+    row, caller = change.group_and_caller()
     if caller.role == "owner":
         raise forbidden("an owner transfers the group before leaving it")
-    notice = change.note("left", [caller.user])
-    change.go([caller.user], notice.seq, row.members - 1)
+    notice = change.append_notice("left", [caller.user])
+    change.remove_members([caller.user], notice.seq, row.members - 1)
     return notice
 
 
 def _remove(change: _GroupChange) -> MessageRow:
-    row, caller = change.locked()
+    row, caller = change.group_and_caller()
     if caller.role not in MANAGERS:
         raise forbidden("only the owner and admins remove members")
     wanted = list(dict.fromkeys(change.work.args.users))
@@ -194,32 +163,34 @@ def _remove(change: _GroupChange) -> MessageRow:
     protected = MANAGERS if caller.role == "admin" else ("owner",)
     if any(member.role in protected for member in present.values()):
         raise forbidden("neither the owner nor, by an admin, another admin can be removed")
-    notice = change.note("removed", wanted, by=caller.user)
-    change.go(wanted, notice.seq, row.members - len(wanted))
+    notice = change.append_notice("removed", wanted, by=caller.user)
+    change.remove_members(wanted, notice.seq, row.members - len(wanted))
     return notice
 
 
-CHANGES: dict[str, Callable[[_GroupChange], MessageRow | None]] = {
-    "group.create": _create,
-    "group.invite": _invite,
-    "group.leave": _leave,
-    "group.remove": _remove,
-}
+def create(work: Work, scope: Scope) -> Outcome:
+    """A new group; each retry is answered with the group as it was made."""
+    change = _GroupChange(work, scope)
+    made = replies.OneGroup(group_reply(_created(change)))
+    return once(work, scope, lambda: _create(change), lambda row, again: replied(made, *change.effects(row, again)))
 
 
-def change_group(tx: Transaction, caches: Caches, work: Work, now_ms: int) -> Outcome:
-    """Decide and write one change of a group."""
-    change = _GroupChange(tx, caches, work, now_ms)
-    try:
-        found = change.found()
-        if found is None and (answered := change.answered()) is not None:
-            return answered
-        notice = found or CHANGES[work.op.name](change)
-    except ImError as refusal:
-        return Outcome(refusal)
-    if notice is None:
-        return change.nothing()
-    effects = change.effects(notice, is_repeated=found is not None)
-    if work.op.name != "group.create":
-        return replied(replies.Reply(), *effects)
-    return replied(replies.OneGroup(group_reply(_created(change))), *effects)
+def invite(work: Work, scope: Scope) -> Outcome:
+    """People enter; where all are in already, nothing is said."""
+    return _changed(work, scope, _invite)
+
+
+def leave(work: Work, scope: Scope) -> Outcome:
+    """The caller goes; an owner transfers the group first."""
+    return _changed(work, scope, _leave)
+
+
+def remove(work: Work, scope: Scope) -> Outcome:
+    """The owner or an admin sends members away."""
+    return _changed(work, scope, _remove)
+
+
+def _changed(work: Work, scope: Scope, decide: Callable[[_GroupChange], Left]) -> Outcome:
+    change = _GroupChange(work, scope)
+    empty = replies.Reply()
+    return once(work, scope, lambda: decide(change), lambda row, again: replied(empty, *change.effects(row, again)))

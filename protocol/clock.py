@@ -1,4 +1,4 @@
-"""The wall clock of messages: integer milliseconds since 1970 UTC."""
+"""The wall clock of the wire: integer milliseconds since 1970 UTC (protocol.md section 1)."""
 
 from __future__ import annotations
 

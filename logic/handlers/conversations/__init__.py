@@ -1,0 +1,1 @@
+"""Conversations as one user sees them: lists, cursors, what was missed."""

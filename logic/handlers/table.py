@@ -1,0 +1,95 @@
+"""The table of handlers: which function carries out which op. Its keys are those of protocol/ops.py.
+
+An op with an owner (a key) gets a Scope, the transaction over its conversations; any other gets the Services, from
+which it begins its own. A handler that takes a list at once answers all of it by the same few statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from logic.handlers.conversations import listing, read_cursors, sync
+from logic.handlers.groups import changes, queries
+from logic.handlers.messages import history, notices, sends
+from logic.handlers.people import accounts, sessions, users
+from logic.outcome import Effect, Outcome
+from logic.work import Work
+from protocol.errors import ImError
+
+COMMON, HASHING = "common", "hashing"
+"""Lanes of a pool: each has threads of its own, so that what is slow delays nothing else."""
+
+One = Callable[[Work, Any], Outcome]
+List = Callable[[list[Work], Any], list[Outcome]]
+Steps = Callable[[Work, Any], Generator[Effect, None, Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """`run(works, scope)` gives the outcome of each of `works`, which are one where it does not take them `at_once`.
+    With `steps` it is a generator instead, for one command: what it yields is sent before its outcome. `function` is
+    what stands in the table."""
+
+    function: Callable[..., Any]
+    run: List
+    at_once: bool
+    lane: str = COMMON
+    steps: Steps | None = None
+
+
+def one(function: One, lane: str = COMMON) -> Handler:
+    """A handler of single commands; what it refuses (ImError) is its outcome."""
+
+    def run(works: list[Work], scope: Any) -> list[Outcome]:
+        return [_outcome(function, work, scope) for work in works]
+
+    return Handler(function, run, at_once=False, lane=lane)
+
+
+def many(function: List, lane: str = COMMON) -> Handler:
+    """A handler of lists; what it refuses stands among its outcomes."""
+    return Handler(function, function, at_once=True, lane=lane)
+
+
+def stepwise(function: Steps, lane: str = COMMON) -> Handler:
+    """A handler of single commands in a pool that sends frames before its outcome."""
+
+    def run(works: list[Work], scope: Any) -> list[Outcome]:
+        raise TypeError("it is run step by step")
+
+    return Handler(function, run, at_once=False, lane=lane, steps=function)
+
+
+def _outcome(function: One, work: Work, scope: Any) -> Outcome:
+    try:
+        return function(work, scope)
+    except ImError as refusal:
+        return Outcome(refusal)
+
+
+HANDLERS: dict[str, Handler] = {
+    "account.register": one(accounts.register, HASHING),
+    "account.login": one(accounts.login, HASHING),
+    "account.password": one(accounts.change_password, HASHING),
+    "account.logout": one(accounts.logout),
+    "token.refresh": one(accounts.refresh_token),
+    "session.open": many(sessions.open_all),
+    "session.refresh": one(sessions.refresh),
+    "user.get": one(users.get),
+    "user.update": one(users.update),
+    "message.send": many(sends.send_all),
+    "message.history": one(history.history),
+    "message.read": many(read_cursors.read_all),
+    "notice.append": one(notices.append),
+    "sync": one(sync.sync),
+    "conversation.list": one(listing.list_conversations),
+    "group.create": one(changes.create),
+    "group.get": one(queries.get),
+    "group.list": one(queries.list_groups),
+    "group.members": one(queries.list_members),
+    "group.invite": one(changes.invite),
+    "group.leave": one(changes.leave),
+    "group.remove": one(changes.remove),
+}

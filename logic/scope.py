@@ -1,0 +1,49 @@
+"""What the handlers of ordered commands share within one transaction."""
+
+from __future__ import annotations
+
+from logic.caches import Caches
+from logic.rules import Rules
+from logic.timeline import Timeline
+from logic.work import Work
+from store import messages
+from store.messages import MessageRow
+from store.transaction import Transaction
+
+
+class Scope:
+    """One transaction over conversations that this worker owns.
+
+    `timeline` appends to them. `now_ms` is the same for all commands of the transaction. `look_up`: a cid that is not
+    remembered may have been used all the same, because something was committed of which this worker does not know.
+    """
+
+    __slots__ = ("caches", "look_up", "now_ms", "rules", "timeline", "tx")
+
+    def __init__(self, tx: Transaction, caches: Caches, now_ms: int, rules: Rules, *, look_up: bool) -> None:
+        self.tx = tx
+        self.caches = caches
+        self.now_ms = now_ms
+        self.rules = rules
+        self.look_up = look_up
+        self.timeline = Timeline(tx, caches, now_ms)
+
+    def __repr__(self) -> str:
+        return f"Scope({self.tx}, {self.timeline}{', looks cids up' if self.look_up else ''})"
+
+    def append_event(self, work: Work, type_: str, body: str) -> MessageRow:
+        """Append the event row of a write to its conversation; `body` is JSON."""
+        tail = self.timeline.tail(work.key)
+        user, cid = work.pair
+        row = self.timeline.append(tail, user, cid, type_, body, work.digest())
+        self.timeline.flush()
+        return row
+
+    def forget_sent(self, row: MessageRow) -> None:
+        """A message was changed: a retry of its send must find it as it is now."""
+        self.caches.of(row.conversation).cids.pop((row.sender, row.cid), None)
+
+    def earlier(self, work: Work) -> MessageRow | None:
+        """What a command left when it was carried out before, whoever did."""
+        known = self.caches.of(work.key).cids.get(work.pair)
+        return known or messages.by_cids(self.tx, [work.pair]).get(work.pair)
