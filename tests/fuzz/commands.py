@@ -1,4 +1,4 @@
-"""Valid commands of every op that a client may ask for: what mutations begin with. Pure."""
+"""Valid commands of every op that a client may ask for, by the registry: what mutations begin with. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, NamedTuple
 
+import msgspec
+
 from protocol.ids import group_conversation, private_conversation
+from protocol.ops import CLIENTS, OPS, Op
 
 Data = dict[str, Any]
 
@@ -66,10 +69,61 @@ def _invite(rng: Random, cast: Cast) -> Data:
     return {"group": cast.group, "users": [cast.peer], "cid": _cid(rng)}
 
 
-MAKERS: dict[str, tuple[int, Callable[[Random, Cast], Data]]] = {
+Maker = Callable[[Random, Cast], Any]
+
+BY_NAME: dict[str, Maker] = {
+    "conversation": _conversation,
+    "group": lambda rng, cast: cast.group,
+    "user": lambda rng, cast: cast.peer,
+    "users": lambda rng, cast: [cast.peer],
+    "ids": lambda rng, cast: [cast.user, cast.peer],
+    "seq": lambda rng, cast: rng.randint(1, 3),
+    "limit": lambda rng, cast: rng.randint(1, 5),
+    "cid": lambda rng, cast: _cid(rng),
+    "name": lambda rng, cast: rng.choice(TEXTS)[:20],
+}
+"""What an argument of this name holds, whatever the op; any other is made by its type."""
+
+
+def _by_type(field: msgspec.inspect.Type, rng: Random, cast: Cast) -> Any:
+    match field:
+        case msgspec.inspect.UnionType(types):
+            return _by_type(rng.choice(types), rng, cast)
+        case msgspec.inspect.StrType():
+            return rng.choice(TEXTS)[: field.max_length or 20]
+        case msgspec.inspect.IntType():
+            return rng.randint(field.ge or 0, (field.ge or 0) + 3)
+        case msgspec.inspect.BoolType():
+            return rng.random() < 0.5
+        case msgspec.inspect.LiteralType(values):
+            return rng.choice(values)
+        case msgspec.inspect.NoneType():
+            return None
+        case msgspec.inspect.ListType():
+            return [_by_type(field.item_type, rng, cast)]
+        case _:
+            return {}
+
+
+def _by_row(op: Op) -> Maker:
+    """Arguments by the op's own row: all that are required, and some of the others."""
+    fields = msgspec.inspect.type_info(op.args).fields  # type: ignore[attr-defined]
+
+    def make(rng: Random, cast: Cast) -> Data:
+        chosen = [field for field in fields if field.required or rng.random() < 0.5]
+        return {
+            field.encode_name: BY_NAME[field.encode_name](rng, cast)
+            if field.encode_name in BY_NAME
+            else _by_type(field.type, rng, cast)
+            for field in chosen
+        }
+
+    return make
+
+
+# Where the row alone would make what is seldom right, or too much of it.
+SPECIAL: dict[str, tuple[int, Maker]] = {
     "heartbeat": (20, lambda rng, cast: {}),
-    "user.get": (40, lambda rng, cast: {"ids": [cast.user, cast.peer]}),
-    "user.update": (20, lambda rng, cast: {"name": rng.choice(TEXTS)[:20], "bio": "b", "cid": _cid(rng)}),
     "message.send": (120, _send),
     "message.history": (40, _history),
     "message.read": (30, _read),
@@ -77,7 +131,6 @@ MAKERS: dict[str, tuple[int, Callable[[Random, Cast], Data]]] = {
     "conversation.list": (20, lambda rng, cast: {"limit": rng.randint(1, 3)}),
     # Few cids: a group that is made once is only found again.
     "group.create": (10, lambda rng, cast: {"name": "g", "members": [cast.peer], "cid": f"g{rng.randrange(4)}"}),
-    "group.get": (20, lambda rng, cast: {"group": cast.group}),
     "group.list": (10, lambda rng, cast: {"limit": 2}),
     "group.members": (20, lambda rng, cast: {"group": cast.group, "limit": 2}),
     "group.invite": (20, _invite),
@@ -90,6 +143,11 @@ MAKERS: dict[str, tuple[int, Callable[[Random, Cast], Data]]] = {
     "account.password": (1, lambda rng, cast: {"old": "password1", "new": "password2"}),
     "account.logout": (1, lambda rng, cast: {"all": False}),
     "token.refresh": (5, lambda rng, cast: {"refresh": "r" * 43}),
+}
+WEIGHT = 20
+MAKERS: dict[str, tuple[int, Maker]] = {
+    **{op.name: (WEIGHT, _by_row(op)) for op in OPS.values() if op.callers & CLIENTS},
+    **SPECIAL,
 }
 _OPS = tuple(MAKERS)
 _WEIGHTS = tuple(weight for weight, _ in MAKERS.values())

@@ -18,7 +18,7 @@ async def test_a_call_goes_the_same_road(site: Site) -> None:
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["content-type"].startswith("application/json")
     command = site.worker.seen[-1]
-    assert (command.door, command.sender.user, command.sender.terminal, command.session) == ("http", "ann", "web", "s1")
+    assert (command.sender.user, command.sender.terminal, command.session) == ("ann", "web", "s1")
     assert command.connection == 0
 
 
@@ -45,8 +45,6 @@ async def test_every_refusal_has_its_status(site: Site, code: str) -> None:
     [
         ("no.op", b"{}", 400, "unknown_op"),
         ("session.open", b"{}", 400, "unknown_op"),
-        ("typing", b"{}", 400, "bad_field"),
-        ("presence.watch", b"{}", 400, "bad_field"),
         ("sync", b"", 400, "bad_field"),
         ("sync", b"not json", 400, "bad_frame"),
         ("sync", b"[]", 400, "bad_frame"),
