@@ -14,9 +14,7 @@ from protocol import codec, ids
 from protocol.args import WriteArgs
 from protocol.models import UserInfo
 from protocol.ops import OPS
-from store import outbox
 from store.outbox import OutboxRow
-from store.transaction import Transaction
 
 SYSTEM = UserInfo(ids.SYSTEM_USER)
 
@@ -30,14 +28,8 @@ class Emission(NamedTuple):
     sender: UserInfo = SYSTEM
 
 
-def emit(tx: Transaction, work: Work, *emissions: Emission) -> list[OutboxRow]:
-    """Write down what `work` causes, in its own transaction; the rows go into its outcome, to be sent at once."""
-    rows = [_row(work, emission) for emission in emissions]
-    outbox.put(tx, rows)
-    return rows
-
-
-def _row(work: Work, emission: Emission) -> OutboxRow:
+def row_of(work: Work, emission: Emission) -> OutboxRow:
+    """The row of what `work` causes. It is written in the transaction of `work`: WriteScope.emit."""
     op, args, sender = OPS[emission.op], emission.args, emission.sender
     args.cid = ids.derived_cid(*work.pair, emission.op, emission.target)
     key = op.key(sender, args) if op.key is not None else ""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from logic.outcome import Outcome
-from logic.scope import Scope
+from logic.scope import Scope, WriteScope
 from logic.services import Services
 from logic.work import Work
 from protocol import codec
@@ -19,7 +19,6 @@ from protocol.errors import conflict
 from protocol.replies import Reply
 from store import done, messages, outbox
 from store.messages import MessageRow
-from store.transaction import Transaction
 
 Left = MessageRow | Reply
 """What a write leaves: its event row, already appended, or a reply to be remembered."""
@@ -40,26 +39,31 @@ def once(work: Work, scope: Scope, decide: Callable[[], Left], answer: Answer = 
     if row is not None:
         _require_same(row, work)
     else:
-        row = _left(scope.tx, work, scope.now_ms, decide())
-    return stored_reply(row, is_repeated) if row.conversation == done.CONVERSATION else answer(row, is_repeated)
+        row = _left(work, scope, decide())
+    outcome = stored_reply(row, is_repeated) if row.conversation == done.CONVERSATION else answer(row, is_repeated)
+    outcome.emitted += scope.take_emitted()
+    return outcome
 
 
 def once_in_pool(
-    work: Work, services: Services, decide: Callable[[Transaction, int], Reply], answer: Answer = stored_reply
+    work: Work, services: Services, decide: Callable[[WriteScope], Reply], answer: Answer = stored_reply
 ) -> Outcome:
-    """A write of a conversation that nobody owns, in a transaction of its own; `decide` is given it and the time (ms).
-    Raises ImError, StoreError; Duplicate where the same write is committed meanwhile: it is found when done again."""
+    """A write of nobody's conversation, in a transaction of its own, which `decide` is given. Raises ImError,
+    StoreError; Duplicate where the same write is committed meanwhile: it is found when done again."""
+    now = services.now_ms()
     with services.database.transaction() as tx:
+        scope = WriteScope(tx, now)
         row = messages.by_cids(tx, [work.pair]).get(work.pair)
         is_repeated = row is not None
         if row is not None:
             _require_same(row, work)
         else:
-            now = services.now_ms()
-            row = _left(tx, work, now, decide(tx, now))
+            row = _left(work, scope, decide(scope))
         if work.envelope.emitted:
             outbox.remove(tx, [work.pair])
-    return answer(row, is_repeated)
+    outcome = answer(row, is_repeated)
+    outcome.emitted += scope.take_emitted()
+    return outcome
 
 
 def _require_same(row: MessageRow, work: Work) -> None:
@@ -67,9 +71,9 @@ def _require_same(row: MessageRow, work: Work) -> None:
         raise conflict()
 
 
-def _left(tx: Transaction, work: Work, now_ms: int, left: Left) -> MessageRow:
+def _left(work: Work, scope: WriteScope, left: Left) -> MessageRow:
     if isinstance(left, MessageRow):
         return left
-    row = done.row(*work.pair, work.op.name, work.digest(), codec.write_struct(left).decode(), now_ms)
-    messages.insert(tx, [row])
+    row = done.row(*work.pair, work.op.name, work.digest(), codec.write_struct(left).decode(), scope.now_ms)
+    messages.insert(scope.tx, [row])
     return row

@@ -1,29 +1,52 @@
-"""What the handlers of ordered commands share within one transaction."""
+"""What a handler has within a transaction: all that writes have in common, and what an owner of conversations adds."""
 
 from __future__ import annotations
 
 from logic.caches import Caches
+from logic.emitting import Emission, row_of
 from logic.rules import Rules
 from logic.timeline import Timeline
 from logic.work import Work
-from store import messages
+from store import messages, outbox
 from store.messages import MessageRow
+from store.outbox import OutboxRow
 from store.transaction import Transaction
 
 
-class Scope:
+class WriteScope:
+    """One transaction, and its time, which is the same for all that is done in it."""
+
+    __slots__ = ("_emitted", "now_ms", "tx")
+
+    def __init__(self, tx: Transaction, now_ms: int) -> None:
+        self.tx = tx
+        self.now_ms = now_ms
+        self._emitted: list[OutboxRow] = []
+
+    def emit(self, work: Work, *emissions: Emission) -> None:
+        """Have other commands carried out because of `work` (logic/emitting.py)."""
+        rows = [row_of(work, emission) for emission in emissions]
+        outbox.put(self.tx, rows)
+        self._emitted += rows
+
+    def take_emitted(self) -> list[OutboxRow]:
+        """What was emitted since the last call, to be sent once it is committed."""
+        emitted, self._emitted = self._emitted, []
+        return emitted
+
+
+class Scope(WriteScope):
     """One transaction over conversations that this worker owns.
 
-    `timeline` appends to them. `now_ms` is the same for all commands of the transaction. `look_up`: a cid that is not
-    remembered may have been used all the same, because something was committed of which this worker does not know.
+    `timeline` appends to them. `look_up`: a cid that is not remembered may have been used all the same, because
+    something was committed of which this worker does not know.
     """
 
-    __slots__ = ("caches", "look_up", "now_ms", "rules", "timeline", "tx")
+    __slots__ = ("caches", "look_up", "rules", "timeline")
 
     def __init__(self, tx: Transaction, caches: Caches, now_ms: int, rules: Rules, *, look_up: bool) -> None:
-        self.tx = tx
+        super().__init__(tx, now_ms)
         self.caches = caches
-        self.now_ms = now_ms
         self.rules = rules
         self.look_up = look_up
         self.timeline = Timeline(tx, caches, now_ms)

@@ -12,6 +12,7 @@ import hashlib
 from logic.once import once_in_pool
 from logic.outcome import Outcome, replied
 from logic.passwords import hash_password, is_password
+from logic.scope import WriteScope
 from logic.services import Services, new_refresh_token
 from logic.work import Work
 from protocol import ids, replies
@@ -21,7 +22,6 @@ from store import messages, sessions, users
 from store.errors import Contention, Duplicate
 from store.messages import MessageRow
 from store.sessions import SessionRow
-from store.transaction import Transaction
 from store.users import UserRow
 
 
@@ -105,11 +105,11 @@ def change_password(work: Work, services: Services) -> Outcome:
         raise forbidden("the old password is not this one")
     hashed = "" if is_retry else hash_password(args.new)
 
-    def decide(tx: Transaction, now: int) -> replies.Reply:
-        if not users.set_password(tx, sender, hashed, user.password):
+    def decide(scope: WriteScope) -> replies.Reply:
+        if not users.set_password(scope.tx, sender, hashed, user.password):
             raise Contention("another call changed the password meanwhile: the old one is to be verified anew")
-        others = [s for s in sessions.live(tx, sender, now) if s != work.envelope.session]
-        sessions.revoke(tx, others, now)
+        others = [s for s in sessions.live(scope.tx, sender, scope.now_ms) if s != work.envelope.session]
+        sessions.revoke(scope.tx, others, scope.now_ms)
         return replies.Reply()
 
     return once_in_pool(work, services, decide, lambda row, _: _logged_out(services, row, sender))
@@ -119,9 +119,9 @@ def logout(work: Work, services: Services) -> Outcome:
     """End this session, or with `all` every session of the user."""
     sender = work.sender.user
 
-    def decide(tx: Transaction, now: int) -> replies.Reply:
-        ended = sessions.live(tx, sender, now) if work.args.all else []
-        sessions.revoke(tx, sorted({*ended, work.envelope.session}), now)
+    def decide(scope: WriteScope) -> replies.Reply:
+        ended = sessions.live(scope.tx, sender, scope.now_ms) if work.args.all else []
+        sessions.revoke(scope.tx, sorted({*ended, work.envelope.session}), scope.now_ms)
         return replies.Reply()
 
     return once_in_pool(work, services, decide, lambda row, _: _logged_out(services, row, sender))

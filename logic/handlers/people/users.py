@@ -5,12 +5,12 @@ from __future__ import annotations
 from logic.handlers.people.accounts import user_reply
 from logic.once import once_in_pool
 from logic.outcome import Outcome, replied
+from logic.scope import WriteScope
 from logic.services import Services
 from logic.work import Work
 from protocol import replies
 from protocol.errors import not_found
 from store import users
-from store.transaction import Transaction
 
 
 def get(work: Work, services: Services) -> Outcome:
@@ -24,9 +24,9 @@ def update(work: Work, services: Services) -> Outcome:
     """Change one's own name, avatar or bio."""
     args, sender = work.args, work.sender.user
 
-    def decide(tx: Transaction, _: int) -> replies.Reply:
-        users.update(tx, sender, name=args.name, avatar=args.avatar, bio=args.bio)
-        row = users.get(tx, [sender]).get(sender)
+    def decide(scope: WriteScope) -> replies.Reply:
+        users.update(scope.tx, sender, name=args.name, avatar=args.avatar, bio=args.bio)
+        row = users.get(scope.tx, [sender]).get(sender)
         if row is None:
             raise not_found()
         return replies.OneUser(user_reply(row))
