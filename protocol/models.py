@@ -112,6 +112,11 @@ class ReceiveInfo(msgspec.Struct, omit_defaults=True):
         return f"{self.gateway}.{self.epoch}"
 
     @property
+    def from_connection(self) -> str:
+        """The connection that it came by, `{gateway}.{epoch}.{connection}`; "" where it came by none."""
+        return f"{self.gateway}.{self.epoch}.{self.connection}" if self.connection else ""
+
+    @property
     def name(self) -> str:
         """What names this command in logs and in the record of attempts; the same at each redelivery."""
         if self.emitted:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from msgspec import Raw
 
+from logic.audience import push_to
 from logic.handlers.access import readable
 from logic.outcome import Outcome, replied
 from logic.services import Services
 from logic.work import Work
-from protocol import codec, ids, replies
+from protocol import codec, replies
 from protocol.errors import ImError, bad_field
 from protocol.frames import write_frame
 from protocol.models import Push
@@ -31,11 +32,11 @@ def _check(tx: Transaction, work: Work) -> ImError | None:
 
 def _receipt(work: Work, read_seq: int) -> Push:
     user, conversation = work.sender.user, work.args.conversation
-    parsed = ids.parse_conversation(conversation)
-    told = {user, *(parsed.users if parsed else ())}
-    frame = write_frame("receipt", codec.write_struct(replies.Receipt(conversation, user, read_seq)))
-    excluded = f"{work.envelope.origin}.{work.envelope.connection}" if work.envelope.connection else ""
-    return Push(Raw(frame), users=sorted(told), excluded=excluded)
+    frame = Raw(write_frame("receipt", codec.write_struct(replies.Receipt(conversation, user, read_seq))))
+    excluded = work.envelope.from_connection
+    if conversation.startswith("g:"):
+        return Push(frame, users=[user], excluded=excluded)
+    return push_to(conversation, frame, excluded=excluded)
 
 
 def read_all(works: list[Work], services: Services) -> list[Outcome]:

@@ -5,13 +5,13 @@ It reaches a user who is away as every message does: by a seq of its own convers
 
 from __future__ import annotations
 
+from logic.audience import push_to
 from logic.once import once
 from logic.outcome import Outcome, message_frame, replied
 from logic.scope import Scope
 from logic.work import Work
 from protocol import content, ids, replies
 from protocol.errors import not_found
-from protocol.models import Push
 from store import cursors
 from store.messages import MessageRow
 
@@ -30,6 +30,6 @@ def append(work: Work, scope: Scope) -> Outcome:
         return row
 
     def answer(row: MessageRow, is_repeated: bool) -> Outcome:
-        return replied(replies.Reply(), Push(message_frame(row), users=[user]))
+        return replied(replies.Reply(), push_to(work.key, message_frame(row)))
 
     return once(work, scope, decide, answer)

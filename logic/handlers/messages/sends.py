@@ -7,6 +7,7 @@ other content under it is `conflict`. A conversation that is not the sender's an
 
 from __future__ import annotations
 
+from logic.audience import push_to
 from logic.outcome import Outcome, message_frame, replied
 from logic.scope import Scope
 from logic.timeline import GrowingTail
@@ -37,23 +38,14 @@ def addressed(work: Work) -> PrivateMessage | GroupMessage:
     return PrivateMessage(sender, UserInfo(second if sender.user == first else first), said)
 
 
-def push_of(message: PrivateMessage | GroupMessage, row: MessageRow, excluded: str) -> Push:
-    """The push of a stored message to everyone whom its model names."""
-    frame = message_frame(row)
-    if isinstance(message, GroupMessage):
-        return Push(frame, group=message.group, seq=row.seq, terminals=message.terminals, excluded=excluded)
-    reached = {message.recipient.user, message.sender.user} if message.to_self else {message.recipient.user}
-    return Push(frame, users=sorted(reached), terminals=message.terminals, excluded=excluded)
+def push_of(row: MessageRow, excluded: str = "") -> Push:
+    """The push of a stored message to everyone in its conversation."""
+    return push_to(row.conversation, message_frame(row), row.seq, excluded=excluded)
 
 
-def _excluded(work: Work) -> str:
-    connection = work.envelope.connection
-    return f"{work.envelope.origin}.{connection}" if connection else ""
-
-
-def _answer(work: Work, message: PrivateMessage | GroupMessage, row: MessageRow, *, duplicate: bool) -> Outcome:
+def _answer(work: Work, row: MessageRow, *, duplicate: bool) -> Outcome:
     sent = replies.Sent(row.conversation, row.seq, row.time, duplicate)
-    return replied(sent, push_of(message, row, _excluded(work)))
+    return replied(sent, push_of(row, work.envelope.from_connection))
 
 
 class _SendRun:
@@ -111,12 +103,12 @@ class _SendRun:
             if known is not None:
                 if known.digest != work.digest():
                     raise conflict()
-                return _answer(work, message, known, duplicate=True)
+                return _answer(work, known, duplicate=True)
             row = self._append(work, message)
         except ImError as refusal:
             return Outcome(refusal)
         self._known[pair] = row
-        return _answer(work, message, row, duplicate=False)
+        return _answer(work, row, duplicate=False)
 
     def _append(self, work: Work, message: PrivateMessage | GroupMessage) -> MessageRow:
         args = work.args
