@@ -131,6 +131,13 @@ class ReadMessage(WriteArgs):
     seq: Seq
 
 
+class RecallMessage(WriteArgs):
+    """`{"conversation":"p:alice:bob","seq":7}`: what it says is erased for everybody."""
+
+    conversation: ConversationId
+    seq: Seq
+
+
 class Sync(Args):
     """`{"cursors":{"p:alice:bob":17},"epoch":"..."}`: what the client has, by conversation."""
 

@@ -113,6 +113,7 @@ _ALL = (
     Op("user.get", args.GetUsers),
     Op("user.update", args.UpdateUser),
     Op("message.send", args.SendMessage, key=_conversation, cost=_for_each("mentions", 10)),
+    Op("message.recall", args.RecallMessage, key=_conversation),
     Op("message.history", args.History),
     Op("message.read", args.ReadMessage),
     Op("notice.append", args.AppendNotice, _SYSTEM, key=_conversation),

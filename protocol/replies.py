@@ -91,6 +91,12 @@ class Sent(Reply, omit_defaults=False):
     duplicate: bool
 
 
+class Event(Reply, omit_defaults=False):
+    """`seq` is that of the event which a change of a message left."""
+
+    seq: int
+
+
 class Users(Reply, omit_defaults=False):
     users: list[User]
 

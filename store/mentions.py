@@ -15,6 +15,11 @@ def insert(tx: Transaction, rows: Iterable[tuple[str, str, int]]) -> None:
     tx.upsert("mentions", _COLUMNS, sorted(set(rows)), key=_COLUMNS)
 
 
+def remove(tx: Transaction, conversation: str, seq: int, users: Iterable[str]) -> None:
+    """The message does not mention these any more."""
+    tx.execute_in("DELETE FROM mentions WHERE", _COLUMNS, sorted({(user, conversation, seq) for user in users}))
+
+
 def mentioned(tx: Transaction, user: str, reads: Mapping[str, int]) -> set[str]:
     """Of the conversations of `reads`, those that mention the user above the seq given for each."""
     found: set[str] = set()

@@ -12,7 +12,7 @@ from typing import Any
 
 from logic.handlers.conversations import listing, read_cursors, sync
 from logic.handlers.groups import changes, queries
-from logic.handlers.messages import history, notices, sends
+from logic.handlers.messages import history, notices, recalls, sends
 from logic.handlers.people import accounts, sessions, users
 from logic.outcome import Effect, Outcome
 from logic.work import Work
@@ -80,6 +80,7 @@ HANDLERS: dict[str, Handler] = {
     "user.get": one(users.get),
     "user.update": one(users.update),
     "message.send": many(sends.send_all),
+    "message.recall": one(recalls.recall),
     "message.history": one(history.history),
     "message.read": many(read_cursors.read_all),
     "notice.append": one(notices.append),
