@@ -79,7 +79,7 @@ def door(request: pytest.FixtureRequest) -> str:
     return chosen
 
 
-class Listener:
+class Entrance:
     """Lets the clients of one test in by one door, and out again when the test ends.
 
     A gateway is named by a number. Where nginx chooses, whoever names another one than those before comes in again
@@ -92,7 +92,7 @@ class Listener:
         self._stack = AsyncExitStack()
 
     def __repr__(self) -> str:
-        return f"Listener({self._deployment}, {self._door}, {self._named})"
+        return f"Entrance({self._deployment}, {self._door}, {self._named})"
 
     async def let_in(self, gateway: int, client_at: Callable[[str], AbstractAsyncContextManager[T]]) -> T:
         """`client_at(url)` is a client that comes in as its block begins."""
@@ -124,14 +124,14 @@ async def socket_at(url: str, user: User | None, **options: Any) -> AsyncIterato
 
 
 @pytest.fixture
-async def entrance(deployment: Deployment, door: str) -> AsyncIterator[Listener]:
-    made = Listener(deployment, door)
+async def entrance(deployment: Deployment, door: str) -> AsyncIterator[Entrance]:
+    made = Entrance(deployment, door)
     yield made
     await made.close()
 
 
 @pytest.fixture
-def new_client(entrance: Listener) -> NewClient:
+def new_client(entrance: Entrance) -> NewClient:
     """`await new_client(user, gateway=0)` -> a client that is in step; it goes offline when the test ends."""
 
     async def start(user: User, gateway: int = 0, **options: Any) -> Client:
@@ -141,7 +141,7 @@ def new_client(entrance: Listener) -> NewClient:
 
 
 @pytest.fixture
-def new_socket(entrance: Listener) -> NewSocket:
+def new_socket(entrance: Entrance) -> NewSocket:
     """`await new_socket(user, gateway=0)` -> a bare socket, logged in; without a user, not."""
 
     async def start(user: User | None = None, gateway: int = 0, **options: Any) -> Socket:
