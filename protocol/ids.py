@@ -59,6 +59,11 @@ def group_conversation(group: str) -> str:
     return f"g:{group}"
 
 
+def notice_conversation(user: str) -> str:
+    """Where the system tells `user` what concerns nobody else."""
+    return f"s:{user}"
+
+
 def new_id() -> str:
     """A fresh id that nobody can guess: 26 characters, 130 bits."""
     return base64.b32encode(secrets.token_bytes(17))[:26].decode().lower()
