@@ -152,6 +152,13 @@ class ListConversations(Args):
     limit: Limit = 50
 
 
+class RequestFriend(WriteArgs):
+    """`{"user":"bob","text":"we met in Kunming"}`"""
+
+    user: Ident
+    text: Annotated[str, Meta(max_length=256)] | None = None
+
+
 class CreateGroup(WriteArgs):
     name: Name
     members: Annotated[list[Ident], Meta(max_length=500)]

@@ -13,7 +13,7 @@ from typing import Any
 from logic.handlers.conversations import listing, read_cursors, sync
 from logic.handlers.groups import changes, queries
 from logic.handlers.messages import history, notices, recalls, sends
-from logic.handlers.people import accounts, sessions, users
+from logic.handlers.people import accounts, friends, sessions, users
 from logic.outcome import Effect, Outcome
 from logic.work import Work
 from protocol.errors import ImError
@@ -86,6 +86,7 @@ HANDLERS: dict[str, Handler] = {
     "notice.append": one(notices.append),
     "sync": one(sync.sync),
     "conversation.list": one(listing.list_conversations),
+    "friend.request": one(friends.request),
     "group.create": one(changes.create),
     "group.get": one(queries.get),
     "group.list": one(queries.list_groups),

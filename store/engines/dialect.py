@@ -34,6 +34,7 @@ CONSTRAINTS = (
     Constraint("mentions", "mentions", "PRIMARY", ("user", "conversation", "seq")),
     Constraint("chat_groups.id", "chat_groups", "PRIMARY", ("id",)),
     Constraint("members", "members", "PRIMARY", ("chat_group", "user")),
+    Constraint("friend_requests", "friend_requests", "PRIMARY", ("user", "peer")),
     Constraint("outbox", "outbox", "PRIMARY", ("sender", "cid")),
     Constraint("leases", "leases", "PRIMARY", ("name",)),
     Constraint("attempts", "attempts", "PRIMARY", ("name",)),
