@@ -97,6 +97,11 @@ class PrivateServers:
     def fresh_bus(self) -> BusSettings:
         """Settings of a new virtual host: no queue of another test is there."""
         host = f"test_{next(self._numbers)}"
+        self.add_virtual_host(host)
+        return dataclasses.replace(self.settings.bus, virtual_host=host)
+
+    def add_virtual_host(self, host: str) -> None:
+        """With all rights for our user."""
         user, everything = self.settings.bus.user, '<<".*">>'
         evaluate(
             self.settings.bus,
@@ -104,7 +109,6 @@ class PrivateServers:
             f'rabbit_vhost:add(<<"{host}">>, <<"test">>), rabbit_auth_backend_internal:set_permissions('
             f'<<"{user}">>, <<"{host}">>, {everything}, {everything}, {everything}, <<"test">>).',
         )
-        return dataclasses.replace(self.settings.bus, virtual_host=host)
 
     def flush_redis(self) -> None:
         """Forget everything in Redis."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -77,6 +78,14 @@ class FaultCluster:
     def kill(self, name: str) -> float:
         """SIGKILL; the moment at which it is gone."""
         self.process(name).kill()
+        return time.monotonic()
+
+    def wipe_broker(self) -> float:
+        """SIGKILL RabbitMQ, delete all that it has stored, and start it; the moment at which it serves."""
+        self.kill("rabbitmq")
+        shutil.rmtree(self.servers.settings.var / "rabbitmq" / "mnesia")
+        self.servers.start("rabbitmq")
+        self.servers.add_virtual_host(self.settings.bus.virtual_host)
         return time.monotonic()
 
     def rolling_restart(self) -> None:
