@@ -5,6 +5,7 @@ A door gives it a Wire. Frames are collected in `outbox` until its turn comes to
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -17,8 +18,9 @@ from router.interface import Route
 
 
 class Wire(Protocol):
-    """What a door does with bytes. `framed` is a plain function, the same for all connections of a door."""
+    """What a door does with bytes. Its name `door` and the plain function `framed` are the same for all its wires."""
 
+    door: str
     framed: Callable[[bytes], bytes]
 
     def send(self, data: bytes) -> None:
@@ -42,24 +44,31 @@ class Wire(Protocol):
 Put = Callable[["Connection", bytes], None]
 """Collects a framed frame for a connection (see gateway/clients/outgoing.py)."""
 
-NOBODY = UserInfo("")
+Forget = Callable[["Connection"], None]
+"""Lets go of a connection that has ended, whatever its peer then does. May be called twice."""
+
+NOT_LOGGED_IN = UserInfo("")
 
 
 class Connection:
-    """`number` is unique in a gateway's life and rises with each connection. Times are monotonic seconds.
+    """`number` is unique in a gateway's life and rises with each connection; `name` is unique among all gateways:
+    `{gateway}.{epoch}.{number}`. `address` is the peer's. Times are monotonic seconds.
 
     Nothing is read from it while too many of its commands are under way (`paused_by_pending` of them), or before
     `paused_until`. `unfinished_since` is when a message began whose rest has not come. 0 where that is not so.
+    `transient_bytes` is the size of the last transient frame: so much of what is queued makes no connection slow.
     """
 
     __slots__ = (
         "address",
         "device",
         "door",
+        "forget",
         "heard_at",
         "is_closed",
         "looked_at_next",
         "meter",
+        "name",
         "number",
         "opened_at",
         "outbox",
@@ -72,18 +81,22 @@ class Connection:
         "session",
         "session_id",
         "terminal",
+        "transient_bytes",
         "unfinished_since",
         "user",
         "wire",
     )
 
-    def __init__(self, number: int, door: str, wire: Wire, put: Put, now: float, address: str = "") -> None:
+    def __init__(self, number: int, name: str, wire: Wire, put: Put, forget: Forget, address: str = "") -> None:
+        now = time.monotonic()
         self.number = number
+        self.name = name
         self.put = put
-        self.door = door
+        self.forget = forget
+        self.door = wire.door
         self.wire = wire
         self.session = Session()
-        self.sender = NOBODY
+        self.sender = NOT_LOGGED_IN
         self.user = ""
         self.session_id = ""
         self.terminal = ""
@@ -94,6 +107,7 @@ class Connection:
         self.opened_at = now
         self.heard_at = now
         self.outbox: list[bytes] = []
+        self.transient_bytes = 0
         self.address = address
         self.meter = Meter()
         self.paused_by_pending = 0
@@ -127,6 +141,14 @@ class Connection:
     def reply(self, payload: bytes) -> None:
         """Collect one frame. What a client can ask for at will goes this way, where a slow reader is noticed."""
         self.put(self, self.wire.framed(payload))
+
+    def offer(self, framed: bytes) -> bool:
+        """Collect a transient frame if nothing is queued: a peer that is behind has no use for it. False: dropped."""
+        if self.outbox or self.wire.queued_bytes:
+            return False
+        self.transient_bytes = len(framed)
+        self.put(self, framed)
+        return True
 
     def send(self, payload: bytes) -> None:
         """Send one frame now, behind what was collected."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-NOBODY: Mapping[str, int] = {}
+NO_MEMBERS: Mapping[str, int] = {}
 
 
 class _Entry(NamedTuple):
@@ -33,7 +33,7 @@ class Membership:
 
     def members(self, group: str) -> Mapping[str, int]:
         """The users of this gateway who are in `group`, with the seq of the event that put each in."""
-        return self._groups.get(group, NOBODY)
+        return self._groups.get(group, NO_MEMBERS)
 
     def groups(self) -> list[str]:
         """Every group that a user of this gateway is in."""

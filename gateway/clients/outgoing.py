@@ -12,19 +12,20 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from gateway.clients.closing import close
 from gateway.clients.connection import Connection
 from gateway.metrics import FRAMES_OUT
+from protocol.errors import Close
 
 TURN_S = 0.005
 STEP = 32  # connections between two looks at the clock: some 0.5 ms
 
 
 class Outgoing:
-    """`on_slow` is told of a connection with more than `max_queued_bytes` that its peer has not taken."""
+    """Closes a connection (4010) whose peer has more than `max_queued_bytes` to take, a transient frame not counted."""
 
-    def __init__(self, max_queued_bytes: int, on_slow: Callable[[Connection], None]) -> None:
+    def __init__(self, max_queued_bytes: int) -> None:
         self._max_queued_bytes = max_queued_bytes
-        self._on_slow = on_slow
         self._waiting: deque[Connection] = deque()
         self._is_woken = False
         self._added = self._taken = 0
@@ -72,7 +73,8 @@ class Outgoing:
             connection = self._waiting.popleft()
             frames += len(connection.outbox)
             connection.flush()
-            if connection.wire.queued_bytes > self._max_queued_bytes:
-                self._on_slow(connection)
+            queued = connection.wire.queued_bytes
+            if queued > self._max_queued_bytes and queued - connection.transient_bytes > self._max_queued_bytes:
+                close(connection, Close.SLOW_CONSUMER)
         self._taken += count
         FRAMES_OUT.count += frames

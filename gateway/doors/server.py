@@ -9,17 +9,10 @@ from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
-from gateway.doors.api import ApiHandler
-from gateway.doors.json_handler import UnknownAddress
+from gateway.doors.json_handler import Rules, UnknownAddress
 from gateway.doors.listener import Listener
-from gateway.doors.long_poll.handlers import PollClose, PollOpen, PollRecv, PollSend
 from gateway.doors.long_poll.sessions import PollSessions
-from gateway.doors.operations import Checks, Healthz, Metrics, Readyz
 from gateway.doors.tcp import TcpDoor
-from gateway.doors.websocket import WebSocketDoor
-from gateway.road.numbering import CommandMaker
-from gateway.road.uplink import Uplink
-from gateway.sessions.api_sessions import ApiSessions
 from gateway.sessions.attendant import Attendant
 from protocol.frames import MAX_CLIENT_FRAME_BYTES
 
@@ -31,30 +24,10 @@ BACKLOG = 4096  # all clients of another gateway may come at once; Linux takes a
 LAST_POLLS_S = 1.0  # for those that poll to come for what was left for them
 
 
-def application(
-    name: str,
-    attendant: Attendant,
-    polls: PollSessions,
-    commands: CommandMaker,
-    uplink: Uplink,
-    api_sessions: ApiSessions,
-    origins: tuple[str, ...],
-    checks: Checks,
-) -> Application:
-    """What is at which address (protocol.md section 3). `origins`: see WebSocketDoor."""
-    polling = {"attendant": attendant, "sessions": polls}
+def application(*doors: Rules) -> Application:
+    """Everything that HTTP requests find (protocol.md section 3): the addresses of each door."""
     return Application(
-        [
-            (r"/ws", WebSocketDoor, {"attendant": attendant, "origins": origins}),
-            (r"/api/([a-z_.]{1,64})", ApiHandler, {"commands": commands, "uplink": uplink, "sessions": api_sessions}),
-            (r"/poll/open", PollOpen, polling),
-            (r"/poll/recv", PollRecv, polling),
-            (r"/poll/send", PollSend, polling),
-            (r"/poll/close", PollClose, polling),
-            (r"/healthz", Healthz, {"name": name}),
-            (r"/readyz", Readyz, {"checks": checks}),
-            (r"/metrics", Metrics),
-        ],
+        [rule for rules in doors for rule in rules],
         default_handler_class=UnknownAddress,
         websocket_max_message_size=MAX_CLIENT_FRAME_BYTES,
         log_function=lambda handler: None,

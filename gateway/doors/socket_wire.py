@@ -24,6 +24,7 @@ class SocketWire(asyncio.BufferedProtocol, ABC):
 
     __slots__ = ("_send_buffer_bytes", "_transport", "is_ending")
 
+    door: str
     framed: Callable[[bytes], bytes]
 
     def __init__(self, send_buffer_bytes: int = SEND_BUFFER_BYTES) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 
+from gateway.clients.closing import close
 from gateway.clients.connection import Connection
 from gateway.doors.decoding import Failed
 from gateway.doors.framed_wire import FramedWire
@@ -26,6 +27,7 @@ class TcpWire(FramedWire):
 
     __slots__ = ()
 
+    door = "tcp"
     framed: Callable[[bytes], bytes] = staticmethod(tcp_frame)
 
     def __init__(self, attendant: Attendant, address: str) -> None:
@@ -39,7 +41,7 @@ class TcpWire(FramedWire):
         elif self._attendant.addresses.is_full(address):
             self._turn_away(rate_limited(RETRY_AFTER_S), Close.TOO_MANY_CONNECTIONS)
         else:
-            self._connection = self._attendant.opened("tcp", self, address)
+            self._connection = self._attendant.opened(self, address)
 
     def _turn_away(self, refusal: ImError, code: Close) -> None:
         self.send(tcp_frame(write_error(refusal)))
@@ -48,7 +50,7 @@ class TcpWire(FramedWire):
     def handle(self, connection: Connection, event: Event) -> None:
         if isinstance(event, Failed):
             connection.send(write_error(REFUSALS[event.code]))
-            self._attendant.refuse(connection, event.code)
+            close(connection, event.code)
         else:
             self._attendant.received(connection, event)
 

@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 from tornado.iostream import IOStream
 from tornado.websocket import WebSocketHandler
 
+from gateway.clients.closing import close
 from gateway.clients.connection import Connection
 from gateway.doors.decoding import Failed
 from gateway.doors.framed_wire import FramedWire
+from gateway.doors.json_handler import Rules
 from gateway.doors.socket_wire import READ_BYTES
 from gateway.doors.ws_frames import Closing, Event, FrameDecoder, Ping, close_frame, pong_frame, text_frame
 from gateway.sessions.attendant import RETRY_AFTER_S, Attendant
@@ -32,6 +34,7 @@ class WebSocketWire(FramedWire):
 
     __slots__ = ("_early",)
 
+    door = "ws"
     framed: Callable[[bytes], bytes] = staticmethod(text_frame)
 
     def __init__(self, attendant: Attendant, early: bytes, address: str) -> None:
@@ -40,7 +43,7 @@ class WebSocketWire(FramedWire):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._connection = self._attendant.opened("ws", self, self._address)
+        self._connection = self._attendant.opened(self, self._address)
         if self._early:
             self.bytes_received(self._early)
             self._early = b""
@@ -51,7 +54,7 @@ class WebSocketWire(FramedWire):
         elif type(event) is Closing:
             self._follow(event.code)
         elif type(event) is Failed:
-            self._attendant.refuse(connection, event.code)
+            close(connection, event.code)
         elif self._attendant.signalled(connection) and type(event) is Ping:
             connection.put(connection, pong_frame(event.payload))  # there a flood without a reader is noticed
 
@@ -76,6 +79,11 @@ def _take_socket(stream: IOStream) -> tuple[socket.socket, bytes] | None:
     taken = stream.socket.dup()
     stream.close()
     return taken, early
+
+
+def websocket_rules(attendant: Attendant, origins: tuple[str, ...]) -> Rules:
+    """`origins`: see WebSocketDoor."""
+    return [(r"/ws", WebSocketDoor, {"attendant": attendant, "origins": origins})]
 
 
 class WebSocketDoor(WebSocketHandler):

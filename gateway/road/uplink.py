@@ -17,7 +17,7 @@ from gateway.metrics import BATCH_COMMANDS
 from gateway.road.reply_to import ReplyTo
 from protocol import codec
 from protocol.errors import ImError, busy, timeout
-from protocol.models import ReceiveInfo, TopicMessage
+from protocol.models import Answer, ReceiveInfo, TopicMessage
 
 TICK_S = 0.002
 BATCH_DELAYS_S = (0.0, 0.002, 0.004, 0.008, 0.010)  # behind so many batches under way, or more
@@ -131,12 +131,12 @@ class Uplink:
         elif not self._is_ticking:
             self._next_tick()
 
-    def take(self, number: int) -> _Pending | None:
-        """The one who waits for command `number`; None where it was answered before."""
-        pending = self._pending.pop(number, None)
+    def answer(self, answer: Answer) -> None:
+        """A worker's answer, for whoever waits for it; nobody does where the command was answered before."""
+        pending = self._pending.pop(answer.number, None)
         if pending is not None:
             self._answered(pending)
-        return pending
+            pending.reply_to.answered(pending.frame_id, answer.op, bytes(answer.data))
 
     def abandon(self) -> None:
         """The broker is gone, and with it every answer: their outcomes are unknown."""

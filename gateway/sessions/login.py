@@ -11,14 +11,12 @@ from __future__ import annotations
 import time
 
 import msgspec
-import structlog
 
 from gateway.clients.connection import Connection
 from gateway.clients.hub import Hub
 from gateway.clients.session import Login, State
-from gateway.road.numbering import CommandMaker
-from gateway.road.reply_to import PendingReply
-from gateway.road.uplink import Uplink
+from gateway.road.road import Road
+from gateway.sessions.joining import Joining
 from gateway.sessions.terminals import Terminals
 from protocol import codec
 from protocol.args import OpenSession
@@ -26,9 +24,6 @@ from protocol.models import SessionInfo, Takeover, UserInfo
 from protocol.ops import Caller, find_op
 from protocol.replies import SessionOpened, User
 from protocol.tokens import TokenSigner
-from router.interface import Registrar, RouterAway
-
-log = structlog.get_logger()
 
 _read_opened = msgspec.json.Decoder(SessionOpened).decode
 
@@ -49,17 +44,15 @@ class LoginFlow:
     def __init__(
         self,
         hub: Hub,
-        uplink: Uplink,
-        commands: CommandMaker,
-        registrar: Registrar,
+        road: Road,
+        joining: Joining,
         terminals: Terminals,
         signer: TokenSigner,
         heartbeat_s: int,
     ) -> None:
         self._hub = hub
-        self._uplink = uplink
-        self._commands = commands
-        self._registrar = registrar
+        self._road = road
+        self._joining = joining
         self._terminals = terminals
         self._signer = signer
         self._heartbeat_s = heartbeat_s
@@ -73,10 +66,7 @@ class LoginFlow:
         Raises Refused, ImError."""
         op = find_op("session.open", Caller.GATEWAY)
         args = OpenSession(who.user, who.session, takeover)
-        queue, command = self._commands.make(op, args, UserInfo(who.user, who.terminal), who.session)
-        pending_reply = PendingReply()
-        self._uplink.submit(queue, command, pending_reply)
-        return _read_opened(await pending_reply.answer)
+        return _read_opened(await self._road.ask(op, args, UserInfo(who.user, who.terminal), who.session))
 
     async def open(self, connection: Connection, login: Login) -> bytes | None:
         """Log a connection in: the data of the reply, None where it was closed meanwhile. Raises ImError, Refused,
@@ -95,18 +85,9 @@ class LoginFlow:
         opened = await self.ask(who, self._terminals.takeover_of(connection))
         if connection.number in self._hub.connections:
             self._hub.membership.load(who.user, opened.groups, token)
-            await self.enter_groups(list(opened.groups))
+            await self._joining.enter(list(opened.groups))
         if connection.number not in self._hub.connections:
             return None
         connection.session.move(State.OPEN)
         reply = LoginReply(opened.user, who.session, self._heartbeat_s, time.time_ns() // 1_000_000, opened.epoch)
         return codec.write_struct(reply)
-
-    async def enter_groups(self, groups: list[str]) -> None:
-        """Register this gateway for the groups of a user who came in."""
-        if not groups:
-            return
-        try:
-            await self._registrar.enter_groups(groups)
-        except RouterAway:
-            log.debug("groups_later", groups=len(groups))

@@ -7,7 +7,7 @@ import random
 import msgspec
 from msgspec import Raw
 
-from gateway.doors.json_handler import JsonHandler
+from gateway.doors.json_handler import JsonHandler, Rules
 from gateway.doors.long_poll.frames import Answers, Slot, split_frames
 from gateway.doors.long_poll.sessions import Answer, PollSession, PollSessions, PollWire
 from gateway.metrics import FRAMES_IN
@@ -37,6 +37,12 @@ class _Opened(msgspec.Struct):
 
 
 _read_pushed = msgspec.json.Decoder(_Pushed).decode
+
+
+def poll_rules(attendant: Attendant, sessions: PollSessions) -> Rules:
+    given = {"attendant": attendant, "sessions": sessions}
+    handlers = {"open": PollOpen, "recv": PollRecv, "send": PollSend, "close": PollClose}
+    return [(f"/poll/{verb}", handler, given) for verb, handler in handlers.items()]
 
 
 class PollHandler(JsonHandler):

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from gateway.clients.closing import close
 from gateway.clients.connection import Connection
 from gateway.doors.long_poll.mailbox import Mailbox
 from gateway.doors.tcp_frames import tcp_frame
@@ -41,6 +42,7 @@ class PollWire:
 
     __slots__ = ("_mailbox", "_waiting", "_why", "login", "polled_at")
 
+    door = "poll"
     framed: Callable[[bytes], bytes] = staticmethod(tcp_frame)
 
     def __init__(self) -> None:
@@ -186,7 +188,7 @@ class PollSessions:
         """A session for one who wants to log in from `address`, and its id."""
         name = f"{self._gateway}.{secrets.token_urlsafe(RANDOM_BYTES)}"
         wire = PollWire()
-        session = self._sessions[name] = PollSession(self._attendant.opened("poll", wire, address), wire)
+        session = self._sessions[name] = PollSession(self._attendant.opened(wire, address), wire)
         return name, session
 
     def find(self, name: str) -> PollSession:
@@ -217,8 +219,7 @@ class PollSessions:
                 wire.send_away()
         elif since_s > self._idle_s:
             del self._sessions[name]
-            self._attendant.refuse(session.connection, Close.HEARTBEAT_TIMEOUT)
+            close(session.connection, Close.HEARTBEAT_TIMEOUT)
             return
         if not wire.is_over:
-            # Who polls sends no heartbeats: the limit above takes the place of theirs.
-            self._attendant.heard(session.connection)
+            session.connection.heard_at = time.monotonic()  # a client that polls sends no heartbeats

@@ -15,7 +15,7 @@ from tornado.httputil import HTTPServerRequest
 UNKNOWN = ""
 
 
-class Addresses:
+class PeerAddresses:
     """`trusted` are the addresses of proxies; `at_most` connections of one address are let in."""
 
     def __init__(self, trusted: Iterable[str], at_most: int) -> None:
@@ -24,7 +24,7 @@ class Addresses:
         self._counts: Counter[str] = Counter()
 
     def __repr__(self) -> str:
-        return f"Addresses({len(self._counts)} addresses, at most {self._at_most} connections each)"
+        return f"PeerAddresses({len(self._counts)} addresses, at most {self._at_most} connections each)"
 
     def of_request(self, request: HTTPServerRequest) -> str:
         """See `of`."""
