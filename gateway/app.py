@@ -118,7 +118,7 @@ class Gateway:
         log.info("gateway_stopped", address=self._commands.address)
 
     def _handlers(self) -> Handlers:
-        """What is done with each kind of what workers send."""
+        """From each kind of body that workers send to the function that handles it."""
         return {
             Answer: self._uplink.answer,
             Push: self._hub.push,

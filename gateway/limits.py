@@ -1,4 +1,4 @@
-"""What one gateway bears, in one value that its parts are given."""
+"""The limits of one gateway, in one value that its parts are given."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SILENT_HEARTBEATS = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Named as in `[gateway]` of the configuration, which also says what each means; units are in the names."""
+    """The names are those of `[gateway]` in the configuration, which says what each means; units are in the names."""
 
     login_timeout_s: float
     heartbeat_s: int
@@ -38,7 +38,7 @@ class Limits:
 
     @classmethod
     def of(cls, settings: object) -> Self:
-        """The attributes of `settings` that have the names of the fields. Raises AttributeError where it lacks one."""
+        """The attributes of `settings` that are called like the fields. Raises AttributeError where one is missing."""
         return cls(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(cls)})
 
     @property

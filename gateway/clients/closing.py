@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 def close(connection: Connection, code: Close, reason: str = "") -> None:
-    """Close with `code` and its usual reason, unless another is given. What is closed already stays as it is."""
+    """Close with `code` and its usual reason, unless another is given. Nothing happens where it is closed already."""
     if connection.is_closed:
         return
     connection.is_closed = True

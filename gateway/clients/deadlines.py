@@ -1,4 +1,4 @@
-"""By when a connection must have done what: logged in, finished a message, shown a sign of life. One wheel for all.
+"""Until when a connection must have logged in, finished a message, shown a sign of life. One timer wheel for all.
 
 Laws: a frame that comes in moves no timer. When a connection's turn comes it is looked at: it is late, or its turn
 comes again at the earliest moment at which it could be.
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 class Deadlines:
-    """Those of all connections of a gateway, from `start` to `stop`."""
+    """The deadlines of all connections of a gateway. They count from `start` to `stop`."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

@@ -37,7 +37,7 @@ class FramedPush:
         self.is_transient = push.transient
 
     def is_for(self, connection: Connection) -> bool:
-        """Whether it is logged in, is not the one that sent it, and is at a terminal that is meant."""
+        """Whether the connection is logged in, did not send this itself, and is at a terminal that is meant."""
         return (
             connection.session.state is OPEN
             and connection.name != self._excluded
@@ -52,7 +52,7 @@ class FramedPush:
 
 
 class Hub:
-    """Of the gateway at `address`, `{gateway}.{epoch}`, whose connections it names."""
+    """`address` is the gateway's, `{gateway}.{epoch}`: the names of its connections begin with it."""
 
     def __init__(self, address: str, outgoing: Outgoing) -> None:
         self._address = address
@@ -83,7 +83,7 @@ class Hub:
         self.membership.track(connection.user)
 
     def leave(self, connection: Connection) -> list[str]:
-        """It does not any more. Returns the groups of which nobody is left here."""
+        """The connection has ended. Returns the groups of which no member is left here."""
         mine = self._users.get(connection.user)
         if mine is None or mine.pop(connection.number, None) is None or mine:
             return []
@@ -122,7 +122,7 @@ class Hub:
         return None
 
     def _push_to_group(self, push: Push) -> Iterator[None]:
-        """A message sent again may be older than a membership: whoever joined after it may not read it."""
+        """A push may repeat an old message: members who joined after it may not read it."""
         framed = FramedPush(push)
         for place, (user, joined_seq) in enumerate(list(self.membership.members(push.group).items())):
             if place % USERS_A_STEP == 0:

@@ -1,8 +1,8 @@
 """Frames that wait to be written: collected for each connection, written at most 5 ms a turn of the loop.
 
 Laws: the frames of a connection leave in the order in which they were put. A connection whose turn has not come yet is
-written once, however many frames were put meanwhile: the busier the gateway, the fewer its writes. Whoever asks
-`when_written` is called when all that was put before is written.
+written once, however many frames were put meanwhile: the busier the gateway, the fewer its writes. A function given to
+`when_written` is called when every frame that was put before is written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ STEP = 32  # connections between two looks at the clock: some 0.5 ms
 
 
 class Outgoing:
-    """Closes a connection (4010) whose peer has more than `max_queued_bytes` to take, a transient frame not counted."""
+    """Closes a connection with 4010 when its peer has left more than `max_queued_bytes` untaken; the last transient
+    frame does not count."""
 
     def __init__(self, max_queued_bytes: int) -> None:
         self._max_queued_bytes = max_queued_bytes
@@ -51,7 +52,7 @@ class Outgoing:
             call()
 
     def write(self) -> None:
-        """One turn; the next is asked for where something is left."""
+        """One turn of the loop; asks for the next where something is left."""
         self._is_woken = False
         ends = time.monotonic() + TURN_S
         while self._waiting:

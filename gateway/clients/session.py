@@ -64,7 +64,7 @@ class Reply(NamedTuple):
 
 
 class End(NamedTuple):
-    """Close the connection, after what was sent before."""
+    """Close the connection, once everything before it is sent."""
 
     code: Close
     reason: str
@@ -111,7 +111,7 @@ class Session:
         return steps.get(frame.op, steps[OTHERS])(self, frame, now)
 
     def over_rate(self, text: str, now: float, retry_after_s: int) -> list[Effect]:
-        """What a frame makes us do that comes too soon after others."""
+        """What a frame makes us do that came too soon after others."""
         if self.state is CLOSED:
             return []
         try:
@@ -151,7 +151,7 @@ class Session:
             return [] if frame.id is None else [Reply(write_error(refusal, frame.id))]
 
     def _unreadable(self, refusal: ImError, now: float) -> list[Effect]:
-        """What `read_frame` refuses; its id is echoed where it could be read."""
+        """Refuse a frame that `read_frame` could not read; its id is echoed where that much could be read."""
         return self._refused(refusal, refusal.id if isinstance(refusal, BadFrameField) else None, now)
 
     def _refused(self, refusal: ImError, frame_id: str | None, now: float) -> list[Effect]:

@@ -59,7 +59,7 @@ class JsonHandler(RequestHandler):
 
 
 class UnknownAddress(JsonHandler):
-    """Whatever no other handler serves."""
+    """Every address that no other handler serves."""
 
     def prepare(self) -> None:
         self.set_status(404)

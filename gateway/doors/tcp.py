@@ -23,7 +23,8 @@ REFUSALS = {
 
 
 class TcpWire(FramedWire):
-    """The wire of one TCP connection. `address` is as it came: of one who left since, the socket knows none now."""
+    """The wire of one TCP connection. `address` is the peer's as it was accepted: a socket that its peer has left since
+    knows none."""
 
     __slots__ = ()
 
@@ -59,14 +60,14 @@ class TcpWire(FramedWire):
 
 
 class TcpDoor:
-    """Makes connections of the sockets of those who come by TCP."""
+    """Makes connections of the sockets that its listener accepts."""
 
     def __init__(self, attendant: Attendant) -> None:
         self._attendant = attendant
         self._coming: set[asyncio.Task[object]] = set()
 
     def take(self, newcomer: socket.socket, address: tuple[str, int]) -> None:
-        """Somebody came."""
+        """A newcomer, and its address."""
         loop = asyncio.get_running_loop()
         coming = loop.create_task(loop.connect_accepted_socket(lambda: TcpWire(self._attendant, address[0]), newcomer))
         self._coming.add(coming)

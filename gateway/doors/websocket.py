@@ -30,7 +30,7 @@ VERSION = "13"
 
 
 class WebSocketWire(FramedWire):
-    """The wire of one WebSocket after its handshake. `early` is what came right behind the handshake."""
+    """The wire of one WebSocket after its handshake. `early` are the bytes that came right behind the handshake."""
 
     __slots__ = ("_early",)
 
@@ -69,8 +69,8 @@ class WebSocketWire(FramedWire):
 
 
 def _take_socket(stream: IOStream) -> tuple[socket.socket, bytes] | None:
-    """The connection of `stream` as a socket of its own, and what was read from it already; None where the peer has
-    left, which the read finds out. Ends the stream."""
+    """The connection of `stream` as a socket of its own, and the bytes that were read from it already; None where the
+    peer has left, which only a read finds out. Ends the stream."""
     read = cast("asyncio.Future[bytes]", stream.read_bytes(READ_BYTES, partial=True))
     early = read.result() if read.done() and read.exception() is None else b""
     read.add_done_callback(lambda ended: ended.cancelled() or ended.exception())

@@ -1,4 +1,4 @@
-"""What workers send: answers, pushes and deltas, handled in order, at most 5 ms a turn of the loop.
+"""Answers, pushes and deltas from the workers, handled in order, at most 5 ms a turn of the loop.
 
 Laws: a hole in a link is noticed before what came after it is delivered; a message is acked when its frames are
 written; nothing here waits for anything but the loop's next turn.

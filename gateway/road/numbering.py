@@ -16,9 +16,8 @@ from protocol.ops import Op
 
 
 class CommandMaker:
-    """Numbers the commands of one gateway's life and gives each its deadline and, where it lacks one, its cid.
-
-    `address` is that gateway's, where the answers go.
+    """Numbers the commands of one gateway's life and gives each its deadline and, where a write has none, its
+    cid. `address` is that gateway's, where the answers go.
     """
 
     def __init__(self, gateway: str, epoch: str, partitions: int, timeout_s: float) -> None:

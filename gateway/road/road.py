@@ -23,7 +23,7 @@ class Road:
         return f"Road({self._commands}, {self._uplink})"
 
     def forward(self, command: Command, connection: Connection, reply_to: ReplyTo) -> None:
-        """Send what a client sent. Raises ImError busy, bad_field."""
+        """Send a client's command. Raises ImError busy, bad_field."""
         queue, made = self._commands.make(
             command.op, command.args, connection.sender, connection.session_id, connection.number, connection.door
         )

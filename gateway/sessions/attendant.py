@@ -43,7 +43,7 @@ class Attendant:
         self._deadlines = Deadlines(limits)
         self._forget: Forget = self.closed  # the same object for all connections
         self.addresses = PeerAddresses(limits.trusted_proxies, limits.max_connections_per_address)
-        # Reading pauses at half of what may be under way: what was read already still finds room.
+        # Reading pauses at half of the commands that may be under way: frames that were read already find room.
         self._pause_at = max(1, limits.max_pending_per_connection // 2)
         self._takes_newcomers = True
 
@@ -62,12 +62,12 @@ class Attendant:
 
     @property
     def send_buffer_bytes(self) -> int:
-        """How much the kernel may hold of what was sent to a socket."""
+        """How many sent bytes the kernel may hold for one socket."""
         return self._limits.send_buffer_bytes
 
     @property
     def is_full(self) -> bool:
-        """Whether another connection would be one too many, or would have to leave at once."""
+        """Whether one more connection would be too many, or would have to leave at once."""
         return not self._takes_newcomers or len(self._hub.connections) >= self._limits.max_connections
 
     @property
@@ -98,7 +98,7 @@ class Attendant:
         return self._carry_out(connection, connection.session.receive(text, now), answers)
 
     def signalled(self, connection: Connection) -> bool:
-        """A ping or pong of the client's: counts as a frame and as life. Whether it deserves an answer."""
+        """A client's ping or pong: counts as a frame and as a sign of life. False: over the rate, so not answered."""
         now = connection.heard_at = time.monotonic()
         verdict = self._rate.take(connection.meter, now)
         if verdict is not ADMIT:

@@ -1,7 +1,7 @@
 """An orderly stop as its clients see it: all are told to come back elsewhere, a few at a time.
 
-Laws: who waits for an answer goes last, and gets it unless it takes longer than a request may. Nobody is told to stay
-away for more than a second: what spreads the storm is that the others are still served here.
+Laws: connections that wait for answers go last, and get them unless that takes longer than a request may. No client is
+told to stay away for more than a second: the storm is spread because the clients that are still here are served here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ AFTER_MS = 1000
 
 
 async def send_everyone_away(hub: Hub, spread_s: float, answer_s: float) -> None:
-    """Send all connections away within `spread_s`; those that wait for answers within `answer_s` more."""
+    """Send all connections away within `spread_s`, and within `answer_s` more where they wait for answers."""
     leaving = list(hub.connections.values())
     random.shuffle(leaving)
     slices = max(1, round(min(spread_s, len(leaving) / CONNECTIONS_PER_S) / SLICE_S))
@@ -33,13 +33,13 @@ async def send_everyone_away(hub: Hub, spread_s: float, answer_s: float) -> None
     while waiting and time.monotonic() < give_up:
         await asyncio.sleep(SLICE_S / 10)
         waiting = _send_away(waiting)
-    # Whoever came in the meantime, or got no answer in time.
+    # Connections that came in the meantime, or got no answer in time.
     for connection in list(hub.connections.values()):
         restart(connection, random.randrange(AFTER_MS))
 
 
 def _send_away(connections: list[Connection]) -> list[Connection]:
-    """Send those away that wait for nothing; the others."""
+    """Send away all connections that wait for no answer; returns the others."""
     waiting = []
     for connection in connections:
         if connection.is_closed:

@@ -1,9 +1,8 @@
 """From a login frame to an open session, in the order that makes races harmless (docs/architecture.md).
 
-Verify the token; register the user's route (terminals.py); ask `session.open`, whose worker tells those that the login
-replaces; register the groups and wait for the router; answer.
-A message is then either in the sync that follows or is pushed, never neither. A router that is away delays nobody: it
-gets everything again when it is back.
+Verify the token; register the user's route (terminals.py); ask `session.open`, whose worker tells the gateways whose
+connections this login replaces; register the groups and wait for the router; answer. So every message is in the sync
+that follows, or is pushed, or both. A router that is away delays no login: it gets everything again when it is back.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class LoginReply(msgspec.Struct):
 
 
 class LoginFlow:
-    """Opens sessions for every door, and for `/api` checks that one still stands."""
+    """Opens sessions for every door; for `/api` it checks that a session still stands."""
 
     def __init__(
         self,
@@ -58,12 +57,12 @@ class LoginFlow:
         self._heartbeat_s = heartbeat_s
 
     def verify(self, token: str) -> SessionInfo:
-        """Who a token says it is. Raises ImError unauthenticated."""
+        """The session that a token names. Raises ImError unauthenticated."""
         return self._signer.verify(token)
 
     async def ask(self, who: SessionInfo, takeover: Takeover | None = None) -> SessionOpened:
-        """Whether the session stands, and what belongs to it; if it does, `takeover` is told to those whom it concerns.
-        Raises Refused, ImError."""
+        """The session as the store has it: its user and the user's groups. The worker also sends `takeover` to the
+        gateways that it concerns. Raises Refused where the session does not stand; ImError busy."""
         op = find_op("session.open", Caller.GATEWAY)
         args = OpenSession(who.user, who.session, takeover)
         return _read_opened(await self._road.ask(op, args, UserInfo(who.user, who.terminal), who.session))

@@ -1,4 +1,4 @@
-"""Logins under way: so many at once, the others in their turn; and how a refused one ends."""
+"""Logins: so many under way at once, the others in their turn; and how a refused login ends."""
 
 from __future__ import annotations
 

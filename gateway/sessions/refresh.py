@@ -1,7 +1,7 @@
-"""After anything that may have made this gateway miss something: learn again, then have the clients sync.
+"""When this gateway may have missed something, it learns everything anew and then has its clients sync.
 
-Laws: from the moment a hole is noticed until the refresh is answered, no push goes out (the hub is not trusted), for it
-may be for somebody who has left. Then every client gets `resync`, spread: 300 a second, all within 30 s.
+Laws: from the moment a hole is noticed until the refresh is answered, no push goes out (the hub is not trusted): the
+push may be for a user who has left. Then every client gets `resync`, spread: 300 a second, all within 30 s.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def _chunks(connections: list[Connection]) -> Iterator[list[Connection]]:
 
 
 class Refresher:
-    """What it learns anew: who is in which groups (`joining`), which logins took others' places (`terminals`), which
-    sessions have ended (`revoker`)."""
+    """It learns anew which groups its users are in (`joining`), which logins elsewhere took the place of connections
+    here (`terminals`), and which sessions have ended (`revoker`)."""
 
     def __init__(
         self, hub: Hub, road: Road, joining: Joining, terminals: Terminals, revoker: Revoker, resync_per_s: int
@@ -114,7 +114,7 @@ class Refresher:
         refreshed = _read_refreshed(await self._road.ask(op, args, UserInfo("")))
         for user, groups in refreshed.groups.items():
             membership.load(user, groups, token)
-        # Whoever syncs before this gateway is registered for its groups would miss what is sent to them meanwhile.
+        # Before any client syncs: it would miss what is sent to its groups until this gateway is registered for them.
         await self._joining.replace(before, set(membership.groups()))
         self._revoker.end(refreshed.ended, "logged_out")
 

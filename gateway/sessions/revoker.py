@@ -1,4 +1,4 @@
-"""What the end of a session means here: its connections are told and closed, and no call of `/api` counts on it."""
+"""Ends sessions at this gateway: their connections are told and closed, and `/api` does not count on them any more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from protocol.models import Revocation
 
 
 class Revoker:
-    """Ends sessions at one gateway."""
+    """Ended sessions, however this gateway learns of them."""
 
     def __init__(self, hub: Hub, api_sessions: ApiSessions) -> None:
         self._hub = hub
@@ -22,7 +22,7 @@ class Revoker:
         self.end(revocation.sessions, revocation.reason)
 
     def end(self, sessions: Iterable[str], reason: str) -> None:
-        """These have ended, wherever we learned it."""
+        """Close the connections of these sessions with 4006 and `reason`."""
         ended = set(sessions)
         if ended:
             self._api_sessions.revoke(ended)
@@ -30,5 +30,5 @@ class Revoker:
                 kick(connection, reason)
 
     def may_have_missed(self) -> None:
-        """A revocation may not have come: until a session is asked for again, nothing is known of it."""
+        """A revocation may not have come: every call of `/api` asks for its session again."""
         self._api_sessions.clear()

@@ -1,4 +1,4 @@
-"""Which connections of a user may stand side by side: by default one for each terminal (protocol.md section 4, 4006).
+"""Which connections of a user may stand side by side: by default one at each terminal (protocol.md section 4, 4006).
 
 Laws: of a user's connections in one slot the one with the highest login stays, whichever gateways hold them; so two
 logins at once leave exactly one. A login closes other connections only once its session is found to stand, and by a
@@ -97,9 +97,9 @@ class Terminals:
                 _replace(connection, route, takeover)
 
     async def settle(self, users: list[str]) -> list[Takeover]:
-        """After takeovers may have been missed: close the connections of ours whose place was taken elsewhere, and
-        return our own takeovers that gateways elsewhere seem to have missed: they still hold what should be closed.
-        Where the router is away nothing is known of elsewhere; its return is one more reason to settle."""
+        """Call when takeovers may have been missed. Closes the connections of these users whose place was taken, here
+        or elsewhere; returns the takeovers that other gateways seem to have missed, as they still hold a connection in
+        a place that was taken here. Without the router there are none: its return is one more reason to settle."""
         for connection in [c for user in users for c in self._hub.of_user(user)]:
             takeover = self.takeover_of(connection)
             if takeover is not None and connection.session.state is State.OPEN:

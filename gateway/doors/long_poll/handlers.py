@@ -46,7 +46,7 @@ def poll_rules(attendant: Attendant, sessions: PollSessions) -> Rules:
 
 
 class PollHandler(JsonHandler):
-    """What the four have in common."""
+    """Base of the four addresses."""
 
     def initialize(self, attendant: Attendant, sessions: PollSessions) -> None:
         self._attendant = attendant
@@ -174,7 +174,7 @@ class PollSend(PollHandler):
         answers = Answers(session.connection, len(frames))
         for place, text in enumerate(frames):
             if session.wire.is_over or not self._attendant.received(session.connection, text, Slot(answers, place)):
-                answers.one_less()
+                answers.expect_one_less()
         await answers.complete()
         return answers
 
