@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-import time
 from contextlib import suppress
 
 import structlog
@@ -12,30 +10,33 @@ from tornado.web import Application
 
 from bus.interface import GatewayBus
 from conf.settings import Settings
-from gateway.clients.addresses import Addresses
-from gateway.clients.closing import Closer
-from gateway.clients.connection import Connection
-from gateway.clients.deadlines import Deadlines
 from gateway.clients.hub import Hub
 from gateway.clients.outgoing import Outgoing
 from gateway.clients.rate import Rate
+from gateway.doors.api import api_rules
+from gateway.doors.long_poll.handlers import poll_rules
 from gateway.doors.long_poll.sessions import PollSessions
+from gateway.doors.operations import operations_rules
 from gateway.doors.server import Doors, application
-from gateway.road.downlink import Downlink
+from gateway.doors.websocket import websocket_rules
+from gateway.limits import Limits
+from gateway.road.downlink import Downlink, Handlers
+from gateway.road.links import Links
 from gateway.road.numbering import CommandMaker
+from gateway.road.road import Road
 from gateway.road.uplink import Uplink
 from gateway.sessions.api_sessions import ApiSessions
 from gateway.sessions.attendant import Attendant
+from gateway.sessions.drain import send_everyone_away
 from gateway.sessions.joining import Joining
 from gateway.sessions.login import LoginFlow
+from gateway.sessions.login_queue import LoginQueue
 from gateway.sessions.refresh import Refresher
+from gateway.sessions.revoker import Revoker
 from gateway.sessions.terminals import Terminals
-from protocol.errors import Close
+from protocol.models import Answer, Membership, Push, Revocation, Takeover
 from protocol.tokens import TokenSigner
 from router.interface import GatewayLease, Registrar, RouterAway
-
-SILENCE_CHECK_S = 1.0
-SILENT_HEARTBEATS = 2.5
 
 log = structlog.get_logger()
 
@@ -46,77 +47,36 @@ class Gateway:
     def __init__(
         self, settings: Settings, name: str, port: int, tcp_port: int, bus: GatewayBus, registrar: Registrar
     ) -> None:
-        limits = settings.gateway
-        self._name = name
-        self._host = limits.host
-        self._port = port
-        self._tcp_port = tcp_port
-        self._limits = limits
+        self._name, self._port, self._tcp_port = name, port, tcp_port
+        self._settings = settings.gateway
+        self._limits = limits = Limits.of(settings.gateway)
         self._bus = bus
         self._registrar = registrar
         self._state = "up"
-        self._silence: asyncio.Task[None] | None = None
+        # clients
         self._commands = CommandMaker(name, secrets.token_hex(8), settings.partitions, limits.request_timeout_s)
-        address = self._commands.address
-        outgoing = Outgoing(limits.max_queued_bytes, self._close_slow)
-        self._hub = Hub(address, outgoing)
-        self._uplink = Uplink(address, bus, limits.request_timeout_s, limits.max_pending)
-        self._closer = Closer(self._forget)
-        signer = TokenSigner(settings.token.secret, settings.token.access_s)
-        terminals = Terminals(
-            self._hub, self._closer, registrar, address, limits.connections_per, limits.max_connections_per_user
-        )
-        self._login_flow = LoginFlow(
-            self._hub, self._uplink, self._commands, registrar, terminals, signer, limits.heartbeat_s
-        )
+        outgoing = Outgoing(limits.max_queued_bytes)
+        self._hub = hub = Hub(self._commands.address, outgoing)
+        # up the road
+        self._uplink = Uplink(self._commands.address, bus, limits.request_timeout_s, limits.max_pending)
+        self._road = road = Road(self._commands, self._uplink)
+        # sessions
         rate = Rate(limits.messages_per_s, limits.message_burst, limits.max_messages_over_rate)
-        self._api_sessions = ApiSessions(self._login_flow, rate)
-        self._joining = Joining(self._hub, self._login_flow, registrar)
-        self._refresher = Refresher(
-            self._hub,
-            self._uplink,
-            self._commands,
-            self._closer,
-            limits.resync_per_s,
-            self._joining.changed,
-            self._api_sessions.clear,
-            terminals.settle,
-        )
-        self._downlink = Downlink(
-            self._hub,
-            self._uplink,
-            self._closer,
-            outgoing,
-            self._refresher.request,
-            self._joining.joined,
-            registrar.leave_groups,
-            self._api_sessions.revoke,
-            terminals.take_over,
-        )
-        self._attendant = Attendant(
-            self._hub,
-            outgoing,
-            self._uplink,
-            self._commands,
-            self._login_flow,
-            registrar,
-            self._closer,
-            Deadlines(
-                self._closer,
-                limits.login_timeout_s,
-                SILENT_HEARTBEATS * limits.heartbeat_s,
-                limits.message_timeout_s,
-                limits.early_message_timeout_s,
-            ),
-            rate,
-            Addresses(limits.trusted_proxies, limits.max_connections_per_address),
-            limits.send_buffer_bytes,
-            limits.max_connections,
-            limits.max_logins,
-            limits.max_pending_per_connection,
-        )
+        signer = TokenSigner(settings.token.secret, settings.token.access_s)
+        self._joining = joining = Joining(hub, registrar)
+        self._terminals = Terminals(hub, registrar, limits.connections_per, limits.max_connections_per_user)
+        login_flow = LoginFlow(hub, road, joining, self._terminals, signer, limits.heartbeat_s)
+        self._api_sessions = ApiSessions(login_flow, rate)
+        self._revoker = Revoker(hub, self._api_sessions)
+        self._refresher = Refresher(hub, road, joining, self._terminals, self._revoker, limits.resync_per_s)
+        logins = LoginQueue(login_flow, limits.max_logins)
+        self._attendant = Attendant(hub, registrar, road, logins, rate, limits)
+        # down the road
+        self._links = Links(bus, self._refresher.request)
+        self._downlink = Downlink(self._links, self._handlers(), outgoing)
+        # doors
         self.polls = PollSessions(self._attendant, name, limits.poll_wait_s, limits.poll_idle_s)
-        self._doors = Doors(limits.host, port, tcp_port, self._attendant, self.polls)
+        self._doors = Doors(settings.gateway.host, port, tcp_port, self._attendant, self.polls)
 
     def __repr__(self) -> str:
         return f"Gateway({self._commands.address}, {self._state}, {self._hub}, {self._uplink}, {self._downlink})"
@@ -128,7 +88,7 @@ class Gateway:
         await self._registrar.start(self._lease, self._hub.snapshot, self._reregistered)
         self._uplink.start()
         self._attendant.start()
-        self._silence = asyncio.get_running_loop().create_task(self._watch_silence())
+        self._links.start()
         await self._doors.open(self._application())
         log.info("gateway_started", address=self._commands.address, port=self._port, tcp_port=self._tcp_port)
 
@@ -141,50 +101,59 @@ class Gateway:
                 await self._registrar.renew()
 
     async def stop(self) -> None:
-        """Clients, while the door still answers those that come by single requests; then the door, then what all of
-        these needed."""
+        """The clients first, while the doors still answer: long-poll clients fetch their goodbye by a request. Then the
+        doors, then all that clients and doors needed."""
         await self.drain()
-        await self._attendant.stop(self._limits.drain_s, self._limits.request_timeout_s)
+        self._attendant.turn_newcomers_away()
+        await send_everyone_away(self._hub, self._limits.drain_s, self._limits.request_timeout_s)
+        self._attendant.stop()
         await self._doors.close()
         await self._uplink.settle(self._limits.request_timeout_s)
         await self._refresher.close()
         self._joining.stop()
-        if self._silence is not None:
-            self._silence.cancel()
+        self._links.stop()
         self._uplink.stop()
         await self._registrar.close()
         await self._bus.close()
         log.info("gateway_stopped", address=self._commands.address)
 
+    def _handlers(self) -> Handlers:
+        """From each kind of body that workers send to the function that handles it."""
+        return {
+            Answer: self._uplink.answer,
+            Push: self._hub.push,
+            Membership: self._joining.changed,
+            Revocation: self._revoker.revoked,
+            Takeover: self._terminals.take_over,
+        }
+
     def _application(self) -> Application:
         return application(
-            self._name,
-            self._attendant,
-            self.polls,
-            self._commands,
-            self._uplink,
-            self._api_sessions,
-            self._limits.origins,
-            self._checks,
+            websocket_rules(self._attendant, self._settings.origins),
+            poll_rules(self._attendant, self.polls),
+            api_rules(self._road, self._api_sessions),
+            operations_rules(self._name, self._checks),
         )
 
     def _checks(self) -> dict[str, bool]:
         return {
             "bus": self._bus.connected,
             "router": self._registrar.connected,
-            "store": self._downlink.links.has_ready_source,
+            "store": self._links.has_ready_source,
             "accepting": self._state == "up",
         }
 
     def _lease(self) -> GatewayLease:
         connections = len(self._hub.connections)
         epoch = self._commands.epoch
-        return GatewayLease(self._name, epoch, self._host, self._port, self._state, connections, self._tcp_port)
+        return GatewayLease(
+            self._name, epoch, self._settings.host, self._port, self._state, connections, self._tcp_port
+        )
 
     def _bus_changed(self, is_connected: bool) -> None:
         if is_connected:
             self._downlink.forget()
-            self._api_sessions.clear()
+            self._revoker.may_have_missed()
             if self._hub.connections:
                 self._refresher.request("broker connection is new")
         else:
@@ -192,16 +161,3 @@ class Gateway:
 
     def _reregistered(self) -> None:
         self._refresher.request("routes were registered again")
-
-    async def _watch_silence(self) -> None:
-        while True:
-            await asyncio.sleep(SILENCE_CHECK_S)
-            if self._bus.connected:
-                for source in self._downlink.links.silent(time.monotonic()):
-                    self._refresher.request(f"silence of {source}")
-
-    def _close_slow(self, connection: Connection) -> None:
-        self._closer.close(connection, Close.SLOW_CONSUMER)
-
-    def _forget(self, connection: Connection) -> None:
-        self._attendant.closed(connection)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from gateway.tally import LoopCounter
+from gateway.loop_counter import LoopCounter
 
 CONNECTIONS = Gauge("hongyan_connections", "Open connections, by door", ["door"])
 FRAMES_IN = LoopCounter("hongyan_frames_received", "Frames from clients")
 FRAMES_OUT = LoopCounter("hongyan_frames_sent", "Frames to clients")
+TRANSIENTS_DROPPED = LoopCounter("hongyan_transients_dropped", "Transient frames not sent: something was queued")
 GONE = LoopCounter("hongyan_newcomers_gone", "Newcomers who left before they were let in")
 CLOSES = Counter("hongyan_closes", "Connections closed by us, by code", ["code"])
 BATCH_COMMANDS = Histogram("hongyan_uplink_batch_commands", "Commands in a batch", buckets=(1, 3, 10, 30, 100, 300))

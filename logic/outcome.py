@@ -9,11 +9,11 @@ from msgspec import Raw
 from protocol import codec, replies
 from protocol.errors import ImError
 from protocol.frames import write_frame
-from protocol.models import Answer, Membership, Push, Revocation, Takeover
+from protocol.models import Answer, Effect
 from store.messages import MessageRow
 from store.outbox import OutboxRow
 
-Effect = Push | Membership | Revocation | Takeover
+__all__ = ["Effect", "Outcome", "message_frame", "message_of", "replied"]
 
 
 @dataclass(slots=True)

@@ -6,10 +6,12 @@ SendInfo; many of either cross RabbitMQ in one TopicMessage. Times are integer m
 
 from __future__ import annotations
 
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 import msgspec
 from msgspec import Raw
+
+from protocol.reach import EVERYWHERE, ORIGIN, Reach
 
 Terminal = Literal["web", "app", "pc", "mini", "pad", "tv", "bot"]
 
@@ -138,19 +140,31 @@ class SendResult(msgspec.Struct, omit_defaults=True):
 # --- what a worker sends to a gateway -------------------------------------------------------------------------------
 
 
-class Answer(msgspec.Struct, tag="answer", tag_field="kind"):
-    """The answer to command `number`: `op` is "reply" or "error", `data` the frame's data."""
+class _Body(msgspec.Struct, tag_field="kind", omit_defaults=True):
+    """Base of all kinds. Each says by its `reach` which gateways it goes to."""
+
+    def for_users(self, users: list[str]) -> Self:
+        """What a gateway gets that holds only these of the users who are reached."""
+        return self
+
+
+class Answer(_Body, tag="answer"):
+    """The answer to command `number`, for the gateway that sent it: `op` is "reply" or "error", `data` the frame's
+    data."""
+
+    reach: ClassVar[Reach] = ORIGIN
 
     number: int
     op: str
     data: Raw
 
 
-class Push(msgspec.Struct, tag="push", tag_field="kind", omit_defaults=True):
+class Push(_Body, tag="push"):
     """A frame for every connection of `users`, or of the members of `group`, that the gateway holds.
 
     `seq` is that of the message in it, for a group: whoever joined later does not get it (0: everyone does).
     `excluded` is one connection that does not get it, `{gateway}.{epoch}.{connection}`: the one that sent it.
+    `transient`: of no use later, so that a connection that has anything queued does not get it.
     """
 
     frame: Raw
@@ -159,10 +173,20 @@ class Push(msgspec.Struct, tag="push", tag_field="kind", omit_defaults=True):
     seq: int = 0
     terminals: list[str] | None = None
     excluded: str = ""
+    transient: bool = False
+
+    @property
+    def reach(self) -> Reach:
+        return Reach(self.users, self.group)
+
+    def for_users(self, users: list[str]) -> Push:
+        return self if len(users) == len(self.users) else msgspec.structs.replace(self, users=users)
 
 
-class Membership(msgspec.Struct, tag="membership", tag_field="kind", omit_defaults=True):
+class Membership(_Body, tag="membership"):
     """Users entered or left a group by its event `seq`. Sent to every live gateway."""
+
+    reach: ClassVar[Reach] = EVERYWHERE
 
     group: str
     seq: int
@@ -170,14 +194,16 @@ class Membership(msgspec.Struct, tag="membership", tag_field="kind", omit_defaul
     left: list[str] = []
 
 
-class Revocation(msgspec.Struct, tag="revocation", tag_field="kind"):
+class Revocation(_Body, tag="revocation"):
     """Sessions ended; their connections close with 4006 and `reason`. Sent to every live gateway."""
+
+    reach: ClassVar[Reach] = EVERYWHERE
 
     sessions: list[str]
     reason: str
 
 
-class Takeover(msgspec.Struct, tag="takeover", tag_field="kind"):
+class Takeover(_Body, tag="takeover"):
     """A login: connections of `user` with the same `slot` and a lower login close with 4006 `replaced`.
 
     `connection` is the one that logged in, `{gateway}.{epoch}.{connection}`; `device` names its device, or its session
@@ -190,8 +216,15 @@ class Takeover(msgspec.Struct, tag="takeover", tag_field="kind"):
     device: str
     connection: str
 
+    @property
+    def reach(self) -> Reach:
+        return Reach((self.user,))
 
-Downward = Answer | Push | Membership | Revocation | Takeover
+
+Effect = Push | Membership | Revocation | Takeover
+"""What goes down unasked: whatever a command has others be sent."""
+
+Downward = Answer | Effect
 
 Body = TypeVar("Body")
 

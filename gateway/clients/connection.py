@@ -1,10 +1,11 @@
-"""One client's connection, whatever its door: who it is, what it waits for, what waits for it.
+"""One client's connection, whatever its door: its user, its commands under way, the frames that wait for it.
 
 A door gives it a Wire. Frames are collected in `outbox` until its turn comes to be written (outgoing.py).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -17,8 +18,9 @@ from router.interface import Route
 
 
 class Wire(Protocol):
-    """What a door does with bytes. `framed` is a plain function, the same for all connections of a door."""
+    """What a door does with bytes. Its name `door` and the plain function `framed` are the same for all its wires."""
 
+    door: str
     framed: Callable[[bytes], bytes]
 
     def send(self, data: bytes) -> None:
@@ -26,7 +28,7 @@ class Wire(Protocol):
 
     @property
     def queued_bytes(self) -> int:
-        """What the peer has not taken yet, beyond the kernel's buffer."""
+        """How much the peer has not taken yet, beyond what the kernel holds."""
         ...
 
     def pause(self) -> None:
@@ -42,24 +44,32 @@ class Wire(Protocol):
 Put = Callable[["Connection", bytes], None]
 """Collects a framed frame for a connection (see gateway/clients/outgoing.py)."""
 
-NOBODY = UserInfo("")
+Forget = Callable[["Connection"], None]
+"""Lets go of a connection that has ended, whatever its peer then does. May be called twice."""
+
+NOT_LOGGED_IN = UserInfo("")
 
 
 class Connection:
-    """`number` is unique in a gateway's life and rises with each connection. Times are monotonic seconds.
+    """`number` is unique in a gateway's life and rises with each connection; `name` is unique among all gateways:
+    `{gateway}.{epoch}.{number}`. `address` is the peer's. Times are monotonic seconds.
 
-    Nothing is read from it while too many of its commands are under way (`paused_by_pending` of them), or before
-    `paused_until`. `unfinished_since` is when a message began whose rest has not come. 0 where that is not so.
+    Nothing is read while too many of its commands are under way (`paused_by_pending`: how many when reading paused), or
+    before `paused_until`. `unfinished_since` is the moment at which a message began whose rest has not come. Each is 0
+    where that is not so. `transient_bytes` is the size of the last transient frame: it is allowed beside the bytes that
+    make a connection slow.
     """
 
     __slots__ = (
         "address",
         "device",
         "door",
+        "forget",
         "heard_at",
         "is_closed",
         "looked_at_next",
         "meter",
+        "name",
         "number",
         "opened_at",
         "outbox",
@@ -72,18 +82,22 @@ class Connection:
         "session",
         "session_id",
         "terminal",
+        "transient_bytes",
         "unfinished_since",
         "user",
         "wire",
     )
 
-    def __init__(self, number: int, door: str, wire: Wire, put: Put, now: float, address: str = "") -> None:
+    def __init__(self, number: int, name: str, wire: Wire, put: Put, forget: Forget, address: str = "") -> None:
+        now = time.monotonic()
         self.number = number
+        self.name = name
         self.put = put
-        self.door = door
+        self.forget = forget
+        self.door = wire.door
         self.wire = wire
         self.session = Session()
-        self.sender = NOBODY
+        self.sender = NOT_LOGGED_IN
         self.user = ""
         self.session_id = ""
         self.terminal = ""
@@ -94,6 +108,7 @@ class Connection:
         self.opened_at = now
         self.heard_at = now
         self.outbox: list[bytes] = []
+        self.transient_bytes = 0
         self.address = address
         self.meter = Meter()
         self.paused_by_pending = 0
@@ -105,13 +120,13 @@ class Connection:
         return f"Connection({self.number} {self.door} {self.user or '-'} {self.session!r}, {self.pending} pending)"
 
     def answered(self, frame_id: str | None, op: str, data: bytes) -> None:
-        """The answer to a command of this connection (see gateway/road/reply_to.py); one without an id wants none."""
+        """The answer to a command of this connection (gateway/road/reply_to.py). A command without an id wants none."""
         self.settled()
         if frame_id is not None and not self.is_closed:
             self.put(self, self.wire.framed(write_frame(op, data, frame_id)))
 
     def settled(self) -> None:
-        """A command under way has its answer, whoever took it."""
+        """A command under way has its answer, whether or not that goes over this connection."""
         self.pending -= 1
         if self.paused_by_pending and self.pending <= self.paused_by_pending // 2:
             self.paused_by_pending = 0
@@ -125,16 +140,24 @@ class Connection:
             self.wire.resume()
 
     def reply(self, payload: bytes) -> None:
-        """Collect one frame. What a client can ask for at will goes this way, where a slow reader is noticed."""
+        """Collect one frame. Frames that a client can ask for at will go this way: here a slow reader is noticed."""
         self.put(self, self.wire.framed(payload))
 
+    def offer(self, framed: bytes) -> bool:
+        """Collect a transient frame if nothing is queued: a peer that is behind has no use for it. False: dropped."""
+        if self.outbox or self.wire.queued_bytes:
+            return False
+        self.transient_bytes = len(framed)
+        self.put(self, framed)
+        return True
+
     def send(self, payload: bytes) -> None:
-        """Send one frame now, behind what was collected."""
+        """Send one frame now, behind those that were collected."""
         self.flush()
         self.wire.send(self.wire.framed(payload))
 
     def flush(self) -> None:
-        """Send what was collected, in one write."""
+        """Send all collected frames, in one write."""
         outbox = self.outbox
         if outbox:
             self.wire.send(outbox[0] if len(outbox) == 1 else b"".join(outbox))

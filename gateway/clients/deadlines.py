@@ -1,4 +1,4 @@
-"""By when a connection must have done what: logged in, finished a message, shown a sign of life. One wheel for all.
+"""Until when a connection must have logged in, finished a message, shown a sign of life. One timer wheel for all.
 
 Laws: a frame that comes in moves no timer. When a connection's turn comes it is looked at: it is late, or its turn
 comes again at the earliest moment at which it could be.
@@ -11,10 +11,11 @@ import time
 
 import structlog
 
-from gateway.clients.closing import Closer
+from gateway.clients.closing import close
 from gateway.clients.connection import Connection
 from gateway.clients.session import State
 from gateway.clients.timer_wheel import TimerWheel
+from gateway.limits import Limits
 from protocol.errors import Close
 
 TICK_S = 0.25
@@ -25,16 +26,10 @@ log = structlog.get_logger()
 
 
 class Deadlines:
-    """`message_s` is for a message that has begun to arrive, `early_message_s` for one before the login."""
+    """The deadlines of all connections of a gateway. They count from `start` to `stop`."""
 
-    def __init__(
-        self, closer: Closer, login_s: float, silence_s: float, message_s: float, early_message_s: float
-    ) -> None:
-        self._closer = closer
-        self._login_s = login_s
-        self._silence_s = silence_s
-        self._message_s = message_s
-        self._early_message_s = early_message_s
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._wheel: TimerWheel[Connection] = TimerWheel(TICK_S, SLOTS, time.monotonic())
         self._turning: asyncio.Task[None] | None = None
 
@@ -74,7 +69,7 @@ class Deadlines:
         """Its turn has come."""
         due, code = self._next(connection)
         if due <= now:
-            self._closer.close(connection, code)
+            close(connection, code)
             return
         if connection.paused_until:
             if connection.paused_until <= now:
@@ -90,15 +85,15 @@ class Deadlines:
 
     def _next(self, connection: Connection) -> tuple[float, Close]:
         """When it is late if nothing more comes, and how it is then closed."""
-        is_open = connection.session.state is State.OPEN
-        if is_open:
-            due, code = connection.heard_at + self._silence_s, Close.HEARTBEAT_TIMEOUT
+        limits = self._limits
+        if connection.session.state is State.OPEN:
+            due, code = connection.heard_at + limits.silence_s, Close.HEARTBEAT_TIMEOUT
+            finished_by = connection.unfinished_since + limits.message_timeout_s
         else:
-            due, code = connection.opened_at + self._login_s, Close.AUTH_TIMEOUT
-        if connection.unfinished_since:
-            finished_by = connection.unfinished_since + (self._message_s if is_open else self._early_message_s)
-            if finished_by < due:
-                return finished_by, Close.POLICY
+            due, code = connection.opened_at + limits.login_timeout_s, Close.AUTH_TIMEOUT
+            finished_by = connection.unfinished_since + limits.early_message_timeout_s
+        if connection.unfinished_since and finished_by < due:
+            return finished_by, Close.POLICY
         return due, code
 
     async def _turn(self) -> None:
@@ -112,7 +107,7 @@ class Deadlines:
                     await asyncio.sleep(0)
 
     def _look_safely(self, connection: Connection, now: float) -> None:
-        """What goes wrong with one must not end the deadlines of all."""
+        """Whatever goes wrong with this connection must not end the deadlines of the others."""
         try:
             self.look(connection, now)
         except Exception as error:

@@ -6,37 +6,41 @@ may be stale, and the resync that follows brings them.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 
-from gateway.clients.connection import Connection
+from gateway.clients.connection import Connection, Forget, Wire
 from gateway.clients.membership import Membership
 from gateway.clients.outgoing import Outgoing
 from gateway.clients.session import OPEN
+from gateway.metrics import TRANSIENTS_DROPPED
+from protocol.addresses import connection_name
 from protocol.frames import write_frame
 from protocol.models import Push
 from router.interface import Route, Snapshot
 
 Framing = Callable[[bytes], bytes]
-NOBODY: dict[int, Connection] = {}
+NO_CONNECTIONS: dict[int, Connection] = {}
 USERS_A_STEP = 256  # of a group: some 0.5 ms of work
 
 
 class FramedPush:
     """A push on its way to connections: framed once for each door."""
 
-    __slots__ = ("_excluded", "_framings", "_payload", "_terminals")
+    __slots__ = ("_excluded", "_framings", "_payload", "_terminals", "is_transient")
 
-    def __init__(self, push: Push, prefix: str) -> None:
+    def __init__(self, push: Push) -> None:
         self._payload = bytes(push.frame)
         self._framings: dict[Framing, bytes] = {}
-        self._excluded = int(push.excluded[len(prefix) :]) if push.excluded.startswith(prefix) else 0
+        self._excluded = push.excluded
         self._terminals = push.terminals
+        self.is_transient = push.transient
 
     def is_for(self, connection: Connection) -> bool:
-        """Whether it is logged in, is not the one that sent it, and is at a terminal that is meant."""
+        """Whether the connection is logged in, did not send this itself, and is at a terminal that is meant."""
         return (
             connection.session.state is OPEN
-            and connection.number != self._excluded
+            and connection.name != self._excluded
             and (self._terminals is None or connection.terminal in self._terminals)
         )
 
@@ -48,11 +52,12 @@ class FramedPush:
 
 
 class Hub:
-    """`address` is the gateway's, as pushes name the connection that they exclude."""
+    """`address` is the gateway's, `{gateway}.{epoch}`: the names of its connections begin with it."""
 
     def __init__(self, address: str, outgoing: Outgoing) -> None:
-        self._prefix = f"{address}."
+        self._address = address
         self._put = outgoing.put
+        self._numbers = itertools.count(1)
         self._users: dict[str, dict[int, Connection]] = {}
         self.connections: dict[int, Connection] = {}
         self.membership = Membership()
@@ -62,8 +67,12 @@ class Hub:
         trust = "trusted" if self.is_trusted else "refreshing"
         return f"Hub({len(self.connections)} connections, {len(self._users)} users, {self.membership}, {trust})"
 
-    def add(self, connection: Connection) -> None:
-        self.connections[connection.number] = connection
+    def open(self, wire: Wire, forget: Forget, address: str = "") -> Connection:
+        """A new connection, of a peer at `address`."""
+        number = next(self._numbers)
+        name = connection_name(self._address, number)
+        connection = self.connections[number] = Connection(number, name, wire, self._put, forget, address)
+        return connection
 
     def remove(self, connection: Connection) -> None:
         self.connections.pop(connection.number, None)
@@ -74,7 +83,7 @@ class Hub:
         self.membership.track(connection.user)
 
     def leave(self, connection: Connection) -> list[str]:
-        """It does not any more. Returns the groups of which nobody is left here."""
+        """The connection has ended. Returns the groups of which no member is left here."""
         mine = self._users.get(connection.user)
         if mine is None or mine.pop(connection.number, None) is None or mine:
             return []
@@ -101,19 +110,20 @@ class Hub:
         routes: list[Route] = [c.route for c in self.connections.values() if c.route is not None]
         return Snapshot(routes, self.membership.groups())
 
-    def push_to_users(self, push: Push) -> None:
-        """Collect a push for the connections of the users whom it names."""
+    def push(self, push: Push) -> Iterator[None] | None:
+        """Collect a push for the connections that it is for. That to a group does so as it is iterated, and yields now
+        and then so that the caller may pause."""
+        if push.group:
+            return self._push_to_group(push)
         if self.is_trusted:
-            framed = FramedPush(push, self._prefix)
+            framed = FramedPush(push)
             for user in push.users:
                 self._collect(user, framed)
+        return None
 
-    def push_to_group(self, push: Push) -> Iterator[None]:
-        """Collect a push for the members of its group, yielding now and then so that the caller may pause.
-
-        A message sent again may be older than a membership: who joined after it may not read it.
-        """
-        framed = FramedPush(push, self._prefix)
+    def _push_to_group(self, push: Push) -> Iterator[None]:
+        """A push may repeat an old message: members who joined after it may not read it."""
+        framed = FramedPush(push)
         for place, (user, joined_seq) in enumerate(list(self.membership.members(push.group).items())):
             if place % USERS_A_STEP == 0:
                 yield
@@ -122,10 +132,16 @@ class Hub:
             if joined_seq <= push.seq or not push.seq:
                 self._collect(user, framed)
 
-    def _collect(self, user: str, framed: FramedPush) -> None:
-        for connection in self._users.get(user, NOBODY).values():
-            if framed.is_for(connection):
-                self._put(connection, framed.framed(connection.wire.framed))
+    def _collect(self, user: str, push: FramedPush) -> None:
+        put = _offer if push.is_transient else self._put
+        for connection in self._users.get(user, NO_CONNECTIONS).values():
+            if push.is_for(connection):
+                put(connection, push.framed(connection.wire.framed))
+
+
+def _offer(connection: Connection, framed: bytes) -> None:
+    if not connection.offer(framed):
+        TRANSIENTS_DROPPED.count += 1
 
 
 RESYNC = write_frame("resync")

@@ -1,8 +1,8 @@
 """Which groups each connected user is in: soft state of a gateway, loaded from the store and moved on by deltas. Pure.
 
-Laws: a load says how things were when it was read, so whatever a delta changed since the load was asked for wins over
-it, by the higher seq. A leave is kept as a tombstone until a later load, so that an older join cannot undo it. Nobody
-who is not known here gets a group's frames.
+Laws: a load says how things were when it was read, so every delta that came after the load was asked for wins over it,
+by the higher seq. A leave is kept as a tombstone until a later load, so that an older join cannot undo it. Users who
+are not known here get no group's frames.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-NOBODY: Mapping[str, int] = {}
+NO_MEMBERS: Mapping[str, int] = {}
 
 
 class _Entry(NamedTuple):
@@ -33,7 +33,7 @@ class Membership:
 
     def members(self, group: str) -> Mapping[str, int]:
         """The users of this gateway who are in `group`, with the seq of the event that put each in."""
-        return self._groups.get(group, NOBODY)
+        return self._groups.get(group, NO_MEMBERS)
 
     def groups(self) -> list[str]:
         """Every group that a user of this gateway is in."""
@@ -52,7 +52,7 @@ class Membership:
         """How things were when the load of `token` was read: {group: seq of the event that put the user in}."""
         entries = self._users.get(user)
         if entries is None or token < self._loaded.get(user, 0):
-            # What was asked for later knows at least as much, and the tombstones that held this one off may be gone.
+            # A later load knows at least as much, and the tombstones that held this load off may be gone.
             return
         self._loaded[user] = token
         for group in [g for g, entry in entries.items() if g not in groups and entry.changed_at < token]:

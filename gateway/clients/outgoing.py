@@ -1,8 +1,8 @@
 """Frames that wait to be written: collected for each connection, written at most 5 ms a turn of the loop.
 
 Laws: the frames of a connection leave in the order in which they were put. A connection whose turn has not come yet is
-written once, however many frames were put meanwhile: the busier the gateway, the fewer its writes. Whoever asks
-`when_written` is called when all that was put before is written.
+written once, however many frames were put meanwhile: the busier the gateway, the fewer its writes. A function given to
+`when_written` is called when every frame that was put before is written.
 """
 
 from __future__ import annotations
@@ -12,19 +12,21 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from gateway.clients.closing import close
 from gateway.clients.connection import Connection
 from gateway.metrics import FRAMES_OUT
+from protocol.errors import Close
 
 TURN_S = 0.005
 STEP = 32  # connections between two looks at the clock: some 0.5 ms
 
 
 class Outgoing:
-    """`on_slow` is told of a connection with more than `max_queued_bytes` that its peer has not taken."""
+    """Closes a connection with 4010 when its peer has left more than `max_queued_bytes` untaken; the last transient
+    frame does not count."""
 
-    def __init__(self, max_queued_bytes: int, on_slow: Callable[[Connection], None]) -> None:
+    def __init__(self, max_queued_bytes: int) -> None:
         self._max_queued_bytes = max_queued_bytes
-        self._on_slow = on_slow
         self._waiting: deque[Connection] = deque()
         self._is_woken = False
         self._added = self._taken = 0
@@ -50,7 +52,7 @@ class Outgoing:
             call()
 
     def write(self) -> None:
-        """One turn; the next is asked for where something is left."""
+        """One turn of the loop; asks for the next where something is left."""
         self._is_woken = False
         ends = time.monotonic() + TURN_S
         while self._waiting:
@@ -72,7 +74,8 @@ class Outgoing:
             connection = self._waiting.popleft()
             frames += len(connection.outbox)
             connection.flush()
-            if connection.wire.queued_bytes > self._max_queued_bytes:
-                self._on_slow(connection)
+            queued = connection.wire.queued_bytes
+            if queued > self._max_queued_bytes and queued - connection.transient_bytes > self._max_queued_bytes:
+                close(connection, Close.SLOW_CONSUMER)
         self._taken += count
         FRAMES_OUT.count += frames

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
@@ -63,7 +64,7 @@ class Reply(NamedTuple):
 
 
 class End(NamedTuple):
-    """Close the connection, after what was sent before."""
+    """Close the connection, once everything before it is sent."""
 
     code: Close
     reason: str
@@ -106,10 +107,40 @@ class Session:
             frame = read_frame(text)
         except ImError as refusal:
             return self._unreadable(refusal, now)
-        if frame.op == "heartbeat" and self.state is not CONNECTED:
-            return [Reply(heartbeat_frame())]
-        if self.state is not OPEN or frame.op == "login":
-            return self._before_open(frame)
+        steps = STEPS[self.state]
+        return steps.get(frame.op, steps[OTHERS])(self, frame, now)
+
+    def over_rate(self, text: str, now: float, retry_after_s: int) -> list[Effect]:
+        """What a frame makes us do that came too soon after others."""
+        if self.state is CLOSED:
+            return []
+        try:
+            frame = read_frame(text)
+        except ImError as refusal:
+            return self._unreadable(refusal, now)
+        return [] if frame.id is None else [Reply(write_error(rate_limited(retry_after_s), frame.id))]
+
+    def _log_in(self, frame: Frame, now: float) -> list[Effect]:
+        try:
+            info = msgspec.convert(frame.data, LoginInfo)
+        except msgspec.ValidationError as error:
+            # The connection stays: its ten seconds for a right login are still running.
+            return [Reply(write_error(bad_field("login", str(error).replace("`$.", "`")), frame.id))]
+        self.move(OPENING)
+        return [Login(info, frame.id)]
+
+    def _refuse_login(self, frame: Frame, now: float) -> list[Effect]:
+        return [Reply(write_error(bad_field("op", "this connection is logged in or logging in"), frame.id))]
+
+    def _end_unknown(self, frame: Frame, now: float) -> list[Effect]:
+        self.move(CLOSED)
+        return [Reply(write_error(unauthenticated(), frame.id)), end(Close.NOT_LOGGED_IN)]
+
+    def _beat(self, frame: Frame, now: float) -> list[Effect]:
+        return [Reply(heartbeat_frame())]
+
+    def _command(self, frame: Frame, now: float) -> list[Effect]:
+        """The careful way of `read_command`."""
         try:
             op = find_op(frame.op, *CLIENTS)
         except ImError as refusal:
@@ -119,35 +150,8 @@ class Session:
         except ImError as refusal:
             return [] if frame.id is None else [Reply(write_error(refusal, frame.id))]
 
-    def over_rate(self, text: str, now: float, retry_after_s: int) -> list[Effect]:
-        """What a frame makes us do that comes too soon after others."""
-        if self.state is CLOSED:
-            return []
-        try:
-            frame = read_frame(text)
-        except ImError as refusal:
-            return self._unreadable(refusal, now)
-        return [] if frame.id is None else [Reply(write_error(rate_limited(retry_after_s), frame.id))]
-
-    def _before_open(self, frame: Frame) -> list[Effect]:
-        if frame.op == "login":
-            return [self._login(frame)]
-        self.move(CLOSED)
-        return [Reply(write_error(unauthenticated(), frame.id)), end(Close.NOT_LOGGED_IN)]
-
-    def _login(self, frame: Frame) -> Effect:
-        if self.state is not CONNECTED:
-            return Reply(write_error(bad_field("op", "this connection is logged in or logging in"), frame.id))
-        try:
-            info = msgspec.convert(frame.data, LoginInfo)
-        except msgspec.ValidationError as error:
-            # The connection stays: its ten seconds for a right login are still running.
-            return Reply(write_error(bad_field("login", str(error).replace("`$.", "`")), frame.id))
-        self.move(OPENING)
-        return Login(info, frame.id)
-
     def _unreadable(self, refusal: ImError, now: float) -> list[Effect]:
-        """What `read_frame` refuses; its id is echoed where it could be read."""
+        """Refuse a frame that `read_frame` could not read; its id is echoed where that much could be read."""
         return self._refused(refusal, refusal.id if isinstance(refusal, BadFrameField) else None, now)
 
     def _refused(self, refusal: ImError, frame_id: str | None, now: float) -> list[Effect]:
@@ -164,6 +168,16 @@ class Session:
         times = self._offences.setdefault(kind, deque(maxlen=limit))
         times.append(now)
         return len(times) == limit and now - times[0] <= OFFENCES_WINDOW_S
+
+
+OTHERS = ""
+
+# What a frame makes us do, by the session's state and the frame's op.
+STEPS: dict[State, dict[str, Callable[[Session, Frame, float], list[Effect]]]] = {
+    CONNECTED: {"login": Session._log_in, OTHERS: Session._end_unknown},
+    OPENING: {"login": Session._refuse_login, "heartbeat": Session._beat, OTHERS: Session._end_unknown},
+    OPEN: {"login": Session._refuse_login, "heartbeat": Session._beat, OTHERS: Session._command},
+}
 
 
 def heartbeat_frame() -> bytes:

@@ -1,7 +1,7 @@
 """Deadlines of very many things with one timer: a wheel of slots that turns by a tick. Pure; moments are in s.
 
 Laws: setting, moving and removing a deadline cost the same however many there are. A thing is handed out once, at or
-after its deadline and at most a tick late; one that lies beyond the wheel's turn is handed out when that turn ends, for
+after its deadline and at most a tick late. A deadline beyond the wheel's turn is handed out when that turn ends, for
 its owner to look and to set it again.
 """
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from gateway.doors.json_handler import JsonHandler
-from gateway.road.numbering import CommandMaker
-from gateway.road.reply_to import PendingReply, Refused
-from gateway.road.uplink import Uplink
+from gateway.doors.json_handler import JsonHandler, Rules
+from gateway.road.reply_to import Refused
+from gateway.road.road import Road
 from gateway.sessions.api_sessions import ApiSessions
 from protocol.errors import ImError, bad_field, unauthenticated
 from protocol.models import UserInfo
 from protocol.ops import CLIENTS, HTTP, Caller, Op, find_op, read_args
 
 
+def api_rules(road: Road, sessions: ApiSessions) -> Rules:
+    return [(r"/api/([a-z_.]{1,64})", ApiHandler, {"road": road, "sessions": sessions})]
+
+
 class ApiHandler(JsonHandler):
     """One call. The token is for `Authorization: Bearer`; register, login and refresh need none."""
 
-    def initialize(self, commands: CommandMaker, uplink: Uplink, sessions: ApiSessions) -> None:
-        self._commands = commands
-        self._uplink = uplink
+    def initialize(self, road: Road, sessions: ApiSessions) -> None:
+        self._road = road
         self._sessions = sessions
 
     async def post(self, name: str) -> None:
@@ -36,10 +38,7 @@ class ApiHandler(JsonHandler):
             raise bad_field("op", "this one needs a connection that stays open")
         body = self.read_body()
         sender, session = await self._caller(op)
-        queue, command = self._commands.make(op, read_args(op, body), sender, session, door="http")
-        pending_reply = PendingReply()
-        self._uplink.submit(queue, command, pending_reply)
-        return await pending_reply.answer
+        return await self._road.ask(op, read_args(op, body), sender, session, door="http")
 
     async def _caller(self, op: Op) -> tuple[UserInfo, str]:
         if Caller.ANYONE in op.callers:

@@ -30,7 +30,7 @@ def text_of(payload: bytes) -> str | Failed:
 
 
 class Decoder(ABC, Generic[Event]):
-    """Reads what one client sends. `LAST` are the types of the events after which nothing counts."""
+    """Reads the frames of one client. `LAST` are the types of the events after which nothing counts."""
 
     __slots__ = ("_rest",)
 

@@ -1,4 +1,4 @@
-"""A socket on which a door's frames come: what every such door does with bytes, frames and the end.
+"""A socket over which frames come: how bytes become frames, and what happens at its end, at every such door.
 
 A door says how its frames are decoded, and what it does with each event of its decoder.
 """

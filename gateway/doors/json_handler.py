@@ -14,6 +14,9 @@ from protocol.frames import MAX_CLIENT_FRAME_BYTES, bad_frame, read_object
 
 log = structlog.get_logger()
 
+Rules = list[tuple[str, type[RequestHandler], dict[str, Any]]]
+"""Addresses of a door, as patterns, each with its handler and what the handler is given."""
+
 
 class JsonHandler(RequestHandler):
     """Answers errors as JSON, also those of Tornado itself."""
@@ -56,7 +59,7 @@ class JsonHandler(RequestHandler):
 
 
 class UnknownAddress(JsonHandler):
-    """Whatever no other handler serves."""
+    """Every address that no other handler serves."""
 
     def prepare(self) -> None:
         self.set_status(404)

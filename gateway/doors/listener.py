@@ -1,8 +1,8 @@
 """Takes newcomers from the listening sockets, as fast as they can be served and no faster (decision 0011).
 
 Laws: a few are taken each turn of the loop, and none while `has_login_backlog`; the others wait in the kernel, where
-waiting costs nothing. A newcomer who had to wait and has left meanwhile is dropped unread: no work is done for nobody,
-so that whoever gives up and comes again cannot wear out a gateway that loses nothing by being late.
+waiting costs nothing. A newcomer that had to wait and has left meanwhile is dropped unread: clients that give up and
+come again then cost no work, and cannot wear out a gateway that is merely late.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Listener:
             self._watch(listening)
 
     def close(self) -> None:
-        """Nobody comes in any more; who is in stays."""
+        """Take no newcomers any more; connections that are in stay."""
         for listening in self._listening:
             if self._is_open:
                 asyncio.get_running_loop().remove_reader(listening)

@@ -7,7 +7,17 @@ from collections.abc import Callable
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from tornado.web import RequestHandler
 
+from gateway.doors.json_handler import Rules
+
 Checks = Callable[[], dict[str, bool]]
+
+
+def operations_rules(name: str, checks: Checks) -> Rules:
+    return [
+        (r"/healthz", Healthz, {"name": name}),
+        (r"/readyz", Readyz, {"checks": checks}),
+        (r"/metrics", Metrics, {}),
+    ]
 
 
 class Healthz(RequestHandler):

@@ -9,52 +9,25 @@ from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
-from gateway.doors.api import ApiHandler
-from gateway.doors.json_handler import UnknownAddress
+from gateway.doors.json_handler import Rules, UnknownAddress
 from gateway.doors.listener import Listener
-from gateway.doors.long_poll.handlers import PollClose, PollOpen, PollRecv, PollSend
 from gateway.doors.long_poll.sessions import PollSessions
-from gateway.doors.operations import Checks, Healthz, Metrics, Readyz
 from gateway.doors.tcp import TcpDoor
-from gateway.doors.websocket import WebSocketDoor
-from gateway.road.numbering import CommandMaker
-from gateway.road.uplink import Uplink
-from gateway.sessions.api_sessions import ApiSessions
 from gateway.sessions.attendant import Attendant
 from protocol.frames import MAX_CLIENT_FRAME_BYTES
 
 MAX_BODY_BYTES = 2 * 1024 * 1024  # beyond it the connection is cut; a handler's own limit is answered
-MAX_READ_AHEAD_BYTES = 256 * 1024  # what one may send while the answer to what came before is not there
+MAX_READ_AHEAD_BYTES = 256 * 1024  # of requests, while the answer to the one before is not there
 MAX_HEADER_BYTES = 8 * 1024
 SLOW_REQUEST_S = 10.0
 BACKLOG = 4096  # all clients of another gateway may come at once; Linux takes as many as net.core.somaxconn
-LAST_POLLS_S = 1.0  # for those that poll to come for what was left for them
+LAST_POLLS_S = 1.0  # in which clients that poll may fetch the frames left for them
 
 
-def application(
-    name: str,
-    attendant: Attendant,
-    polls: PollSessions,
-    commands: CommandMaker,
-    uplink: Uplink,
-    api_sessions: ApiSessions,
-    origins: tuple[str, ...],
-    checks: Checks,
-) -> Application:
-    """What is at which address (protocol.md section 3). `origins`: see WebSocketDoor."""
-    polling = {"attendant": attendant, "sessions": polls}
+def application(*doors: Rules) -> Application:
+    """Everything that HTTP requests find (protocol.md section 3): the addresses of each door."""
     return Application(
-        [
-            (r"/ws", WebSocketDoor, {"attendant": attendant, "origins": origins}),
-            (r"/api/([a-z_.]{1,64})", ApiHandler, {"commands": commands, "uplink": uplink, "sessions": api_sessions}),
-            (r"/poll/open", PollOpen, polling),
-            (r"/poll/recv", PollRecv, polling),
-            (r"/poll/send", PollSend, polling),
-            (r"/poll/close", PollClose, polling),
-            (r"/healthz", Healthz, {"name": name}),
-            (r"/readyz", Readyz, {"checks": checks}),
-            (r"/metrics", Metrics),
-        ],
+        [rule for rules in doors for rule in rules],
         default_handler_class=UnknownAddress,
         websocket_max_message_size=MAX_CLIENT_FRAME_BYTES,
         log_function=lambda handler: None,
@@ -78,7 +51,7 @@ class Doors:
         return f"Doors({self._host}:{self._port}, TCP {self._tcp_port}, {self._listeners})"
 
     def bind(self) -> None:
-        """Take the ports, so that one that is taken is known at once. Raises OSError."""
+        """Take the ports, so that a port that is in use is known at once. Raises OSError."""
         for port, take in ((self._port, self._take_http), (self._tcp_port, self._tcp_door.take)):
             listening = bind_sockets(port, self._host, family=socket.AF_INET, backlog=BACKLOG)
             self._listeners.append(Listener(listening, take, lambda: self._attendant.has_login_backlog))
@@ -97,7 +70,7 @@ class Doors:
             listener.open()
 
     async def close(self) -> None:
-        """Everyone was sent away: those that poll may still fetch why, then nobody comes in any more."""
+        """Call when every connection was sent away. Clients that poll may fetch the reason, then the ports close."""
         await self._polls.stop(LAST_POLLS_S)
         for listener in self._listeners:
             listener.close()

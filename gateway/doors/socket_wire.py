@@ -1,6 +1,6 @@
-"""A client's socket on the event loop, for doors whose frames come over one: bytes in, bytes out, an end in order.
+"""A client's socket on the event loop, for doors whose frames come over a socket: bytes in, bytes out, an orderly end.
 
-All connections read into one buffer: what arrives is handled before the next read, so an idle connection owns none.
+All connections read into one buffer: bytes are handled before the next read, so an idle connection owns no buffer.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class SocketWire(asyncio.BufferedProtocol, ABC):
 
     __slots__ = ("_send_buffer_bytes", "_transport", "is_ending")
 
+    door: str
     framed: Callable[[bytes], bytes]
 
     def __init__(self, send_buffer_bytes: int = SEND_BUFFER_BYTES) -> None:
@@ -68,7 +69,7 @@ class SocketWire(asyncio.BufferedProtocol, ABC):
 
     @property
     def queued_bytes(self) -> int:
-        """What is queued in this process for the peer."""
+        """How much is queued in this process for the peer."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     def pause(self) -> None:
@@ -93,7 +94,7 @@ class SocketWire(asyncio.BufferedProtocol, ABC):
         asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, transport.abort)
 
     def hang_up(self) -> None:
-        """The peer has said goodbye: send what is queued and close; what it does not take in 5 s is dropped."""
+        """The peer has said goodbye: send all that is queued, drop what it does not take within 5 s, and close."""
         self.is_ending = True
         if self._transport is not None:
             self._transport.close()

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 
+from gateway.clients.closing import close
 from gateway.clients.connection import Connection
 from gateway.doors.decoding import Failed
 from gateway.doors.framed_wire import FramedWire
@@ -22,10 +23,12 @@ REFUSALS = {
 
 
 class TcpWire(FramedWire):
-    """The wire of one TCP connection. `address` is as it came: of one who left since, the socket knows none now."""
+    """The wire of one TCP connection. `address` is the peer's as it was accepted: a socket that its peer has left since
+    knows none."""
 
     __slots__ = ()
 
+    door = "tcp"
     framed: Callable[[bytes], bytes] = staticmethod(tcp_frame)
 
     def __init__(self, attendant: Attendant, address: str) -> None:
@@ -39,7 +42,7 @@ class TcpWire(FramedWire):
         elif self._attendant.addresses.is_full(address):
             self._turn_away(rate_limited(RETRY_AFTER_S), Close.TOO_MANY_CONNECTIONS)
         else:
-            self._connection = self._attendant.opened("tcp", self, address)
+            self._connection = self._attendant.opened(self, address)
 
     def _turn_away(self, refusal: ImError, code: Close) -> None:
         self.send(tcp_frame(write_error(refusal)))
@@ -48,7 +51,7 @@ class TcpWire(FramedWire):
     def handle(self, connection: Connection, event: Event) -> None:
         if isinstance(event, Failed):
             connection.send(write_error(REFUSALS[event.code]))
-            self._attendant.refuse(connection, event.code)
+            close(connection, event.code)
         else:
             self._attendant.received(connection, event)
 
@@ -57,14 +60,14 @@ class TcpWire(FramedWire):
 
 
 class TcpDoor:
-    """Makes connections of the sockets of those who come by TCP."""
+    """Makes connections of the sockets that its listener accepts."""
 
     def __init__(self, attendant: Attendant) -> None:
         self._attendant = attendant
         self._coming: set[asyncio.Task[object]] = set()
 
     def take(self, newcomer: socket.socket, address: tuple[str, int]) -> None:
-        """Somebody came."""
+        """A newcomer, and its address."""
         loop = asyncio.get_running_loop()
         coming = loop.create_task(loop.connect_accepted_socket(lambda: TcpWire(self._attendant, address[0]), newcomer))
         self._coming.add(coming)

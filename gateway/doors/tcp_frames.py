@@ -19,7 +19,7 @@ Event = str | Failed
 
 
 def tcp_frame(payload: bytes) -> bytes:
-    """A frame of UTF-8: built once for all who get it."""
+    """A frame of UTF-8: built once for all its receivers."""
     return len(payload).to_bytes(HEAD_BYTES, "big") + payload
 
 

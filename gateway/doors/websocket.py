@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 from tornado.iostream import IOStream
 from tornado.websocket import WebSocketHandler
 
+from gateway.clients.closing import close
 from gateway.clients.connection import Connection
 from gateway.doors.decoding import Failed
 from gateway.doors.framed_wire import FramedWire
+from gateway.doors.json_handler import Rules
 from gateway.doors.socket_wire import READ_BYTES
 from gateway.doors.ws_frames import Closing, Event, FrameDecoder, Ping, close_frame, pong_frame, text_frame
 from gateway.sessions.attendant import RETRY_AFTER_S, Attendant
@@ -28,10 +30,11 @@ VERSION = "13"
 
 
 class WebSocketWire(FramedWire):
-    """The wire of one WebSocket after its handshake. `early` is what came right behind the handshake."""
+    """The wire of one WebSocket after its handshake. `early` are the bytes that came right behind the handshake."""
 
     __slots__ = ("_early",)
 
+    door = "ws"
     framed: Callable[[bytes], bytes] = staticmethod(text_frame)
 
     def __init__(self, attendant: Attendant, early: bytes, address: str) -> None:
@@ -40,7 +43,7 @@ class WebSocketWire(FramedWire):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._connection = self._attendant.opened("ws", self, self._address)
+        self._connection = self._attendant.opened(self, self._address)
         if self._early:
             self.bytes_received(self._early)
             self._early = b""
@@ -51,7 +54,7 @@ class WebSocketWire(FramedWire):
         elif type(event) is Closing:
             self._follow(event.code)
         elif type(event) is Failed:
-            self._attendant.refuse(connection, event.code)
+            close(connection, event.code)
         elif self._attendant.signalled(connection) and type(event) is Ping:
             connection.put(connection, pong_frame(event.payload))  # there a flood without a reader is noticed
 
@@ -66,8 +69,8 @@ class WebSocketWire(FramedWire):
 
 
 def _take_socket(stream: IOStream) -> tuple[socket.socket, bytes] | None:
-    """The connection of `stream` as a socket of its own, and what was read from it already; None where the peer has
-    left, which the read finds out. Ends the stream."""
+    """The connection of `stream` as a socket of its own, and the bytes that were read from it already; None where the
+    peer has left, which only a read finds out. Ends the stream."""
     read = cast("asyncio.Future[bytes]", stream.read_bytes(READ_BYTES, partial=True))
     early = read.result() if read.done() and read.exception() is None else b""
     read.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
@@ -76,6 +79,11 @@ def _take_socket(stream: IOStream) -> tuple[socket.socket, bytes] | None:
     taken = stream.socket.dup()
     stream.close()
     return taken, early
+
+
+def websocket_rules(attendant: Attendant, origins: tuple[str, ...]) -> Rules:
+    """`origins`: see WebSocketDoor."""
+    return [(r"/ws", WebSocketDoor, {"attendant": attendant, "origins": origins})]
 
 
 class WebSocketDoor(WebSocketHandler):

@@ -52,7 +52,7 @@ def _head(opcode: int, size: int) -> bytes:
 
 
 def text_frame(payload: bytes) -> bytes:
-    """A final, unmasked text frame of UTF-8: built once for all who get it."""
+    """A final, unmasked text frame of UTF-8: built once for all its receivers."""
     return _head(TEXT, len(payload)) + payload
 
 
@@ -113,7 +113,7 @@ class FrameDecoder(Decoder[Event]):
         return end - at, text_of(payload) if is_usual else self._event(first & OPCODE, first >= FINAL, payload)
 
     def _refused(self, opcode: int, is_final: bool, size: int) -> Close | None:
-        """Why a frame is not even waited for; of a whole message in one frame only its size could be."""
+        """The close that a frame deserves by its head alone, before its payload is waited for; None for a right one."""
         if opcode & CONTROL:
             is_known = opcode in (CLOSE, PING, PONG)
             return None if is_known and is_final and size <= MAX_CONTROL_BYTES else Close.PROTOCOL_ERROR

@@ -1,1 +1,1 @@
-"""Commands up to the workers, and what comes down from them."""
+"""Commands go up to the workers; answers, pushes and deltas come down from them."""

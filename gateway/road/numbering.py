@@ -6,6 +6,7 @@ from msgspec import Raw
 
 from bus import queues
 from protocol import codec
+from protocol.addresses import gateway_address
 from protocol.args import Args, WriteArgs
 from protocol.errors import bad_field
 from protocol.models import ReceiveInfo, UserInfo
@@ -13,21 +14,19 @@ from protocol.ops import Op
 
 
 class CommandMaker:
-    """Numbers the commands of one gateway's life and gives each its deadline and, where it lacks one, its cid."""
+    """Numbers the commands of one gateway's life and gives each its deadline and, where a write has none, its
+    cid. `address` is that gateway's, where the answers go.
+    """
 
     def __init__(self, gateway: str, epoch: str, partitions: int, timeout_s: float) -> None:
         self.gateway = gateway
         self.epoch = epoch
+        self.address = gateway_address(gateway, epoch)
         self._partitions = partitions
         self._number = 0
 
     def __repr__(self) -> str:
         return f"CommandMaker({self.address}, {self._number} commands)"
-
-    @property
-    def address(self) -> str:
-        """`{gateway}.{epoch}`, where the answers go."""
-        return f"{self.gateway}.{self.epoch}"
 
     def make(
         self, op: Op, args: Args, sender: UserInfo, session: str = "", connection: int = 0, door: str = "ws"

@@ -1,4 +1,4 @@
-"""Who waits for the answer to a command: a connection, an HTTP request, or a task of the gateway itself."""
+"""Where the answer to a command goes: to a connection, to an HTTP request, to a task of the gateway itself."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class ReplyTo(Protocol):
 
 
 class FrameReplyTo(ReplyTo, Protocol):
-    """An reply_to on behalf of a connection, or the connection itself: also takes the frames that answer at once."""
+    """A connection, or what stands for it at a door: also takes the frames that answer at once."""
 
     def reply(self, payload: bytes) -> None: ...
 
 
 class Refused(Exception):
-    """An answer that is an error: `data` is the error frame's data, as it came."""
+    """The answer is an error: `data` is the error frame's data, as it came."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__("refused")
@@ -39,7 +39,7 @@ def refused(refusal: ImError) -> Refused:
 
 
 class PendingReply:
-    """An reply_to that somebody awaits: `await pending_reply.answer` gives the reply's data or raises Refused."""
+    """A ReplyTo to wait for: `await pending_reply.answer` gives the reply's data or raises Refused."""
 
     __slots__ = ("answer",)
 

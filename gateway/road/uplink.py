@@ -1,8 +1,9 @@
-"""Commands up to the workers, in batches, and who waits for their answers (docs/architecture.md, "The road").
+"""Commands up to the workers, in batches, each remembered until its answer comes (docs/architecture.md, "The road").
 
 Laws: every command submitted is answered once, by a worker or by us (`busy`, `timeout`), within the deadline. A batch
-leaves when it is full, at once when none of its queue is under way, and else the later the more are: after 2 ms behind
-one, after 10 ms behind four. So a quiet system answers fast and a busy one sends few, large batches.
+leaves when it is full, or at once when no other batch of its queue is under way; else after a delay that grows with
+their number, 2 ms behind one and 10 ms behind four. So a quiet system answers fast, and a busy system sends few, large
+batches.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from gateway.metrics import BATCH_COMMANDS
 from gateway.road.reply_to import ReplyTo
 from protocol import codec
 from protocol.errors import ImError, busy, timeout
-from protocol.models import ReceiveInfo, TopicMessage
+from protocol.models import Answer, ReceiveInfo, TopicMessage
 
 TICK_S = 0.002
 BATCH_DELAYS_S = (0.0, 0.002, 0.004, 0.008, 0.010)  # behind so many batches under way, or more
@@ -27,7 +28,7 @@ SWEEP_S = 0.1
 
 
 class _Line:
-    """What goes to one queue: the batch being filled, begun at `since`, and how many batches are under way."""
+    """One queue: the batch that is being filled since `since`, and the number of batches under way."""
 
     __slots__ = ("bodies", "numbers", "queue", "since", "size", "under_way")
 
@@ -61,7 +62,7 @@ class _Batch:
 
 
 class _Pending:
-    """Who waits for a command, until when, and the batch that it left in."""
+    """A command without an answer: where that goes, until when it may come, and the batch that the command left in."""
 
     __slots__ = ("batch", "deadline", "frame_id", "reply_to")
 
@@ -126,17 +127,17 @@ class Uplink:
             self._flush(line)
         elif line.under_way == 0:
             if len(line.bodies) == 1:
-                # At once means after what else this turn of the loop brings for the same queue.
+                # At once means after all that this turn of the loop brings for the same queue.
                 asyncio.get_running_loop().call_soon(self._flush, line)
         elif not self._is_ticking:
             self._next_tick()
 
-    def take(self, number: int) -> _Pending | None:
-        """The one who waits for command `number`; None where it was answered before."""
-        pending = self._pending.pop(number, None)
+    def answer(self, answer: Answer) -> None:
+        """Hand on a worker's answer, unless its command was answered before."""
+        pending = self._pending.pop(answer.number, None)
         if pending is not None:
             self._answered(pending)
-        return pending
+            pending.reply_to.answered(pending.frame_id, answer.op, bytes(answer.data))
 
     def abandon(self) -> None:
         """The broker is gone, and with it every answer: their outcomes are unknown."""
@@ -156,7 +157,7 @@ class Uplink:
         asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def _tick(self) -> None:
-        """All lines at once: what they send then leaves in one write."""
+        """All lines at the same moment: their batches then leave in one write."""
         self._is_ticking = False
         now = time.monotonic()
         for line in self._lines.values():
@@ -183,7 +184,7 @@ class Uplink:
                 pending.batch = batch
 
     async def _sweep(self) -> None:
-        """All have the same time to live, so the oldest are first and the first that still has time ends the look."""
+        """All commands may take equally long: the oldest come first, and the first that has time left ends the look."""
         while True:
             await asyncio.sleep(SWEEP_S)
             now = time.monotonic()

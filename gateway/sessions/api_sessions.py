@@ -1,4 +1,4 @@
-"""Which sessions `/api` found standing a moment ago, so that not every call asks the store; and how fast each calls.
+"""The sessions that `/api` found standing a moment ago, so that not every call asks the store; and how fast each calls.
 
 Law: a revocation or a hole empties it at once; an answer that was on its way meanwhile is used but not remembered.
 """
@@ -33,7 +33,7 @@ class ApiSessions:
         return f"ApiSessions({len(self._good_until)} remembered)"
 
     async def check(self, token: str) -> SessionInfo:
-        """Who calls. Raises ImError unauthenticated, rate_limited or busy, Refused."""
+        """The session that a call's token belongs to. Raises ImError unauthenticated, rate_limited, busy; Refused."""
         who = self._login_flow.verify(token)
         now = time.monotonic()
         self._count(who.session, now)

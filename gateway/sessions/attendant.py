@@ -5,104 +5,86 @@ Every door calls `opened`, `received` and `closed`; nothing here knows which doo
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import time
 
-import structlog
-
-from gateway.clients.addresses import UNKNOWN, Addresses
-from gateway.clients.closing import Closer
-from gateway.clients.connection import Connection, Wire
+from gateway.clients.closing import close
+from gateway.clients.connection import Connection, Forget, Wire
 from gateway.clients.deadlines import Deadlines
 from gateway.clients.hub import Hub
-from gateway.clients.outgoing import Outgoing
+from gateway.clients.peer_addresses import UNKNOWN, PeerAddresses
 from gateway.clients.rate import ADMIT, Rate, Verdict
 from gateway.clients.session import Effect, End, Login, Reply, State
+from gateway.limits import Limits
 from gateway.metrics import CONNECTIONS
-from gateway.road.numbering import CommandMaker
-from gateway.road.reply_to import FrameReplyTo, Refused
-from gateway.road.uplink import Uplink
-from gateway.sessions.drain import send_everyone_away
-from gateway.sessions.login import LoginFlow
+from gateway.road.reply_to import FrameReplyTo
+from gateway.road.road import Road
+from gateway.sessions.login_queue import LoginQueue
 from protocol.client_command import Command
-from protocol.errors import Close, ImError, busy, forbidden
-from protocol.frames import write_error, write_frame
-from router.interface import Registrar, TooManyConnections
+from protocol.errors import Close, ImError, busy
+from protocol.frames import write_error
+from router.interface import Registrar
 
-RETRY_AFTER_S = 5  # for whom there is no room now, at any door
-PAUSE_S = 1.0  # of one who sends more than the rate: its flood then costs a few hundred frames a second
-
-log = structlog.get_logger()
+RETRY_AFTER_S = 5  # what every door tells newcomers for whom there is no room
+PAUSE_S = 1.0  # without reading, for a connection over its rate: a flood then costs a few hundred frames a second
 
 
 class Attendant:
     """All connections of a gateway, from all doors."""
 
     def __init__(
-        self,
-        hub: Hub,
-        outgoing: Outgoing,
-        uplink: Uplink,
-        commands: CommandMaker,
-        login_flow: LoginFlow,
-        registrar: Registrar,
-        closer: Closer,
-        deadlines: Deadlines,
-        rate: Rate,
-        addresses: Addresses,
-        send_buffer_bytes: int,
-        max_connections: int,
-        max_logins: int,
-        max_pending: int,
+        self, hub: Hub, registrar: Registrar, road: Road, logins: LoginQueue, rate: Rate, limits: Limits
     ) -> None:
         self._hub = hub
-        self._outgoing = outgoing
-        self._uplink = uplink
-        self._commands = commands
-        self._login_flow = login_flow
         self._registrar = registrar
-        self._closer = closer
-        self._deadlines = deadlines
+        self._road = road
+        self._logins = logins
         self._rate = rate
-        self.addresses = addresses
-        self.send_buffer_bytes = send_buffer_bytes
-        self._max_connections = max_connections
-        self._max_logins = max_logins
-        self._max_pending = max_pending
-        self._crowd = max(1, max_pending // 2)  # under way; what was read already still finds room
-        self._numbers = itertools.count(1)
-        self._logins: set[asyncio.Task[None]] = set()
-        self._login_turns = asyncio.Semaphore(max_logins)
-        self._is_leaving = False
+        self._limits = limits
+        self._deadlines = Deadlines(limits)
+        self._forget: Forget = self.closed  # the same object for all connections
+        self.addresses = PeerAddresses(limits.trusted_proxies, limits.max_connections_per_address)
+        # Reading pauses at half of the commands that may be under way: frames that were read already find room.
+        self._pause_at = max(1, limits.max_pending_per_connection // 2)
+        self._takes_newcomers = True
 
     def __repr__(self) -> str:
-        return f"Attendant({self._hub}, {len(self._logins)} logging in)"
+        return f"Attendant({self._hub}, {self._logins})"
 
     def start(self) -> None:
         self._deadlines.start()
 
+    def stop(self) -> None:
+        self._deadlines.stop()
+
+    def turn_newcomers_away(self) -> None:
+        """From now on every door says that there is no room."""
+        self._takes_newcomers = False
+
+    @property
+    def send_buffer_bytes(self) -> int:
+        """How many sent bytes the kernel may hold for one socket."""
+        return self._limits.send_buffer_bytes
+
     @property
     def is_full(self) -> bool:
-        """Whether another connection would be one too many, or would have to leave at once."""
-        return self._is_leaving or len(self._hub.connections) >= self._max_connections
+        """Whether one more connection would be too many, or would have to leave at once."""
+        return not self._takes_newcomers or len(self._hub.connections) >= self._limits.max_connections
 
     @property
     def has_login_backlog(self) -> bool:
-        """Whether so many log in, or wait for their turn to, that newcomers had better wait outside."""
-        return len(self._logins) >= self._max_logins
+        """Whether newcomers had better wait outside until others have logged in."""
+        return self._logins.has_backlog
 
-    def opened(self, door: str, wire: Wire, address: str = UNKNOWN) -> Connection:
+    def opened(self, wire: Wire, address: str = UNKNOWN) -> Connection:
         """A door has a new connection."""
-        connection = Connection(next(self._numbers), door, wire, self._outgoing.put, time.monotonic(), address)
-        self._hub.add(connection)
+        connection = self._hub.open(wire, self._forget, address)
         self.addresses.enter(address)
         self._deadlines.watch(connection)
-        CONNECTIONS.labels(door).inc()
+        CONNECTIONS.labels(connection.door).inc()
         return connection
 
     def received(self, connection: Connection, text: str, reply_to: FrameReplyTo | None = None) -> bool:
-        """A frame's text came in. Its answer goes to the connection, or to whom a door names instead.
+        """A frame's text came in. Its answer goes to the connection, unless a door names another `reply_to`.
 
         True: the frame is on its way up, and will be answered once.
         """
@@ -115,25 +97,8 @@ class Attendant:
             return False
         return self._carry_out(connection, connection.session.receive(text, now), answers)
 
-    def _carry_out(self, connection: Connection, effects: list[Effect], answers: FrameReplyTo) -> bool:
-        is_forwarded = False
-        for effect in effects:
-            if type(effect) is Command:
-                is_forwarded = self._forward(connection, effect, answers)
-            elif type(effect) is Reply:
-                answers.reply(effect.frame)
-            elif type(effect) is Login:
-                self._log_in(connection, effect)
-            elif type(effect) is End:
-                self._closer.close(connection, effect.code, effect.reason)
-        return is_forwarded
-
-    def heard(self, connection: Connection) -> None:
-        """A ping or pong: as good as a heartbeat."""
-        connection.heard_at = time.monotonic()
-
     def signalled(self, connection: Connection) -> bool:
-        """A ping or pong of the client's: counts as a frame and as life. Whether it deserves an answer."""
+        """A client's ping or pong: counts as a frame and as a sign of life. False: over the rate, so not answered."""
         now = connection.heard_at = time.monotonic()
         verdict = self._rate.take(connection.meter, now)
         if verdict is not ADMIT:
@@ -144,16 +109,6 @@ class Attendant:
         """A part of a message has come; `is_new`: of another than last time."""
         if not connection.is_closed:
             self._deadlines.unfinished(connection, is_new=is_new, now=time.monotonic())
-
-    def _slow_down(self, connection: Connection, verdict: Verdict, now: float) -> None:
-        if verdict is Verdict.CLOSE:
-            self._closer.close(connection, Close.RATE_LIMITED)
-        elif not connection.is_closed and not connection.paused_until:
-            self._deadlines.pause(connection, now + PAUSE_S)
-
-    def refuse(self, connection: Connection, code: Close) -> None:
-        """What came is not even a frame of the door: close."""
-        self._closer.close(connection, code)
 
     def closed(self, connection: Connection) -> None:
         """The peer is gone, or we closed: forget it. May be called twice."""
@@ -172,62 +127,37 @@ class Attendant:
         if connection.route is not None:
             self._registrar.unregister(connection.route)
 
+    def _carry_out(self, connection: Connection, effects: list[Effect], answers: FrameReplyTo) -> bool:
+        is_forwarded = False
+        for effect in effects:
+            if type(effect) is Command:
+                is_forwarded = self._forward(connection, effect, answers)
+            elif type(effect) is Reply:
+                answers.reply(effect.frame)
+            elif type(effect) is Login:
+                self._logins.enter(connection, effect)
+            elif type(effect) is End:
+                close(connection, effect.code, effect.reason)
+        return is_forwarded
+
     def _forward(self, connection: Connection, command: Command, answers: FrameReplyTo) -> bool:
         try:
-            if connection.pending >= self._max_pending:
+            if connection.pending >= self._limits.max_pending_per_connection:
                 raise busy()
-            queue, made = self._commands.make(
-                command.op, command.args, connection.sender, connection.session_id, connection.number, connection.door
-            )
-            self._uplink.submit(queue, made, answers, command.id)
+            self._road.forward(command, connection, answers)
         except ImError as refusal:
             if command.id is not None:
                 answers.reply(write_error(refusal, command.id))
             return False
         connection.pending += 1
-        if connection.pending >= self._crowd and not connection.paused_by_pending:
+        if connection.pending >= self._pause_at and not connection.paused_by_pending:
             connection.paused_by_pending = connection.pending
             connection.adjust_reading()
         return True
 
-    def _log_in(self, connection: Connection, login: Login) -> None:
-        task = asyncio.get_running_loop().create_task(self._open(connection, login))
-        self._logins.add(task)
-        task.add_done_callback(self._logins.discard)
-
-    async def _open(self, connection: Connection, login: Login) -> None:
-        try:
-            async with self._login_turns:
-                data = await self._login_flow.open(connection, login)
-        except TooManyConnections:
-            refusal = forbidden("this user has as many connections as one may have")
-            self._refuse(connection, write_error(refusal, login.id), Close.TOO_MANY_CONNECTIONS)
-            return
-        except ImError as refusal:
-            self._refuse(connection, write_error(refusal, login.id), _close_of(refusal.code))
-            return
-        except Refused as refused:
-            frame = write_frame("error", refused.data, login.id)
-            self._refuse(connection, frame, _close_of(refused.error["code"]))
-            return
-        if data is not None:
-            log.info("login", connection=connection.number, user=connection.user, session=connection.session_id)
-            connection.send(write_frame("reply", data, login.id))
-
-    def _refuse(self, connection: Connection, frame: bytes, code: Close) -> None:
-        """The error frame first, then the close."""
-        if connection.is_closed:
-            return
-        connection.send(frame)
-        self._closer.close(connection, code)
-
-    async def stop(self, spread_s: float, answer_s: float) -> None:
-        """Take nobody in any more, and send everyone away (see leaving.py)."""
-        self._is_leaving = True
-        await send_everyone_away(self._hub, self._closer, spread_s, answer_s)
-        self._deadlines.stop()
-
-
-def _close_of(code: str) -> Close:
-    """How a refused login closes: until we can take it, or for good."""
-    return Close.BUSY if code in ("busy", "timeout", "internal") else Close.LOGIN_REFUSED
+    def _slow_down(self, connection: Connection, verdict: Verdict, now: float) -> None:
+        """It sends more than its rate: read nothing for a while, or close if it goes on and on."""
+        if verdict is Verdict.CLOSE:
+            close(connection, Close.RATE_LIMITED)
+        elif not connection.is_closed and not connection.paused_until:
+            self._deadlines.pause(connection, now + PAUSE_S)

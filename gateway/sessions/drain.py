@@ -1,7 +1,7 @@
 """An orderly stop as its clients see it: all are told to come back elsewhere, a few at a time.
 
-Laws: who waits for an answer goes last, and gets it unless it takes longer than a request may. Nobody is told to stay
-away for more than a second: what spreads the storm is that the others are still served here.
+Laws: connections that wait for answers go last, and get them unless that takes longer than a request may. No client is
+told to stay away for more than a second: the storm is spread because the clients that are still here are served here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 
-from gateway.clients.closing import Closer
+from gateway.clients.closing import restart
 from gateway.clients.connection import Connection
 from gateway.clients.hub import Hub
 
@@ -19,27 +19,27 @@ CONNECTIONS_PER_S = 50  # a gateway with few connections need not take the whole
 AFTER_MS = 1000
 
 
-async def send_everyone_away(hub: Hub, closer: Closer, spread_s: float, answer_s: float) -> None:
-    """Send all connections away within `spread_s`; those that wait for answers within `answer_s` more."""
+async def send_everyone_away(hub: Hub, spread_s: float, answer_s: float) -> None:
+    """Send all connections away within `spread_s`, and within `answer_s` more where they wait for answers."""
     leaving = list(hub.connections.values())
     random.shuffle(leaving)
     slices = max(1, round(min(spread_s, len(leaving) / CONNECTIONS_PER_S) / SLICE_S))
     waiting: list[Connection] = []
     for number in range(slices):
-        waiting += _send_away(leaving[number::slices], closer)
+        waiting += _send_away(leaving[number::slices])
         if number + 1 < slices:
             await asyncio.sleep(SLICE_S)
     give_up = time.monotonic() + answer_s
     while waiting and time.monotonic() < give_up:
         await asyncio.sleep(SLICE_S / 10)
-        waiting = _send_away(waiting, closer)
-    # Whoever came in the meantime, or got no answer in time.
+        waiting = _send_away(waiting)
+    # Connections that came in the meantime, or got no answer in time.
     for connection in list(hub.connections.values()):
-        closer.restart(connection, random.randrange(AFTER_MS))
+        restart(connection, random.randrange(AFTER_MS))
 
 
-def _send_away(connections: list[Connection], closer: Closer) -> list[Connection]:
-    """Send those away that wait for nothing; the others."""
+def _send_away(connections: list[Connection]) -> list[Connection]:
+    """Send away all connections that wait for no answer; returns the others."""
     waiting = []
     for connection in connections:
         if connection.is_closed:
@@ -47,5 +47,5 @@ def _send_away(connections: list[Connection], closer: Closer) -> list[Connection
         if connection.pending:
             waiting.append(connection)
         else:
-            closer.restart(connection, random.randrange(AFTER_MS))
+            restart(connection, random.randrange(AFTER_MS))
     return waiting

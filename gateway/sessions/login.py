@@ -1,9 +1,8 @@
 """From a login frame to an open session, in the order that makes races harmless (docs/architecture.md).
 
-Verify the token; register the user's route (terminals.py); ask `session.open`, whose worker tells those that the login
-replaces; register the groups and wait for the router; answer.
-A message is then either in the sync that follows or is pushed, never neither. A router that is away delays nobody: it
-gets everything again when it is back.
+Verify the token; register the user's route (terminals.py); ask `session.open`, whose worker tells the gateways whose
+connections this login replaces; register the groups and wait for the router; answer. So every message is in the sync
+that follows, or is pushed, or both. A router that is away delays no login: it gets everything again when it is back.
 """
 
 from __future__ import annotations
@@ -11,14 +10,12 @@ from __future__ import annotations
 import time
 
 import msgspec
-import structlog
 
 from gateway.clients.connection import Connection
 from gateway.clients.hub import Hub
 from gateway.clients.session import Login, State
-from gateway.road.numbering import CommandMaker
-from gateway.road.reply_to import PendingReply
-from gateway.road.uplink import Uplink
+from gateway.road.road import Road
+from gateway.sessions.joining import Joining
 from gateway.sessions.terminals import Terminals
 from protocol import codec
 from protocol.args import OpenSession
@@ -26,9 +23,6 @@ from protocol.models import SessionInfo, Takeover, UserInfo
 from protocol.ops import Caller, find_op
 from protocol.replies import SessionOpened, User
 from protocol.tokens import TokenSigner
-from router.interface import Registrar, RouterAway
-
-log = structlog.get_logger()
 
 _read_opened = msgspec.json.Decoder(SessionOpened).decode
 
@@ -44,39 +38,34 @@ class LoginReply(msgspec.Struct):
 
 
 class LoginFlow:
-    """Opens sessions for every door, and for `/api` checks that one still stands."""
+    """Opens sessions for every door; for `/api` it checks that a session still stands."""
 
     def __init__(
         self,
         hub: Hub,
-        uplink: Uplink,
-        commands: CommandMaker,
-        registrar: Registrar,
+        road: Road,
+        joining: Joining,
         terminals: Terminals,
         signer: TokenSigner,
         heartbeat_s: int,
     ) -> None:
         self._hub = hub
-        self._uplink = uplink
-        self._commands = commands
-        self._registrar = registrar
+        self._road = road
+        self._joining = joining
         self._terminals = terminals
         self._signer = signer
         self._heartbeat_s = heartbeat_s
 
     def verify(self, token: str) -> SessionInfo:
-        """Who a token says it is. Raises ImError unauthenticated."""
+        """The session that a token names. Raises ImError unauthenticated."""
         return self._signer.verify(token)
 
     async def ask(self, who: SessionInfo, takeover: Takeover | None = None) -> SessionOpened:
-        """Whether the session stands, and what belongs to it; if it does, `takeover` is told to those whom it concerns.
-        Raises Refused, ImError."""
+        """The session as the store has it: its user and the user's groups. The worker also sends `takeover` to the
+        gateways that it concerns. Raises Refused where the session does not stand; ImError busy."""
         op = find_op("session.open", Caller.GATEWAY)
         args = OpenSession(who.user, who.session, takeover)
-        queue, command = self._commands.make(op, args, UserInfo(who.user, who.terminal), who.session)
-        pending_reply = PendingReply()
-        self._uplink.submit(queue, command, pending_reply)
-        return _read_opened(await pending_reply.answer)
+        return _read_opened(await self._road.ask(op, args, UserInfo(who.user, who.terminal), who.session))
 
     async def open(self, connection: Connection, login: Login) -> bytes | None:
         """Log a connection in: the data of the reply, None where it was closed meanwhile. Raises ImError, Refused,
@@ -95,18 +84,9 @@ class LoginFlow:
         opened = await self.ask(who, self._terminals.takeover_of(connection))
         if connection.number in self._hub.connections:
             self._hub.membership.load(who.user, opened.groups, token)
-            await self.enter_groups(list(opened.groups))
+            await self._joining.enter(list(opened.groups))
         if connection.number not in self._hub.connections:
             return None
         connection.session.move(State.OPEN)
         reply = LoginReply(opened.user, who.session, self._heartbeat_s, time.time_ns() // 1_000_000, opened.epoch)
         return codec.write_struct(reply)
-
-    async def enter_groups(self, groups: list[str]) -> None:
-        """Register this gateway for the groups of a user who came in."""
-        if not groups:
-            return
-        try:
-            await self._registrar.enter_groups(groups)
-        except RouterAway:
-            log.debug("groups_later", groups=len(groups))

@@ -1,7 +1,7 @@
-"""After anything that may have made this gateway miss something: learn again, then have the clients sync.
+"""When this gateway may have missed something, it learns everything anew and then has its clients sync.
 
-Laws: from the moment a hole is noticed until the refresh is answered, no push goes out (the hub is not trusted), for it
-may be for somebody who has left. Then every client gets `resync`, spread: 300 a second, all within 30 s.
+Laws: from the moment a hole is noticed until the refresh is answered, no push goes out (the hub is not trusted): the
+push may be for a user who has left. Then every client gets `resync`, spread: 300 a second, all within 30 s.
 """
 
 from __future__ import annotations
@@ -9,22 +9,23 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 import structlog
 
-from gateway.clients.closing import Closer
 from gateway.clients.connection import Connection
 from gateway.clients.hub import RESYNC, Hub
 from gateway.clients.session import State
 from gateway.metrics import HOLES
-from gateway.road.numbering import CommandMaker
-from gateway.road.reply_to import PendingReply, Refused
-from gateway.road.uplink import Uplink
+from gateway.road.reply_to import Refused
+from gateway.road.road import Road
+from gateway.sessions.joining import Joining
+from gateway.sessions.revoker import Revoker
+from gateway.sessions.terminals import Terminals
 from protocol.args import RefreshSessions
 from protocol.errors import ImError
-from protocol.models import Takeover, UserInfo
+from protocol.models import UserInfo
 from protocol.ops import Caller, find_op
 from protocol.replies import SessionsRefreshed
 
@@ -45,30 +46,18 @@ def _chunks(connections: list[Connection]) -> Iterator[list[Connection]]:
 
 
 class Refresher:
-    """`on_groups(entered, left)` is awaited when a refresh changed which groups this gateway must be registered for:
-    who syncs before that would miss what is sent to them meanwhile. `on_distrust()` is called when a hole is noticed,
-    for those who remember that a session stands. `settle(users)` closes what logins elsewhere replaced unnoticed, and
-    gives the takeovers that were missed elsewhere."""
+    """It learns anew which groups its users are in (`joining`), which logins elsewhere took the place of connections
+    here (`terminals`), and which sessions have ended (`revoker`)."""
 
     def __init__(
-        self,
-        hub: Hub,
-        uplink: Uplink,
-        commands: CommandMaker,
-        closer: Closer,
-        resync_per_s: int,
-        on_groups: Callable[[list[str], list[str]], Awaitable[None]],
-        on_distrust: Callable[[], None],
-        settle: Callable[[list[str]], Awaitable[list[Takeover]]],
+        self, hub: Hub, road: Road, joining: Joining, terminals: Terminals, revoker: Revoker, resync_per_s: int
     ) -> None:
         self._hub = hub
-        self._uplink = uplink
-        self._commands = commands
-        self._closer = closer
+        self._road = road
+        self._joining = joining
+        self._terminals = terminals
+        self._revoker = revoker
         self._resync_per_s = resync_per_s
-        self._on_groups = on_groups
-        self._on_distrust = on_distrust
-        self._settle = settle
         self._asked = 0
         self._task: asyncio.Task[None] | None = None
         self._spreading: asyncio.Task[None] | None = None
@@ -81,7 +70,7 @@ class Refresher:
         log.warning("refresh", reason=reason, connections=len(self._hub.connections))
         HOLES.labels(reason.partition(" ")[0]).inc()
         self._hub.is_trusted = False
-        self._on_distrust()
+        self._revoker.may_have_missed()
         self._asked += 1
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._refresh())
@@ -118,22 +107,16 @@ class Refresher:
         membership = self._hub.membership
         before = set(membership.groups())
         token = membership.begin_load()
-        takeovers = await self._settle(sorted({connection.user for connection in chunk}))
+        takeovers = await self._terminals.settle(sorted({connection.user for connection in chunk}))
         op = find_op("session.refresh", Caller.GATEWAY)
         sessions = {connection.session_id: connection.user for connection in chunk}
-        args = RefreshSessions(sessions, list(takeovers))
-        queue, command = self._commands.make(op, args, UserInfo(""))
-        pending_reply = PendingReply()
-        self._uplink.submit(queue, command, pending_reply)
-        refreshed = _read_refreshed(await pending_reply.answer)
+        args = RefreshSessions(sessions, takeovers)
+        refreshed = _read_refreshed(await self._road.ask(op, args, UserInfo("")))
         for user, groups in refreshed.groups.items():
             membership.load(user, groups, token)
-        after = set(membership.groups())
-        await self._on_groups(sorted(after - before), sorted(before - after))
-        ended = set(refreshed.ended)
-        for connection in chunk:
-            if connection.session_id in ended and connection.session.state is not State.CLOSED:
-                self._closer.kick(connection, "logged_out")
+        # Before any client syncs: it would miss what is sent to its groups until this gateway is registered for them.
+        await self._joining.replace(before, set(membership.groups()))
+        self._revoker.end(refreshed.ended, "logged_out")
 
     async def _spread(self, connections: list[Connection]) -> None:
         """`resync` to each, a slice every 100 ms."""

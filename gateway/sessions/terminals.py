@@ -1,8 +1,9 @@
-"""Which connections of a user may stand side by side: by default one for each terminal (protocol.md section 4, 4006).
+"""Which connections of a user may stand side by side: by default one at each terminal (protocol.md section 4, 4006).
 
-Laws: of a user's connections in one slot the one with the highest login stays, wherever they are; so two logins at once
-leave exactly one. A login closes others once its session is found to stand, by a takeover that goes the way of every
-push. A gateway that missed one learns of it from the router, when it learns everything else again.
+Laws: of a user's connections in one slot the one with the highest login stays, whichever gateways hold them; so two
+logins at once leave exactly one. A login closes other connections only once its session is found to stand, and by a
+takeover, which goes the way of every push. A gateway that missed a takeover learns of it from the router, when it
+learns everything else again.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import time
 
 import structlog
 
-from gateway.clients.closing import Closer
+from gateway.clients.closing import close, kick
 from gateway.clients.connection import Connection
 from gateway.clients.hub import Hub
 from gateway.clients.session import State
+from protocol.addresses import connection_name
 from protocol.errors import Close
 from protocol.models import Takeover
 from router.interface import Registrar, Route, RouterAway, TooManyConnections
@@ -26,8 +28,8 @@ log = structlog.get_logger()
 
 
 def slot_of(connections_per: str, terminal: str, device: str, session: str) -> str:
-    """What a connection takes up of its user, of which there is one: all of the user, the terminal, the device. A
-    client that names no device is known by its session. "" where everything may stand side by side."""
+    """The place that a connection takes, by `connections_per`: that of the user, of the terminal or of the device. Each
+    place holds one connection; a client that names no device is known by its session. "" where there is no limit."""
     if connections_per == "unlimited":
         return ""
     if connections_per == "user":
@@ -36,18 +38,15 @@ def slot_of(connections_per: str, terminal: str, device: str, session: str) -> s
 
 
 class Terminals:
-    """`address` is the gateway's. `at_most` connections of a user, whatever their slots."""
+    """`at_most` connections of a user in the whole system, whatever their slots; one in each slot."""
 
-    def __init__(
-        self, hub: Hub, closer: Closer, registrar: Registrar, address: str, connections_per: str, at_most: int
-    ) -> None:
+    def __init__(self, hub: Hub, registrar: Registrar, connections_per: str, at_most: int) -> None:
         self._hub = hub
-        self._closer = closer
         self._registrar = registrar
-        self._address = address
         self._connections_per = connections_per
         self._at_most = at_most
-        self._registering: dict[int, Takeover | None] = {}  # with the highest takeover that came meanwhile
+        # Connections that wait for the router, each with the highest takeover of its slot that came meanwhile.
+        self._registering: dict[int, Takeover | None] = {}
 
     def __repr__(self) -> str:
         return f"Terminals(one per {self._connections_per}, {len(self._registering)} registering)"
@@ -80,12 +79,12 @@ class Terminals:
             raise TooManyConnections(f"{route.user} has {len(others)} connections here")
 
     def takeover_of(self, connection: Connection) -> Takeover | None:
-        """What others must hear of a connection that logs in; None where it shares with everyone."""
+        """What other gateways must hear when this connection logs in; None where it takes no connection's place."""
         route = connection.route
-        return None if route is None or not route.slot else _takeover(route, self._address)
+        return None if route is None or not route.slot else _takeover(route, connection.name)
 
     def take_over(self, takeover: Takeover) -> None:
-        """A login took place somewhere: close those of ours whose place it took."""
+        """A login took place, here or at another gateway: close our connections whose place it took."""
         for connection in self._hub.of_user(takeover.user):
             route = connection.route
             if route is None or route.slot != takeover.slot:
@@ -94,12 +93,13 @@ class Terminals:
                 known = self._registering[connection.number]
                 if known is None or _rank(known) < _rank(takeover):
                     self._registering[connection.number] = takeover
-            elif _rank(_takeover(route, self._address)) < _rank(takeover):
-                self._replace(connection, route, takeover)
+            elif _rank(_takeover(route, connection.name)) < _rank(takeover):
+                _replace(connection, route, takeover)
 
     async def settle(self, users: list[str]) -> list[Takeover]:
-        """After takeovers may have been missed: close what they took over, and return those of ours that connections
-        elsewhere have not obeyed. A router that is away asks for this again when it is back."""
+        """Call when takeovers may have been missed. Closes the connections of these users whose place was taken, here
+        or elsewhere; returns the takeovers that other gateways seem to have missed, as they still hold a connection in
+        a place that was taken here. Without the router there are none: its return is one more reason to settle."""
         for connection in [c for user in users for c in self._hub.of_user(user)]:
             takeover = self.takeover_of(connection)
             if takeover is not None and connection.session.state is State.OPEN:
@@ -112,24 +112,25 @@ class Terminals:
         for address, rival in rivals:
             if not rival.slot:
                 continue
-            self.take_over(_takeover(rival, address))
+            self.take_over(_takeover(rival, connection_name(address, rival.connection)))
             for connection in self._hub.of_user(rival.user):
                 route = connection.route
                 if route is not None and route.slot == rival.slot and connection.session.state is State.OPEN:
-                    unheard[connection.number] = _takeover(route, self._address)
+                    unheard[connection.number] = _takeover(route, connection.name)
         return list(unheard.values())
 
-    def _replace(self, connection: Connection, route: Route, takeover: Takeover) -> None:
-        """The same device knows that it comes again; another is told."""
-        if (route.device or route.session) == takeover.device:
-            self._closer.close(connection, Close.KICKED, REPLACED)
-        else:
-            self._closer.kick(connection, REPLACED)
+
+def _replace(connection: Connection, route: Route, takeover: Takeover) -> None:
+    """Close without a word what the same device left behind; another device is told why."""
+    if (route.device or route.session) == takeover.device:
+        close(connection, Close.KICKED, REPLACED)
+    else:
+        kick(connection, REPLACED)
 
 
-def _takeover(route: Route, address: str) -> Takeover:
-    device = route.device or route.session
-    return Takeover(route.user, route.slot, route.login, device, f"{address}.{route.connection}")
+def _takeover(route: Route, name: str) -> Takeover:
+    """The login of the connection called `name`, which has this route."""
+    return Takeover(route.user, route.slot, route.login, route.device or route.session, name)
 
 
 def _rank(takeover: Takeover) -> tuple[int, str]:

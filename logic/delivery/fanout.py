@@ -8,40 +8,29 @@ from collections.abc import Iterable
 from bus import queues
 from bus.interface import BusLost, WorkerBus
 from bus.links import LinkNumbers
-from logic.delivery.gateways import Gateways
+from logic.delivery.gateways import Addresses, Gateways
 from logic.outcome import Outcome
 from protocol import codec
-from protocol.models import Downward, DownwardMessage, Push, ReceiveInfo, Takeover
+from protocol.models import Downward, DownwardMessage, ReceiveInfo
+from protocol.reach import Reach
+
+_Addressed = tuple[Downward, Reach, str]
+"""What goes down, whom it reaches, and the address that the command came from."""
 
 
-def _addressees(outcomes: Iterable[Outcome]) -> tuple[set[str], set[str]]:
-    users: set[str] = set()
-    groups: set[str] = set()
-    for outcome in outcomes:
-        for effect in outcome.effects:
-            if isinstance(effect, Push):
-                users.update(effect.users)
-                if effect.group:
-                    groups.add(effect.group)
-            elif isinstance(effect, Takeover):
-                users.add(effect.user)
-    return users, groups
-
-
-def _by_address(push: Push, at: dict[str, list[str]], held: dict[str, list[str]]) -> dict[str, Push]:
-    """`push` cut up: each address gets the users that it holds."""
-    if push.group:
-        return dict.fromkeys(held.get(push.group, ()), push)
-    users_at: dict[str, list[str]] = {}
-    for user in push.users:
+def _by_address(users: Iterable[str], at: Addresses) -> dict[str, list[str]]:
+    """The users that each address holds."""
+    held: dict[str, list[str]] = {}
+    for user in users:
         for address in at.get(user, ()):
-            users_at.setdefault(address, []).append(user)
-    return {
-        address: push
-        if len(users) == len(push.users)
-        else Push(push.frame, users=users, terminals=push.terminals, excluded=push.excluded)
-        for address, users in users_at.items()
-    }
+            held.setdefault(address, []).append(user)
+    return held
+
+
+def _sent(envelope: ReceiveInfo, outcome: Outcome) -> list[Downward]:
+    """The answer, where somebody waits for it and it is there, and the effects."""
+    is_answered = outcome.reply is not None and not envelope.emitted
+    return [outcome.answer(envelope.number), *outcome.effects] if is_answered else [*outcome.effects]
 
 
 class FanOut:
@@ -60,28 +49,32 @@ class FanOut:
     def send(self, done: list[tuple[ReceiveInfo, Outcome]]) -> None:
         """Publish every answer and effect, in order, one message a gateway. Raises BusLost."""
         self._gateways.heard_of({envelope.origin for envelope, _ in done if not envelope.emitted})
-        users, groups = _addressees(outcome for _, outcome in done)
-        if any(not isinstance(effect, Push | Takeover) for _, outcome in done for effect in outcome.effects):
-            # A gateway that started a moment ago may hold a user whom this concerns: it must not miss it.
-            self._gateways.refresh(now_please=True)
-        at, held = self._gateways.locate(users, groups)
+        addressed = [
+            (body, body.reach, envelope.origin) for envelope, outcome in done for body in _sent(envelope, outcome)
+        ]
+        at, held = self._locate(addressed)
         boxes: dict[str, list[Downward]] = {}
-        for envelope, outcome in done:
-            if outcome.reply is not None and not envelope.emitted:
-                boxes.setdefault(envelope.origin, []).append(outcome.answer(envelope.number))
-            for effect in outcome.effects:
-                if isinstance(effect, Push):
-                    for address, part in _by_address(effect, at, held).items():
-                        boxes.setdefault(address, []).append(part)
-                elif isinstance(effect, Takeover):
-                    for address in at.get(effect.user, ()):
-                        boxes.setdefault(address, []).append(effect)
-                else:
-                    for address in self._gateways.live:
-                        boxes.setdefault(address, []).append(effect)
+        for body, reach, origin in addressed:
+            if reach.is_origin:
+                boxes.setdefault(origin, []).append(body)
+            elif reach.users:
+                for address, users in _by_address(reach.users, at).items():
+                    boxes.setdefault(address, []).append(body.for_users(users))
+            else:
+                for address in self._gateways.live if reach.is_everywhere else held.get(reach.group, ()):
+                    boxes.setdefault(address, []).append(body)
         now = time.monotonic()
         for address, bodies in boxes.items():
             self._publish(address, "batch", self._links.next(address, now), bodies)
+
+    def _locate(self, addressed: list[_Addressed]) -> tuple[Addresses, Addresses]:
+        """The addresses of every user and group that is reached."""
+        if any(reach.is_everywhere for _, reach, _ in addressed):
+            # A gateway that started a moment ago may hold a user whom this concerns: it must not miss it.
+            self._gateways.refresh(now_please=True)
+        users = {user for _, reach, _ in addressed for user in reach.users}
+        groups = {reach.group for _, reach, _ in addressed if reach.group}
+        return self._gateways.locate(users, groups)
 
     def beacon(self) -> None:
         """Tell every gateway whose link was idle for 1 s what its last number was. Raises BusLost."""

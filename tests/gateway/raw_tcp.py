@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any, Self
 
-from tests.gateway.raw_websocket import CLOSE, TEXT, RawSocket
+from tests.gateway.raw_websocket import CLOSE, TEXT, RawSocket, connected
 from tests.gateway.site import WAIT_S, Site
 
 
@@ -18,8 +18,8 @@ class RawTcp(RawSocket):
         return len(payload).to_bytes(4, "big") + payload
 
     @classmethod
-    async def open(cls, site: Site, user: str = "") -> Self:
-        return await cls(*await asyncio.open_connection("127.0.0.1", site.tcp_port)).enter(site, user)
+    async def open(cls, site: Site, user: str = "", *, is_narrow: bool = False) -> Self:
+        return await cls(*await connected(site.tcp_port, is_narrow=is_narrow)).enter(site, user)
 
     async def next(self) -> tuple[int, bytes]:
         """As a WebSocket would have it: the last frame is a close."""

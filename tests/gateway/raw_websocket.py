@@ -6,12 +6,24 @@ import asyncio
 import base64
 import json
 import os
+import socket
 import struct
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from tests.gateway.site import WAIT_S, Frame, Site
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+NARROW_BYTES = 16 * 1024
+
+
+async def connected(port: int, *, is_narrow: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to this port; where it is narrow, its kernel takes only a few kilobytes in advance."""
+    client = socket.socket()
+    if is_narrow:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW_BYTES)
+    client.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", port))
+    return await asyncio.open_connection(sock=client)
 
 
 def masked(opcode: int, payload: bytes, *, is_final: bool = True) -> bytes:
@@ -50,9 +62,9 @@ class RawSocket:
         self.pongs = 0
 
     @classmethod
-    async def open(cls, site: Site, user: str = "") -> Self:
+    async def open(cls, site: Site, user: str = "", *, is_narrow: bool = False) -> Self:
         """After the handshake; with a user, after the login."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        reader, writer = await connected(site.port, is_narrow=is_narrow)
         writer.write(handshake())
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), WAIT_S)
         assert head.startswith(b"HTTP/1.1 101")
@@ -79,6 +91,13 @@ class RawSocket:
     def unsent_bytes(self) -> int:
         """What the socket has not taken."""
         return self._writer.transport.get_write_buffer_size()
+
+    def stop_reading(self) -> None:
+        """Take nothing more; of a narrow connection the kernel takes only a few kilobytes."""
+        cast("asyncio.Transport", self._writer.transport).pause_reading()
+
+    def read_on(self) -> None:
+        cast("asyncio.Transport", self._writer.transport).resume_reading()
 
     async def next(self) -> tuple[int, bytes]:
         """The opcode and the payload of the next frame. Raises IncompleteReadError where none comes any more."""

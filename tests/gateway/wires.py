@@ -3,9 +3,7 @@ and the far end of a bus in memory."""
 
 from __future__ import annotations
 
-import itertools
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +11,6 @@ from bus import queues
 from bus.memory import MemoryBus
 from gateway.clients.connection import Connection
 from gateway.clients.hub import Hub
-from gateway.clients.outgoing import Outgoing
 from gateway.clients.session import State
 from protocol import codec
 from protocol.errors import Close
@@ -26,6 +23,7 @@ PARTITIONS = 2
 class KeptWire:
     """A wire whose frames are lines. `stuck_bytes` is what its peer has not taken."""
 
+    door = "ws"
     framed: Callable[[bytes], bytes] = staticmethod(lambda payload: payload + b"\n")
 
     def __init__(self) -> None:
@@ -63,17 +61,14 @@ class KeptWire:
 class Crowd:
     """Connections of a hub, logged in without a login."""
 
-    def __init__(self, hub: Hub, outgoing: Outgoing) -> None:
+    def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._outgoing = outgoing
-        self._numbers = itertools.count(1)
 
     def join(self, user: str, *groups: str, terminal: str = "web", session: str = "") -> tuple[Connection, KeptWire]:
         wire = KeptWire()
-        connection = Connection(next(self._numbers), "ws", wire, self._outgoing.put, time.monotonic())
+        connection = self._hub.open(wire, self._hub.remove)
         connection.user, connection.terminal, connection.session_id = user, terminal, session or f"s-{user}"
         connection.sender = UserInfo(user, terminal)
-        self._hub.add(connection)
         self._hub.enter(connection)
         token = self._hub.membership.begin_load()
         self._hub.membership.load(user, dict.fromkeys(groups, 1), token)

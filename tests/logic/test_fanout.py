@@ -115,6 +115,21 @@ async def test_a_push_goes_only_where_somebody_is(site: Site) -> None:
     assert site.inboxes["g2.e1"] == []
 
 
+async def test_a_push_that_is_cut_up_keeps_all_else_that_it_says(site: Site) -> None:
+    await site.hold("g1.e1", "ann")
+    await site.hold("g2.e1", "bob")
+    push = Push(FRAME, ["ann", "bob"], seq=7, terminals=["app"], excluded="g1.e1.7", transient=True)
+    await site.send((_command(1), _outcome(push)))
+    for address, user in (("g1.e1", "ann"), ("g2.e1", "bob")):
+        assert site.bodies(address)[-1] == Push(FRAME, [user], "", 7, ["app"], "g1.e1.7", True)
+
+
+async def test_a_push_to_nobody_goes_nowhere(site: Site) -> None:
+    await site.send((_command(1), _outcome(Push(FRAME))))
+    assert [type(body) for body in site.bodies("g1.e1")] == [Answer]
+    assert site.inboxes["g2.e1"] == []
+
+
 async def test_a_user_at_two_gateways_is_reached_at_both(site: Site) -> None:
     for address in ("g1.e1", "g2.e1"):
         await site.hold(address, "ann")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 from msgspec import Raw
@@ -22,6 +23,7 @@ from protocol.errors import (
 )
 from protocol.models import (
     Answer,
+    Downward,
     DownwardMessage,
     Membership,
     Push,
@@ -33,6 +35,7 @@ from protocol.models import (
     read_downward,
     read_upward,
 )
+from protocol.reach import EVERYWHERE, ORIGIN, Reach
 
 DATA = Raw('{"body":{"text":"你好"}}'.encode())
 COMMAND = ReceiveInfo("message.send", 7, "g1", "e1", DATA, UserInfo("ann", "web"), "s1", 3)
@@ -58,6 +61,34 @@ def test_answers_pushes_and_deltas_cross_the_bus_in_order() -> None:
     answer, push = read.bodies[:2]
     assert isinstance(answer, Answer) and bytes(answer.data) == b'{"seq":1}'
     assert isinstance(push, Push) and push.users == ["bob"] and push.terminals is None
+
+
+def test_each_kind_says_whom_it_reaches() -> None:
+    frame = Raw(b"{}")
+    assert Answer(7, "reply", frame).reach == ORIGIN
+    assert Push(frame, ["ann", "bob"]).reach == Reach(["ann", "bob"])
+    assert Push(frame, group="team").reach == Reach([], "team")
+    assert Membership("team", 4).reach == Revocation(["s1"], "logged_out").reach == EVERYWHERE
+    assert Takeover("ann", "web", 1, "d1", "g1.e1.3").reach.users == ("ann",)
+
+
+@pytest.mark.parametrize("kind", get_args(Downward))
+def test_no_kind_reaches_nobody_by_design(kind: type[Downward]) -> None:
+    """The fan-out asks nothing else: a kind without it would stop the whole batch."""
+    assert isinstance(kind.reach, Reach | property)
+
+
+def test_only_a_push_is_cut_up() -> None:
+    push = Push(Raw(b"{}"), ["ann", "bob"], terminals=["app"], transient=True)
+    assert push.for_users(["ann", "bob"]) is push
+    assert push.for_users(["bob"]) == Push(Raw(b"{}"), ["bob"], terminals=["app"], transient=True)
+    takeover = Takeover("ann", "web", 1, "d1", "g1.e1.3")
+    assert takeover.for_users(["ann"]) is takeover
+
+
+def test_what_a_push_does_not_say_is_not_written() -> None:
+    assert codec.write_struct(Push(Raw(b"{}"), ["bob"])) == b'{"kind":"push","frame":{},"users":["bob"]}'
+    assert codec.write_struct(Push(Raw(b"{}"), ["bob"], transient=True)).endswith(b'"transient":true}')
 
 
 def test_a_reply_has_the_names_of_the_wire() -> None:

@@ -1,4 +1,4 @@
-"""What `POST /poll/send` brings, and the answers that it takes back (protocol.md section 3, long-poll)."""
+"""The frames that `POST /poll/send` brings, and the answers that it takes back (protocol.md section 3, long-poll)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _read_array = msgspec.json.Decoder(list[Raw]).decode
 
 
 def split_frames(body: bytes) -> list[str]:
-    """The text of each frame of a body: an array's elements, else the body itself, whatever it is.
+    """The text of each frame of a body: the elements of an array; any other body is one frame, right or wrong.
 
     Raises ImError too_large, bad_frame (not UTF-8).
     """
@@ -47,7 +47,8 @@ def _elements(body: bytes) -> list[bytes]:
 
 
 class Answers:
-    """The answers to the frames of one request, in the order of the frames. `await complete()`, then look at them."""
+    """The answers to the frames of one request, in the order of the frames. Await `complete`, then look at `refusal`
+    and `body`."""
 
     def __init__(self, connection: Connection, count: int) -> None:
         self.connection = connection
@@ -60,19 +61,19 @@ class Answers:
         return f"Answers({len(self._frames)} frames, {self._unanswered} unanswered)"
 
     def settle(self, place: int, frame: bytes | None) -> None:
-        """One that was on its way has its answer; None where none is wanted."""
+        """The frame at `place` was on its way up and has its answer; None where it wants none."""
         self._frames[place] = frame
-        self.one_less()
+        self.expect_one_less()
 
-    def one_less(self) -> None:
-        """One frame needs no waiting for any more."""
+    def expect_one_less(self) -> None:
+        """One frame of the request needs no answer, or has it: `complete` does not wait for it any more."""
         self._unanswered -= 1
         if self._unanswered == 0 and not self._done.done():
             self._done.set_result(None)
 
     def take(self, place: int, payload: bytes) -> None:
-        """What was answered at once. What answers no id goes where pushes go; but of a single frame it is the
-        request itself that is refused."""
+        """A frame of ours that answers at once. It belongs to the answers if it has an id, and goes where pushes go if
+        not. But where the request is a single frame, an error without an id refuses the request itself."""
         value = codec.read(payload.decode())
         if "id" in value:
             self._frames[place] = payload
@@ -82,12 +83,12 @@ class Answers:
             self.connection.reply(payload)
 
     async def complete(self) -> None:
-        """Until none needs waiting for; the gateway sees to it that each gets its answer in time."""
+        """Wait for every answer that is still expected. None takes longer than a command may."""
         if self._unanswered:
             await self._done
 
     def body(self) -> bytes:
-        """`{"frames":[...]}`; what is beyond 128 KiB goes where pushes go."""
+        """`{"frames":[...]}`; answers beyond 128 KiB go where pushes go."""
         fitting: list[bytes] = []
         room = MAX_SERVER_FRAME_BYTES - ENVELOPE_BYTES
         for frame in self._there():

@@ -7,7 +7,7 @@ import random
 import msgspec
 from msgspec import Raw
 
-from gateway.doors.json_handler import JsonHandler
+from gateway.doors.json_handler import JsonHandler, Rules
 from gateway.doors.long_poll.frames import Answers, Slot, split_frames
 from gateway.doors.long_poll.sessions import Answer, PollSession, PollSessions, PollWire
 from gateway.metrics import FRAMES_IN
@@ -39,8 +39,14 @@ class _Opened(msgspec.Struct):
 _read_pushed = msgspec.json.Decoder(_Pushed).decode
 
 
+def poll_rules(attendant: Attendant, sessions: PollSessions) -> Rules:
+    given = {"attendant": attendant, "sessions": sessions}
+    handlers = {"open": PollOpen, "recv": PollRecv, "send": PollSend, "close": PollClose}
+    return [(f"/poll/{verb}", handler, given) for verb, handler in handlers.items()]
+
+
 class PollHandler(JsonHandler):
-    """What the four have in common."""
+    """Base of the four addresses."""
 
     def initialize(self, attendant: Attendant, sessions: PollSessions) -> None:
         self._attendant = attendant
@@ -168,7 +174,7 @@ class PollSend(PollHandler):
         answers = Answers(session.connection, len(frames))
         for place, text in enumerate(frames):
             if session.wire.is_over or not self._attendant.received(session.connection, text, Slot(answers, place)):
-                answers.one_less()
+                answers.expect_one_less()
         await answers.complete()
         return answers
 

@@ -1,8 +1,8 @@
 """Frames that wait for a client which polls, without I/O (protocol.md section 3, long-poll).
 
 Laws: a frame is handed out in order, at least once, and until the client shows by its next cursor that it has it. Only
-the last batch is kept: its old cursor gives the same bytes again, any cursor but those two is `bad_field`. An answer is
-at most 128 KiB, unless a single frame is larger.
+the last batch is kept: its old cursor gives the same bytes again, any cursor but its old and its new one is
+`bad_field`. An answer is at most 128 KiB, unless a single frame is larger.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def answer(cursor: int, frames: list[bytes]) -> bytes:
 
 
 class Mailbox:
-    """A cursor is the number of frames handed out so far. What is put has each frame's length in front, as over TCP."""
+    """A cursor is the number of frames handed out so far. Frames are put with their length in front, as over TCP."""
 
     __slots__ = ("_batch", "_begins", "_ends", "_waiting")
 
@@ -37,12 +37,12 @@ class Mailbox:
 
     @property
     def cursor(self) -> int:
-        """The cursor of who has everything that was handed out."""
+        """The cursor of a client that has every frame that was handed out."""
         return self._ends
 
     @property
     def waiting_bytes(self) -> int:
-        """What was not handed out yet."""
+        """The size of the frames that were not handed out yet."""
         return len(self._waiting)
 
     def put(self, framed: bytes) -> None:

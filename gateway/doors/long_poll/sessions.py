@@ -1,7 +1,7 @@
-"""The sessions of clients that poll: who waits for what, and when each is over (protocol.md section 3, long-poll).
+"""The sessions of clients that poll: how a poll gets its answer, and when a session is over (protocol.md section 3).
 
-Laws: of two that wait on one session the newer stays. Of a session that we ended, all that was put before is fetched
-first; then every poll is told why. One look a second at all sessions takes the place of timers.
+Laws: of two polls that wait on one session the newer stays. Where we ended a session, its client first fetches all that
+was put before; then every poll is told why. One look a second at all sessions takes the place of timers.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from gateway.clients.closing import close
 from gateway.clients.connection import Connection
 from gateway.doors.long_poll.mailbox import Mailbox
 from gateway.doors.tcp_frames import tcp_frame
@@ -21,7 +22,7 @@ from protocol.errors import RECONNECT, Close, ImError, busy, timeout
 SWEEP_S = 1.0
 SETTLE_STEP_S = 0.02
 RANDOM_BYTES = 18
-# What waits for the clients of these is thrown away: it is too much, or nobody comes for it.
+# After these closes the frames that wait are thrown away: they are too many, or no client comes for them.
 ABANDONED = frozenset({Close.SLOW_CONSUMER, Close.HEARTBEAT_TIMEOUT})
 
 Answer = asyncio.Future[bytes]
@@ -37,10 +38,11 @@ def session_gone(why: Why | None = None) -> ImError:
 
 class PollWire:
     """The wire of one session. `login` gives the first frame, which answers the login; `polled_at` (s, monotonic) is
-    when the last poll came or went."""
+    the moment at which the last poll came or went."""
 
     __slots__ = ("_mailbox", "_waiting", "_why", "login", "polled_at")
 
+    door = "poll"
     framed: Callable[[bytes], bytes] = staticmethod(tcp_frame)
 
     def __init__(self) -> None:
@@ -86,11 +88,11 @@ class PollWire:
         return self._why is not None
 
     def gone(self) -> ImError:
-        """What polls get when it is over."""
+        """The refusal that polls get when the session is over."""
         return session_gone(self._why)
 
     def not_opened(self) -> ImError:
-        """What its end means to one who was still logging in."""
+        """The refusal that a client gets whose login was not answered yet when the session ended."""
         code = (self._why or {}).get("close")
         if code == Close.AUTH_TIMEOUT:
             return timeout()
@@ -101,7 +103,7 @@ class PollWire:
         return self._waiting is not None
 
     def receive(self, cursor: int) -> Answer:
-        """The answer to a poll, as soon as there is something; the one before gets `superseded`.
+        """The answer to a poll, as soon as there is something; a poll that waits already gets `superseded`.
 
         Raises ImError bad_field; session_gone where the session is over and all was fetched. So does the future.
         """
@@ -116,12 +118,12 @@ class PollWire:
         return answer
 
     def leave(self, answer: Answer) -> None:
-        """Whoever waited for this answer is gone; what comes now waits for the next."""
+        """The poll that waited for this answer is gone; frames that come now wait for the next."""
         if answer is self._waiting:
             self.send_away()
 
     def send_away(self) -> None:
-        """Nothing came: who waits gets an answer without frames."""
+        """Nothing came: a poll that waits gets an answer without frames."""
         self._release(self._mailbox.empty())
 
     def hang_up(self) -> None:
@@ -148,7 +150,7 @@ class PollWire:
 
 
 class PollSession(NamedTuple):
-    """What an id stands for."""
+    """The session that an id stands for."""
 
     connection: Connection
     wire: PollWire
@@ -174,19 +176,19 @@ class PollSessions:
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
 
     async def stop(self, within_s: float) -> None:
-        """Call when every session was ended: returns when the clients have what was left for them, or after so long."""
+        """Call when every session was ended: returns when their clients have fetched everything, or after so long."""
         if self._sweeper is not None:
             self._sweeper.cancel()
         until = time.monotonic() + within_s
-        await asyncio.sleep(SETTLE_STEP_S)  # those who waited get their answers now
+        await asyncio.sleep(SETTLE_STEP_S)  # polls that wait get their answers now
         while any(session.wire.queued_bytes for session in self._sessions.values()) and time.monotonic() < until:
             await asyncio.sleep(SETTLE_STEP_S)
 
     def open(self, address: str) -> tuple[str, PollSession]:
-        """A session for one who wants to log in from `address`, and its id."""
+        """A new session, whose client at `address` is about to log in: (id, session)."""
         name = f"{self._gateway}.{secrets.token_urlsafe(RANDOM_BYTES)}"
         wire = PollWire()
-        session = self._sessions[name] = PollSession(self._attendant.opened("poll", wire, address), wire)
+        session = self._sessions[name] = PollSession(self._attendant.opened(wire, address), wire)
         return name, session
 
     def find(self, name: str) -> PollSession:
@@ -217,8 +219,7 @@ class PollSessions:
                 wire.send_away()
         elif since_s > self._idle_s:
             del self._sessions[name]
-            self._attendant.refuse(session.connection, Close.HEARTBEAT_TIMEOUT)
+            close(session.connection, Close.HEARTBEAT_TIMEOUT)
             return
         if not wire.is_over:
-            # Who polls sends no heartbeats: the limit above takes the place of theirs.
-            self._attendant.heard(session.connection)
+            session.connection.heard_at = time.monotonic()  # a client that polls sends no heartbeats

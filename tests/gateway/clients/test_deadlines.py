@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
+from conf.settings import GatewaySettings
 from gateway.clients.connection import Connection
 from gateway.clients.deadlines import Deadlines
 from gateway.doors.ws_frames import text_frame
+from gateway.limits import Limits
 from protocol.errors import Close
 
 WAIT_S = 10.0
 
 
-class NoWire:
+class Wire:
+    """Of a connection that is closed at some time; the first cannot be."""
+
+    door = "ws"
     framed = staticmethod(text_frame)
     queued_bytes = 0
 
@@ -23,32 +27,27 @@ class NoWire:
 
     def resume(self) -> None: ...
 
-    def close(self, code: Close, reason: str) -> None: ...
+    def __init__(self, number: int, closed: asyncio.Queue[tuple[int, Close]]) -> None:
+        self._number, self._closed = number, closed
 
-
-class Closer:
-    """Fails at connection 1."""
-
-    def __init__(self) -> None:
-        self.closed: asyncio.Queue[tuple[int, Close]] = asyncio.Queue()
-
-    def close(self, connection: Connection, code: Close) -> None:
-        if connection.number == 1:
+    def close(self, code: Close, reason: str) -> None:
+        if self._number == 1:
             raise OSError("this one cannot be closed")
-        self.closed.put_nowait((connection.number, code))
-
-
-def connection(number: int) -> Connection:
-    return Connection(number, "ws", NoWire(), lambda connection, framed: None, time.monotonic())
+        self._closed.put_nowait((self._number, code))
 
 
 async def test_one_that_cannot_be_closed_does_not_stop_the_wheel() -> None:
-    closer = Closer()
-    deadlines = Deadlines(closer, 0.1, 30.0, 30.0, 30.0)  # type: ignore[arg-type]
+    closed: asyncio.Queue[tuple[int, Close]] = asyncio.Queue()
+    deadlines = Deadlines(Limits.of(GatewaySettings(login_timeout_s=0.1)))
     deadlines.start()
-    for number in (1, 2):
-        deadlines.watch(connection(number))
-    assert await asyncio.wait_for(closer.closed.get(), WAIT_S) == (2, Close.AUTH_TIMEOUT)
-    deadlines.watch(connection(3))
-    assert await asyncio.wait_for(closer.closed.get(), WAIT_S) == (3, Close.AUTH_TIMEOUT)
+
+    def watch(number: int) -> None:
+        wire = Wire(number, closed)
+        deadlines.watch(Connection(number, f"g1.e1.{number}", wire, lambda *_: None, lambda _: None))
+
+    watch(1)
+    watch(2)
+    assert await asyncio.wait_for(closed.get(), WAIT_S) == (2, Close.AUTH_TIMEOUT)
+    watch(3)
+    assert await asyncio.wait_for(closed.get(), WAIT_S) == (3, Close.AUTH_TIMEOUT)
     deadlines.stop()

@@ -10,26 +10,27 @@ from msgspec import Raw
 from gateway.clients.hub import USERS_A_STEP, Hub
 from gateway.clients.outgoing import Outgoing
 from gateway.clients.session import State
+from gateway.metrics import TRANSIENTS_DROPPED
+from protocol.addresses import connection_name
+from protocol.errors import Close
 from protocol.frames import write_frame
 from protocol.models import Push
 from tests.gateway.wires import ADDRESS, Crowd, KeptWire
 
 FRAME = Raw(write_frame("message", b'{"seq":1}'))
+MAX_QUEUED_BYTES = 1000
 
 
 class Rig:
     def __init__(self) -> None:
-        self.outgoing = Outgoing(1000, lambda slow: None)
+        self.outgoing = Outgoing(MAX_QUEUED_BYTES)
         self.hub = Hub(ADDRESS, self.outgoing)
-        self.crowd = Crowd(self.hub, self.outgoing)
+        self.crowd = Crowd(self.hub)
 
     def push(self, *users: str, group: str = "", **more: object) -> None:
         push = Push(FRAME, users=list(users), group=group, **more)  # type: ignore[arg-type]
-        if group:
-            for _ in self.hub.push_to_group(push):
-                pass
-        else:
-            self.hub.push_to_users(push)
+        for _ in self.hub.push(push) or ():
+            pass
         self.outgoing.write()
 
 
@@ -66,9 +67,10 @@ async def test_the_connection_that_sent_it_gets_none_but_its_user_does() -> None
     rig = Rig()
     sender, sent_from = rig.crowd.join("ann")
     _, phone = rig.crowd.join("ann", terminal="app")
-    rig.push("ann", excluded=f"{ADDRESS}.{sender.number}")
+    rig.push("ann", excluded=sender.name)
     assert (sent_from.ops, phone.ops) == ([], ["message"])
-    rig.push("ann", excluded=f"g2.e1.{sender.number}")  # a connection of another gateway has the same number
+    elsewhere = connection_name("g2.e1", sender.number)  # a connection of another gateway has the same number
+    rig.push("ann", excluded=elsewhere)
     assert sent_from.ops == ["message"]
 
 
@@ -102,7 +104,8 @@ async def test_nothing_while_it_may_be_for_somebody_who_left(group: str) -> None
 async def test_a_long_fan_out_ends_where_trust_ends() -> None:
     rig = Rig()
     wires = [rig.crowd.join(f"u{number}", "team")[1] for number in range(USERS_A_STEP + 2)]
-    steps = rig.hub.push_to_group(Push(FRAME, group="team"))
+    steps = rig.hub.push(Push(FRAME, group="team"))
+    assert steps is not None
     next(steps)  # before the first step
     next(steps)  # between the first and the second
     rig.hub.is_trusted = False
@@ -111,6 +114,35 @@ async def test_a_long_fan_out_ends_where_trust_ends() -> None:
     rig.outgoing.when_written(written.set)
     await written.wait()
     assert [wire.ops for wire in wires] == [*[["message"]] * USERS_A_STEP, [], []]
+
+
+@pytest.mark.parametrize("group", ["", "team"])
+async def test_a_transient_push_is_for_those_who_are_behind_with_nothing(group: str) -> None:
+    rig = Rig()
+    _, idle = rig.crowd.join("ann", "team")
+    collecting, filled = rig.crowd.join("bob", "team")
+    _, behind = rig.crowd.join("cat", "team")
+    collecting.reply(write_frame("heartbeat"))
+    behind.stuck_bytes = 1
+    dropped = TRANSIENTS_DROPPED.count
+    rig.push("ann", "bob", "cat", group=group, transient=True)
+    assert (idle.ops, filled.ops, behind.ops) == (["message"], ["heartbeat"], [])
+    assert TRANSIENTS_DROPPED.count - dropped == 2
+
+
+async def test_a_transient_frame_makes_no_connection_slow_but_what_comes_after_it_may() -> None:
+    rig = Rig()
+    connection, wire = rig.crowd.join("ann")
+    rig.push("ann", transient=True)
+    size = len(wire.writes[0])
+    wire.stuck_bytes = MAX_QUEUED_BYTES + size  # as if the peer had taken nothing of it
+    connection.reply(write_frame("heartbeat"))
+    rig.outgoing.write()
+    assert not wire.closes
+    wire.stuck_bytes += 1
+    connection.reply(write_frame("heartbeat"))
+    rig.outgoing.write()
+    assert [code for code, _ in wire.closes] == [Close.SLOW_CONSUMER]
 
 
 async def test_an_answer_for_a_connection_that_is_closed_is_dropped() -> None:

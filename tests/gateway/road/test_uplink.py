@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from bus import queues
 from bus.interface import Put
@@ -16,7 +17,7 @@ from gateway.road.reply_to import PendingReply, Refused
 from gateway.road.uplink import MAX_BATCH_COMMANDS, Uplink
 from protocol import codec
 from protocol.errors import ImError
-from protocol.models import UpwardMessage, UserInfo, read_upward
+from protocol.models import Answer, UpwardMessage, UserInfo, read_upward
 from protocol.ops import OPS, read_args
 from tests.gateway.wires import ADDRESS, PARTITIONS, FarEnd
 
@@ -48,9 +49,7 @@ class Rig:
         return pending_reply
 
     def answer(self, number: int) -> None:
-        pending = self.uplink.take(number)
-        if pending is not None:
-            pending.reply_to.answered(pending.frame_id, "reply", b"{}")
+        self.uplink.answer(Answer(number, "reply", Raw(b"{}")))
 
 
 async def _code(pending_reply: PendingReply) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.clients.closing import Closer
-from gateway.clients.connection import Connection
 from gateway.clients.hub import Hub
 from gateway.clients.outgoing import Outgoing
 from gateway.sessions.drain import AFTER_MS, CONNECTIONS_PER_S, send_everyone_away
@@ -15,16 +13,11 @@ from tests.gateway.wires import ADDRESS, Crowd, KeptWire
 
 class Rig:
     def __init__(self) -> None:
-        outgoing = Outgoing(1000, lambda slow: None)
-        self.hub = Hub(ADDRESS, outgoing)
-        self.crowd = Crowd(self.hub, outgoing)
-        self.closer = Closer(self._forget)
-
-    def _forget(self, connection: Connection) -> None:
-        self.hub.remove(connection)
+        self.hub = Hub(ADDRESS, Outgoing(1000))
+        self.crowd = Crowd(self.hub)
 
     def leave(self, spread_s: float = 5.0, answer_s: float = 5.0) -> asyncio.Task[None]:
-        return asyncio.create_task(send_everyone_away(self.hub, self.closer, spread_s, answer_s))
+        return asyncio.create_task(send_everyone_away(self.hub, spread_s, answer_s))
 
 
 def was_sent_away(wire: KeptWire) -> bool:

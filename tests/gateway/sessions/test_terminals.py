@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.clients.closing import Closer
 from gateway.clients.connection import Connection
 from gateway.clients.hub import Hub
 from gateway.clients.outgoing import Outgoing
@@ -52,14 +49,10 @@ class Gateway:
 
     def __init__(self, router: MemoryRouter, name: str, connections_per: str, at_most: int, heard: list[Takeover]):
         self.address = f"{name}.e"
-        self.outgoing = Outgoing(1_000_000, lambda slow: None)
-        self.hub = Hub(self.address, self.outgoing)
+        self.hub = Hub(self.address, Outgoing(1_000_000))
         self.registrar = Registrar(router)
-        self.terminals = Terminals(
-            self.hub, Closer(self._forget), self.registrar, self.address, connections_per, at_most
-        )
+        self.terminals = Terminals(self.hub, self.registrar, connections_per, at_most)
         self.heard = heard
-        self._numbers = itertools.count(1)
 
     async def start(self) -> None:
         lease = GatewayLease(self.address[:-2], "e", "", 0, "up", 0)
@@ -72,11 +65,9 @@ class Gateway:
             self.registrar.unregister(connection.route)
 
     async def login(self, user: str, terminal: str = "web", device: str = "d1", session: str = "s") -> Connection:
-        wire = KeptWire()
-        connection = Connection(next(self._numbers), "ws", wire, self.outgoing.put, time.monotonic())
+        connection = self.hub.open(KeptWire(), self._forget)
         connection.user, connection.terminal, connection.device = user, terminal, device
         connection.session_id = session
-        self.hub.add(connection)
         self.hub.enter(connection)
         connection.session.move(State.OPENING)
         await self.terminals.register(connection)

@@ -1,4 +1,4 @@
-"""A counter for what happens with every frame: it costs an addition, where prometheus_client's own takes a lock.
+"""A counter for events as frequent as frames: it costs an addition, where prometheus_client's own takes a lock.
 
 Law: counted by one thread, the event loop's.
 """
