@@ -15,11 +15,12 @@ from collections.abc import Callable
 from bench.figures import door, group, idle, latency, logins, road, scaling, slow, storm
 from bench.figures.figure import Figure
 from bench.load_process import LoadFailed
+from bench.measurements import PromiseBroken
 from bench.plan import FULL, QUICK
 from bench.private_cluster import RUNS, private_cluster
 from bench.profile import profile, profile_storm
 from bench.report import disturbance, table, write
-from bench.run import PromiseBroken, Run
+from bench.run import Run
 from conf.settings import PREFIX, BadSettings
 from ops.processes import ProcessFailed
 from ops.templates import MissingServer
