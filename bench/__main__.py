@@ -11,15 +11,18 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from types import FrameType
 
+from bench.compare.command import main as compare
 from bench.figures import door, group, idle, latency, logins, road, scaling, slow, storm
 from bench.figures.figure import Figure
 from bench.load_process import LoadFailed
+from bench.measurements import PromiseBroken
 from bench.plan import FULL, QUICK
 from bench.private_cluster import RUNS, private_cluster
 from bench.profile import profile, profile_storm
 from bench.report import disturbance, table, write
-from bench.run import PromiseBroken, Run
+from bench.run import Run
 from conf.settings import PREFIX, BadSettings
 from ops.processes import ProcessFailed
 from ops.templates import MissingServer
@@ -47,6 +50,7 @@ modes:
             var/bench/profile-DATE.txt lists the top functions by own time, profile-DATE-g1.raw and -w1.raw hold the
             collapsed stacks that flame graph programs read; needs the right to trace processes (root).
             profile storm: the gateway that clients come to (g2) and p1 instead, when g1 is killed
+  compare   what a commit costs more than another: compare --help
 """
 
 
@@ -58,7 +62,9 @@ def parse(words: list[str]) -> argparse.Namespace:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("words", nargs="*", metavar="quick|profile|NAME", help=f"NAMEs: {', '.join(MEASURES)} (all)")
+    parser.add_argument(
+        "words", nargs="*", metavar="quick|profile|compare|NAME", help=f"NAMEs: {', '.join(MEASURES)} (all)"
+    )
     options = parser.parse_args(words)
     options.mode = options.words.pop(0) if options.words and options.words[0] in MODES else "full"
     for word in options.words:
@@ -82,13 +88,24 @@ def run_figures(run: Run, names: list[str], stamp: str, begun: float) -> int:
     return 1 if is_missed else 0
 
 
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Once: whoever asks again while all is being stopped in order would leave processes behind."""
+    for other in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(other, signal.SIG_IGN)
+    print("interrupted: stopping what was started, which takes some seconds", file=sys.stderr)
+    raise KeyboardInterrupt
+
+
 def main(words: list[str]) -> int:
-    options = parse(words)
     for variable in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[variable]  # the bench measures what ships, not what this shell has set
+    for number in (signal.SIGINT, signal.SIGTERM):  # stopped by any hand, it stops what it started
+        signal.signal(number, interrupt)
+    if words[:1] == ["compare"]:
+        return compare(words[1:])
+    options = parse(words)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     begun = time.monotonic()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped by any hand, it stops what it started
     try:
         with private_cluster() as cluster:
             print(f"a private cluster is up after {time.monotonic() - begun:.1f} s; cores used by each are shown:")

@@ -30,6 +30,7 @@ class LoadProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C is for the bench, which ends it
         )
         self._write(msgspec.json.encode(job).decode())
 

@@ -29,6 +29,7 @@ class Plan:
     group_in_flight: int = 4
     logins_at_once: int = 96
     storm_messages_per_s: float = 20.0
+    idle_s: float = 2.0
     slow_connections: int = 20
     slow_messages_per_s: float = 25.0
     slow_text_bytes: int = 10_000

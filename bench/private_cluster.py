@@ -15,6 +15,7 @@ from ops import run_directory
 from ops.cluster.deployment import Deployment
 from ops.probes import metric
 from ops.processes import ProcessFailed
+from ops.seed import Seed, seed
 from ops.templates import ROOT
 
 RUNS = ROOT / "var" / "bench"
@@ -74,6 +75,9 @@ class PrivateCluster:
 
     def down(self) -> None:
         self._deployment.down()
+
+    def seed(self, users: int, groups: int, members: int, prefix: str) -> Seed:
+        return seed(self.settings, users, groups, members, prefix)
 
     def pids(self) -> dict[str, int]:
         """The processes that run, by name."""

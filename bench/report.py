@@ -25,8 +25,8 @@ def table(figures: list[Figure]) -> str:
     rows = [f"{'figure':<9} {'must':>9} {'goal':>9} {'measured':>10}  {'':<9} what"]
     for figure in figures:
         verdict = "goal met" if figure.meets_goal else "must met" if figure.meets_must else "MISSED"
-        marks = " ".join(f"{_number(mark):>9}" for mark in (figure.must, figure.goal))
-        value = _number(figure.value)
+        marks = " ".join(f"{number(mark):>9}" for mark in (figure.must, figure.goal))
+        value = number(figure.value)
         rows.append(f"{figure.name:<9} {marks} {value:>10}  {verdict:<9} {figure.title} [{figure.unit}]")
         rows += [f"{'':<11}{name} {_shown(value)}" for name, value in figure.detail.items()]
     return "\n".join(rows)
@@ -73,9 +73,10 @@ def revision() -> str:
     return subprocess.run(words, check=False, capture_output=True, text=True).stdout.strip() or "unknown"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """With as many digits as tell something."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def _shown(value: object) -> str:
-    return _number(value) if isinstance(value, float) else str(value)
+    return number(value) if isinstance(value, float) else str(value)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from statistics import median
+from typing import Any
 
 from bench.figures.figure import Figure
 from bench.loads.crowd import CrowdJob
+from bench.measurements import Measurements
 from bench.run import Run
 
 TITLE = "WebSocket logins by token through one gateway"
@@ -13,11 +15,7 @@ TITLE = "WebSocket logins by token through one gateway"
 
 def measure(run: Run) -> Figure:
     """From the TCP connection to the login's reply, so many at a time."""
-    tokens = [token for _, token in run.users(run.plan.logins)]
-    found = []
-    for _ in range(run.plan.rounds):
-        found.append(run.measure("logins", CrowdJob(run.cluster.url(), tokens, run.plan.logins_at_once)))
-        run.cluster.await_closed()
+    found = [once(run) for _ in range(run.plan.rounds)]
     detail = {
         "logins": run.plan.logins,
         "at_once": run.plan.logins_at_once,
@@ -26,3 +24,11 @@ def measure(run: Run) -> Figure:
         "cpu_us_each": found[-1]["cpu_us"],
     }
     return Figure("logins", TITLE, "/s", 400, 1000, median(one["rate"] for one in found), detail=detail)
+
+
+def once(run: Measurements) -> dict[str, Any]:
+    """So many logins, once."""
+    tokens = [token for _, token in run.users(run.plan.logins)]
+    found = run.measure("logins", CrowdJob(run.cluster.url(), tokens, run.plan.logins_at_once))
+    run.cluster.await_closed()
+    return found

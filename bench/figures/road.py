@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from statistics import median
+from typing import Any
 
 from bench.figures.figure import Figure
+from bench.measurements import Measurements
 from bench.run import Run
 
 TITLE = "private messages acked and delivered / echo of bare Tornado"
@@ -34,3 +36,9 @@ def measure(run: Run) -> Figure:
         "p99_ms": median(one["p99"] for one in latency),
     }
     return Figure("road", TITLE, "x", 1.0, 1.8, median(roads) / median(echoes), detail=detail)
+
+
+def once(run: Measurements) -> dict[str, Any]:
+    """Private messages, once."""
+    run.road()
+    return run.raw[-1]

@@ -8,7 +8,8 @@ from bench.figures.figure import Figure
 from bench.load_process import LoadFailed
 from bench.loads.slow import SlowJob
 from bench.loads.steady import SteadyJob
-from bench.run import Run, new_tag
+from bench.measurements import new_tag
+from bench.run import Run
 
 TITLE = "p99 of others beside members who fall asleep, above that beside members who read"
 READING, SLEEPING = "reading", "sleeping"

@@ -9,7 +9,8 @@ from bench import usage
 from bench.figures.figure import Figure
 from bench.load_process import LoadProcess
 from bench.loads.storm import StormJob
-from bench.run import Run, new_tag
+from bench.measurements import new_tag
+from bench.run import Run
 
 TITLE = "tries that failed in the second wave of a reconnect storm"
 KILLED = ("g1", "g2")

@@ -1,4 +1,6 @@
-"""Many users log in, so many at a time, stay while the bench looks, and leave."""
+"""Many users log in, so many at a time, stay while the bench looks, and leave. While they stay they do what protocol.md
+section 3 asks of a client: a heartbeat every 30 s.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,12 @@ from typing import Any
 
 import msgspec
 
-from bench.client import Client, close_all, log_in
+from bench.client import TEXT, Client, close_all, log_in
 from bench.loads.latency import percentiles_ms
 from bench.loads.marks import Marks
+
+HEARTBEAT = b'{"op":"heartbeat"}'
+HEARTBEAT_S = 30.0
 
 
 class CrowdJob(msgspec.Struct, tag="crowd"):
@@ -22,9 +27,17 @@ class CrowdJob(msgspec.Struct, tag="crowd"):
     stays: bool = False
 
 
+class Visitor(Client):
+    """Has its heartbeats answered."""
+
+    def on_other(self, op: str, data: dict[str, Any]) -> None:
+        if op != "heartbeat":
+            super().on_other(op, data)
+
+
 async def enter(url: str, tokens: list[str], at_once: int) -> tuple[list[Client], list[float]]:
     """All logged in, in their order, and how long each login took, from the connection on, in s."""
-    clients = [Client() for _ in tokens]
+    clients: list[Client] = [Visitor() for _ in tokens]
     took: list[float] = []
     waiting = iter(zip(clients, tokens, strict=True))
 
@@ -40,13 +53,23 @@ async def enter(url: str, tokens: list[str], at_once: int) -> tuple[list[Client]
     return clients, took
 
 
+async def _beat(clients: list[Client]) -> None:
+    """Until cancelled: one after the other, so that each has its turn every 30 s."""
+    while True:
+        for client in clients:
+            client.transport.send(TEXT, HEARTBEAT)
+            await asyncio.sleep(HEARTBEAT_S / len(clients))
+
+
 async def run(job: CrowdJob, marks: Marks) -> dict[str, Any]:
     """{"rate": logins per s, "latency_ms", "errors"}"""
     marks.begin()
     clients, took = await enter(job.url, job.tokens, job.at_once)
     seconds = marks.end()
     if job.stays:
+        beating = asyncio.create_task(_beat(clients))
         await marks.go()
+        beating.cancel()
     errors = {code: count for client in clients for code, count in client.errors.items()}
     await close_all(clients)
     return {"rate": len(clients) / seconds, "latency_ms": percentiles_ms(took), "errors": errors}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 import pytest
 
 from bench.load_process import LoadProcess
+from bench.loads.crowd import CrowdJob
 from bench.loads.pairs import PairsJob
 from bench.loads.slow import SlowJob
 from bench.loads.steady import SteadyJob
@@ -51,6 +53,16 @@ def test_who_lost_a_gateway_is_caught_up_when_it_has_what_was_said_meanwhile(dep
         assert wave["syncs"] >= 12
         assert 0 < wave["p50_s"] <= wave["p99_s"] <= wave["all_s"]
     process.await_ready()
+
+
+def test_who_stays_has_heartbeats_answered_and_no_other_push(deployment: Deployment) -> None:
+    tokens = list(seed(deployment.settings, 3, 0, 0, "h").users.values())
+    with LoadProcess(CrowdJob(deployment.url("ws"), tokens, 2, stays=True)) as load:
+        load.await_mark("begin")
+        load.await_mark("end")
+        time.sleep(0.5)
+        load.go()
+        assert load.result()["errors"] == {}
 
 
 def test_members_who_sleep_are_sent_away_and_others_lose_nothing(deployment: Deployment) -> None:

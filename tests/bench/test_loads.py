@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from bench import usage
@@ -57,3 +62,26 @@ def test_percentiles_are_of_what_was_measured() -> None:
     found = percentiles_ms([n / 1000 for n in range(1, 1001)])
     assert (found["p50"], found["p99"], found["max"]) == (501.0, 990.0, 1000.0)
     assert percentiles_ms([])["max"] == 0
+
+
+def test_what_a_process_started_counts_for_it_also_after_its_end() -> None:
+    burn = "import time\nwhile time.process_time() < 0.3: pass"
+    words = [sys.executable, "-c", f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {burn!r}])\ninput()"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as process:
+        begun = usage.look({"parent": process.pid})
+        for _ in range(200):
+            spent = usage.spent(begun, usage.look({"parent": process.pid}))["parent"]
+            if spent >= 0.3 and not psutil.Process(process.pid).children():
+                break
+            time.sleep(0.05)
+        process.communicate(b"\n")
+    assert spent >= 0.3
+    assert usage.look({"parent": process.pid}).processes == {"parent": 0.0}
+
+
+def test_connections_at_a_port_are_counted() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert usage.connections(os.getpid(), port) == 0
+        with socket.create_connection(("127.0.0.1", port)), listener.accept()[0]:
+            assert usage.connections(os.getpid(), port) == 1
