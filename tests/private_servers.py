@@ -6,10 +6,11 @@ Law: each run has a directory and ports of its own under var/test, so that sever
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+
+import msgspec
 
 from conf.settings import BusSettings, Settings, StoreSettings, load
 from ops import run_directory
@@ -92,7 +93,7 @@ class PrivateServers:
         """Settings of a new, empty database."""
         database = f"hongyan_test_{next(self._numbers)}"
         create_database(self.settings.store, self.settings.var, database)
-        return dataclasses.replace(self.settings.store, database=database)
+        return msgspec.structs.replace(self.settings.store, database=database)
 
     def fresh_bus(self) -> BusSettings:
         """Settings of a new virtual host: no queue of another test is there."""
@@ -104,7 +105,7 @@ class PrivateServers:
             f'rabbit_vhost:add(<<"{host}">>, <<"test">>), rabbit_auth_backend_internal:set_permissions('
             f'<<"{user}">>, <<"{host}">>, {everything}, {everything}, {everything}, <<"test">>).',
         )
-        return dataclasses.replace(self.settings.bus, virtual_host=host)
+        return msgspec.structs.replace(self.settings.bus, virtual_host=host)
 
     def flush_redis(self) -> None:
         """Forget everything in Redis."""

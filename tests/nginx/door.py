@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import socket
 import ssl
 import time
@@ -11,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from conf.secrets import generate
 from conf.settings import Settings, load
@@ -39,7 +40,8 @@ class Door:
         (var / "cluster.toml").write_text(CONFIGURATION.format(var=var, **free_ports()))
         settings = load(var / "cluster.toml", {})
         self.config = var / "cluster.toml"
-        self.settings: Settings = dataclasses.replace(settings, nginx=dataclasses.replace(settings.nginx, **nginx))
+        changed = msgspec.structs.replace(settings.nginx, **nginx)
+        self.settings: Settings = msgspec.structs.replace(settings, nginx=changed)
         self.redis_server: Process = redis_process(self.settings.router, var)
         self.nginx: Process = nginx_process(self.settings)
         self.port = self.settings.nginx.port
