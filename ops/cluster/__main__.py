@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-from conf.secrets import generate
+from conf.secrets import BadSecret, generate
 from conf.settings import BadSettings, load
 from conf.values import MAX_COMPONENTS
 from ops.cluster.deployment import SYSTEM, Deployment, UnknownComponent
@@ -61,7 +61,7 @@ def open_deployment(config: Path, *, is_up: bool = False) -> Deployment:
     try:
         var = tomllib.loads(config.read_text()).get("var", "var")
         generate(Path(environment.get("HONGYAN_VAR", var)))
-    except (OSError, tomllib.TOMLDecodeError, TypeError):
+    except (OSError, tomllib.TOMLDecodeError, TypeError, BadSecret):
         pass  # load says what is wrong with the file
     started = as_started(config, SYSTEM, environment, tell=not is_up)
     os.environ.update(started)  # what is started now gets it, too
