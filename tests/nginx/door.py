@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 
 from conf.secrets import generate
 from conf.settings import Settings, load
@@ -112,9 +113,8 @@ class Door:
 
     def workers(self) -> list[int]:
         """The pids of nginx's workers."""
-        pid = self.nginx.pid
-        assert pid is not None
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        assert self.nginx.pid is not None
+        return [worker.pid for worker in psutil.Process(self.nginx.pid).children()]
 
     def logs(self) -> str:
         """All that the door has written."""
