@@ -137,8 +137,8 @@ class GatewaySettings(Section, frozen=True):
 
 class LogicSettings(Section, frozen=True):
     """Workers. `threads` is the pool of a parallel worker. While it hashes `hashing_threads` passwords,
-    `hashing_waiting` more requests may wait for that; with 0 all others are answered `busy`. A sender may take a message
-    back for `recall_s`; with 0 never.
+    `hashing_waiting` more requests may wait for that; with 0 all others are answered `busy`.
+    A sender may take a message back for `recall_s`; with 0 never.
     """
 
     threads: Count = 8

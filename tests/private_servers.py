@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import redis
 
 from conf.settings import BusSettings, Settings, StoreSettings, load
 from ops import run_directory
-from ops.probes import redis_command
 from ops.processes import Process
 from ops.servers.mariadb import create_database
 from ops.servers.rabbitmq import evaluate
@@ -110,7 +110,8 @@ class PrivateServers:
     def flush_redis(self) -> None:
         """Forget everything in Redis."""
         router = self.settings.router
-        assert redis_command(router.host, router.port, router.password, "FLUSHALL") == "+OK"
+        with redis.Redis(router.host, router.port, password=router.password) as client:
+            client.flushall()
 
 
 def free_ports() -> dict[str, int]:

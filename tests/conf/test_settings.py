@@ -132,10 +132,11 @@ def test_zero_is_taken_where_it_means_something(var: Path) -> None:
         var,
         "[gateway]\ndrain_s = 0\npoll_wait_s = 0\nmax_messages_over_rate = 0\n",
         HONGYAN_LOGIC__HASHING_WAITING="0",
+        HONGYAN_LOGIC__RECALL_S="0",
     )
     gateway = settings.gateway
     assert (gateway.drain_s, gateway.poll_wait_s, gateway.max_messages_over_rate) == (0, 0, 0)
-    assert settings.logic.hashing_waiting == 0
+    assert (settings.logic.hashing_waiting, settings.logic.recall_s) == (0, 0)
 
 
 def test_every_default_is_one_that_may_be_written(var: Path) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 import psutil
+import redis
 
 from conf.secrets import generate
 from conf.settings import Settings, load
-from ops.probes import redis_command
 from ops.processes import Process
 from ops.servers.nginx import directory_of, nginx_process
 from ops.servers.redis import redis_process
@@ -51,10 +51,11 @@ class Door:
     def __repr__(self) -> str:
         return f"Door({self.nginx})"
 
-    def redis(self, *words: str) -> str:
-        """The first line of Redis's answer."""
+    def redis(self, *words: str) -> None:
+        """One command for Redis."""
         router = self.settings.router
-        return redis_command(router.host, router.port, router.password, *words)
+        with redis.Redis(router.host, router.port, password=router.password) as client:
+            client.execute_command(*words)
 
     def start_redis(self) -> None:
         self.redis_server.start()

@@ -10,12 +10,13 @@ import psutil
 import pymysql
 import pytest
 import redis
+from msgspec.structs import replace
 
 from conf.settings import BusSettings, StoreSettings
-from ops.probes import rabbitmq_serves, redis_serves
 from ops.processes import ProcessFailed
 from ops.servers.mariadb import socket_path
-from ops.servers.rabbitmq import internal_ports
+from ops.servers.rabbitmq import internal_ports, rabbitmq_serves
+from ops.servers.redis import redis_serves
 from tests.private_servers import PrivateServers
 
 NAMES = ("rabbitmq", "redis", "mariadb")
@@ -78,11 +79,13 @@ def test_a_wrong_password_is_refused_everywhere(servers: PrivateServers) -> None
     servers.up()
     settings = servers.settings
     with pytest.raises(ProcessFailed, match="refuses the user"):
-        rabbitmq_serves(settings.bus.host, settings.bus.port, settings.bus.user, "another")
+        rabbitmq_serves(replace(settings.bus, password="another"))
     with pytest.raises(ProcessFailed, match="refuses the user"):
-        rabbitmq_serves(settings.bus.host, settings.bus.port, "guest", "guest")
+        rabbitmq_serves(replace(settings.bus, user="guest", password="guest"))
+    with pytest.raises(ProcessFailed, match="refuses the virtual host '/none'"):
+        rabbitmq_serves(replace(settings.bus, virtual_host="/none"))
     with pytest.raises(ProcessFailed, match="refuses the password"):
-        redis_serves(settings.router.host, settings.router.port, "another")
+        redis_serves(replace(settings.router, password="another"))
     with pytest.raises(pymysql.err.OperationalError):
         pymysql.connect(host=settings.store.host, port=settings.store.port, user=settings.store.user, password="no")
 
