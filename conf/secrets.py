@@ -1,17 +1,22 @@
 """Secrets: generated into `var/secrets.toml` (mode 0600) at the first start, and refused when weak.
 
-The first start is scripts/standalone.sh or scripts/cluster.sh up; no process makes a secret up by itself, so that two
-processes can never hold two.
+Laws: a secret that is there is never changed; a version that needs another one adds it. Only the scripts generate
+(scripts/setup.sh, scripts/cluster.sh): no process makes a secret up by itself, so that two can never hold two.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets as random
+import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+FILE = "secrets.toml"
 NAMES = ("token", "bus", "router", "store")
 MIN_CHARACTERS = 32
 SAMPLES = ("secret", "change", "password", "example", "sample", "hongyan", "123456", "admin")
@@ -33,7 +38,7 @@ class Secrets:
         value = configured or self.values.get(name, "")
         if not value:
             raise BadSecret(
-                f"there is no secret {name!r}: run `python -m conf.secrets {self.path.parent}` once to generate "
+                f"there is no secret {name!r}: run `python -m conf.secrets {self.path.parent}` to generate it into "
                 f"{self.path}, or set it in the environment."
             )
         is_sample = any(sample in value.lower() for sample in SAMPLES) or len(set(value)) < 8
@@ -44,7 +49,7 @@ class Secrets:
 
 def read_secrets(var: Path) -> Secrets:
     """What `var/secrets.toml` holds; nothing where there is no such file."""
-    path = var / "secrets.toml"
+    path = var / FILE
     try:
         values = tomllib.loads(path.read_text())
     except FileNotFoundError:
@@ -56,25 +61,70 @@ def read_secrets(var: Path) -> Secrets:
     return Secrets(path, values)
 
 
-def generate(var: Path) -> bool:
-    """Write `var/secrets.toml` unless it is there. True: it was written now."""
+def generate(var: Path) -> list[str]:
+    """Write into `var/secrets.toml` the names that it lacks, in one step; what it holds stays. Returns those names.
+
+    Raises BadSecret where what is there cannot be read, and OSError where nothing can be written.
+    """
     var.mkdir(parents=True, exist_ok=True)
-    path = var / "secrets.toml"
-    lines = [f'{name} = "{random.token_hex(32)}"\n' for name in NAMES]
+    if not _missing(var):
+        return []
+    with _locked(var):  # another first start may be at it
+        missing = _missing(var)
+        if missing:
+            _add(var / FILE, missing)
+        return missing
+
+
+def _missing(var: Path) -> list[str]:
+    held = read_secrets(var).values
+    return [name for name in NAMES if name not in held]
+
+
+def _add(path: Path, names: list[str]) -> None:
+    """An older version wrote what is there, or a person; a reader sees it as it was, or whole."""
+    text = path.read_text() if path.exists() else ""
+    if text and not text.endswith("\n"):
+        text += "\n"
+    unfinished = path.with_name(f"{FILE}.new")
+    unfinished.unlink(missing_ok=True)
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.writelines(f'{name} = "{random.token_hex(32)}"\n' for name in names)
+        file.flush()
+        os.fsync(file.fileno())  # the servers are about to be set up with these passwords
+    unfinished.replace(path)
+
+
+@contextmanager
+def _locked(var: Path) -> Iterator[None]:
+    """One at a time, by a lock on the directory itself."""
+    descriptor = os.open(var, os.O_RDONLY)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return False
-    with os.fdopen(descriptor, "w") as file:
-        file.writelines(lines)
-    return True
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def main(words: list[str]) -> int:
+    """`python -m conf.secrets [VAR]`: generates what is missing, and says so."""
+    path = Path(words[0] if words else "var") / FILE
+    try:
+        added = generate(path.parent)
+    except BadSecret as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(
+            f"{path} cannot be written ({error.strerror}): HONGYAN_VAR says where all data lives.",
+            file=sys.stderr,
+        )
+        return 1
+    if added:
+        print(f"generated into {path}: {', '.join(added)}")
+    return 0
 
 
 if __name__ == "__main__":
-    import sys
-
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else "var")
-    try:
-        print(f"{target}/secrets.toml " + ("generated" if generate(target) else "is already there"))
-    except OSError as error:
-        sys.exit(f"{target}/secrets.toml cannot be written ({error.strerror}): HONGYAN_VAR says where all data lives.")
+    sys.exit(main(sys.argv[1:]))

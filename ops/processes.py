@@ -17,11 +17,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 POLL_S = 0.05
 ORPHANS_END_S = 5.0
 LOG_LIMIT_BYTES = 20 * 1024 * 1024
 LOG_TAIL_LINES = 15
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+STDOUT = 1
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # of Linux
 
 UP = "up"
 STARTING = "starting"
@@ -179,9 +183,7 @@ class Process:
         recorded = self._recorded()
         if recorded is None or _started_at(recorded[0]) is not None:
             return
-        orphans = [
-            pid for pid in _members_of_session(recorded[0]) if _output_of(pid).startswith(str(self.log.resolve()))
-        ]
+        orphans = [pid for pid in _members_of_session(recorded[0]) if _writes_to(pid, self.log)]
         for pid in orphans:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -209,45 +211,41 @@ class Process:
 
 def is_frozen(pid: int) -> bool:
     """Whether SIGSTOP holds the process."""
-    return _inspect(pid)[0].startswith("T")
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _started_at(pid: int) -> str | None:
-    """When the process began, in the system's own words; None if there is none, or only its zombie."""
-    state, started_at = _inspect(pid)
-    return started_at if started_at and not state.startswith(("Z", "X")) else None
+    """When the process began, in words that no other process has; None if there is none, or only its zombie."""
+    try:
+        process = psutil.Process(pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return None
+        began_s = process.create_time()
+    except psutil.NoSuchProcess:
+        return None
+    if not BOOT_ID.exists():
+        return f"{began_s:.2f}"
+    # psutil adds the time of the boot, which moves when the clock is set; what it was added to does not move.
+    ticks = round((began_s - psutil.boot_time()) * TICKS_PER_S)
+    return f"{ticks}@{BOOT_ID.read_text().strip()}"
 
 
 def _members_of_session(session: int) -> list[int]:
-    """The processes of a session; none where the system has no /proc."""
+    """The processes of a session."""
     members = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            # proc(5): field 6
-            if (entry / "stat").read_text().rpartition(")")[2].split()[3] == str(session):
-                members.append(int(entry.name))
+    for pid in psutil.pids():
+        with contextlib.suppress(OSError):  # it is gone, or none of ours
+            if os.getsid(pid) == session:
+                members.append(pid)
     return members
 
 
-def _output_of(pid: int) -> str:
-    """The file that is a process's standard output; "" where that cannot be known."""
-    try:
-        return os.readlink(f"/proc/{pid}/fd/1")
-    except OSError:
-        return ""
-
-
-def _inspect(pid: int) -> tuple[str, str]:
-    """(state letter, start time); ("", "") where there is no such process."""
-    if BOOT_ID.exists():
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            return "", ""
-        # proc(5): fields 3 and 22, counted from after the command's name; clock ticks since boot, so name the boot too
-        return fields[0], f"{fields[19]}@{BOOT_ID.read_text().strip()}"
-    words = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
-    state, _, started_at = (
-        subprocess.run(words, check=False, capture_output=True, text=True).stdout.strip().partition(" ")
-    )
-    return state, started_at.strip()
+def _writes_to(pid: int, log: Path) -> bool:
+    """Whether a process's standard output is this file, which may have been put aside since."""
+    with contextlib.suppress(psutil.Error):
+        files = psutil.Process(pid).open_files()
+        return any(file.fd == STDOUT and file.path.startswith(str(log.resolve())) for file in files)
+    return False

@@ -103,4 +103,4 @@ make_environment
 install_requirements "$requirements"
 exec 9>&-  # what is installed next may start daemons, which would keep the lock for ever
 [ -z "$servers" ] || install_servers
-[ -e "${HONGYAN_VAR:-var}/secrets.toml" ] || var/venv/bin/python -m conf.secrets "${HONGYAN_VAR:-var}"
+var/venv/bin/python -m conf.secrets "${HONGYAN_VAR:-var}"

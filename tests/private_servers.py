@@ -6,14 +6,15 @@ Law: each run has a directory and ports of its own under var/test, so that sever
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+import redis
+
 from conf.settings import BusSettings, Settings, StoreSettings, load
 from ops import run_directory
-from ops.probes import redis_command
 from ops.processes import Process
 from ops.servers.mariadb import create_database
 from ops.servers.rabbitmq import evaluate
@@ -92,13 +93,13 @@ class PrivateServers:
         """Settings of a new, empty database."""
         database = f"hongyan_test_{next(self._numbers)}"
         create_database(self.settings.store, self.settings.var, database)
-        return dataclasses.replace(self.settings.store, database=database)
+        return msgspec.structs.replace(self.settings.store, database=database)
 
     def fresh_bus(self) -> BusSettings:
         """Settings of a new virtual host: no queue of another test is there."""
         host = f"test_{next(self._numbers)}"
         self.add_virtual_host(host)
-        return dataclasses.replace(self.settings.bus, virtual_host=host)
+        return msgspec.structs.replace(self.settings.bus, virtual_host=host)
 
     def add_virtual_host(self, host: str) -> None:
         """With all rights for our user."""
@@ -113,7 +114,8 @@ class PrivateServers:
     def flush_redis(self) -> None:
         """Forget everything in Redis."""
         router = self.settings.router
-        assert redis_command(router.host, router.port, router.password, "FLUSHALL") == "+OK"
+        with redis.Redis(router.host, router.port, password=router.password) as client:
+            client.flushall()
 
 
 def free_ports() -> dict[str, int]:

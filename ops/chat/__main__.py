@@ -22,7 +22,8 @@ from hongyan.device import Device
 from hongyan.doors import DOORS, address
 
 from conf.logs import configure_logs
-from conf.settings import MAX_PORT, BadSettings, Settings
+from conf.settings import BadSettings, Settings
+from conf.values import MAX_PORT
 from logic.app import open_store
 from ops.chat import lines
 from ops.chat.commands import Chat

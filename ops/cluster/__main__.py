@@ -14,8 +14,9 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-from conf.secrets import generate
+from conf.secrets import BadSecret, generate
 from conf.settings import BadSettings, load
+from conf.values import MAX_COMPONENTS
 from ops.cluster.deployment import SYSTEM, Deployment, UnknownComponent
 from ops.processes import ProcessFailed
 from ops.run_environment import VAR_VARIABLE, as_started, our_environment
@@ -49,8 +50,8 @@ def parse(words: list[str]) -> argparse.Namespace:
 
 def _positive(text: str) -> int:
     number = int(text) if text.isdecimal() else 0
-    if not 1 <= number <= 90:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 90")
+    if not 1 <= number <= MAX_COMPONENTS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_COMPONENTS}")
     return number
 
 
@@ -60,7 +61,7 @@ def open_deployment(config: Path, *, is_up: bool = False) -> Deployment:
     try:
         var = tomllib.loads(config.read_text()).get("var", "var")
         generate(Path(environment.get("HONGYAN_VAR", var)))
-    except (OSError, tomllib.TOMLDecodeError, TypeError):
+    except (OSError, tomllib.TOMLDecodeError, TypeError, BadSecret):
         pass  # load says what is wrong with the file
     started = as_started(config, SYSTEM, environment, tell=not is_up)
     os.environ.update(started)  # what is started now gets it, too

@@ -10,8 +10,10 @@ import os
 import subprocess
 from pathlib import Path
 
+from bus import rabbit_probe
+from bus.rabbit_topology import RabbitAddress
 from conf.settings import BusSettings
-from ops.probes import accepts, rabbitmq_serves
+from ops.probes import accepts
 from ops.processes import Process, ProcessFailed
 from ops.templates import fill_template, find_program, plain_environment, write_private
 
@@ -58,11 +60,23 @@ def rabbitmq_process(settings: BusSettings, var: Path) -> Process:
         "rabbitmq",
         command,
         var,
-        lambda: rabbitmq_serves(settings.host, settings.port, settings.user, settings.password, settings.virtual_host),
+        lambda: rabbitmq_serves(settings),
         env=_environment(settings, directory),
         port=settings.port,
         stop_s=30.0,
     )
+
+
+def rabbitmq_serves(settings: BusSettings) -> bool:
+    """Whether it lets us in; False while it is not there yet. Raises ProcessFailed where waiting cannot help."""
+    address = RabbitAddress(settings.host, settings.port, settings.user, settings.password, settings.virtual_host)
+    try:
+        return rabbit_probe.serves(address)
+    except rabbit_probe.AccessRefused as refused:
+        raise ProcessFailed(
+            f"RabbitMQ on port {settings.port} refuses {refused}: its data was made with another password or "
+            "configuration. Stop it and remove its data directory, or give back the secrets it was made with."
+        ) from None
 
 
 def evaluate(settings: BusSettings, var: Path, expression: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from conf.settings import RouterSettings
-from ops.probes import redis_serves
-from ops.processes import Process
+from ops.processes import Process, ProcessFailed
 from ops.templates import fill_template, find_program, plain_environment
+from router import redis_probe
+from router.address import RedisAddress
 
 
 def redis_process(settings: RouterSettings, var: Path) -> Process:
@@ -22,7 +23,15 @@ def redis_process(settings: RouterSettings, var: Path) -> Process:
         "redis",
         command,
         var,
-        lambda: redis_serves(settings.host, settings.port, settings.password),
+        lambda: redis_serves(settings),
         env=plain_environment(),
         port=settings.port,
     )
+
+
+def redis_serves(settings: RouterSettings) -> bool:
+    """Whether it lets us in; False while it is not there yet. Raises ProcessFailed where waiting cannot help."""
+    try:
+        return redis_probe.serves(RedisAddress(settings.host, settings.port, settings.password))
+    except redis_probe.AccessRefused:
+        raise ProcessFailed(f"Redis on port {settings.port} refuses the password: is it another one's?") from None

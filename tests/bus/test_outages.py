@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 
 from bus import rabbit_link
@@ -48,7 +49,7 @@ def proxy(settings: BusSettings) -> Iterator[Proxy]:
 @pytest.fixture
 async def distant(settings: BusSettings, proxy: Proxy) -> AsyncIterator[Fabric]:
     """A fabric whose ends reach the broker through the proxy, with quick heartbeats."""
-    fabric = Fabric(dataclasses.replace(settings, port=proxy.port, heartbeat_s=1))
+    fabric = Fabric(msgspec.structs.replace(settings, port=proxy.port, heartbeat_s=1))
     yield fabric
     proxy.restore()
     await fabric.close()

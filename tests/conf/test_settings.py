@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from conf.secrets import generate
 from conf.settings import BadSettings, GatewaySettings, Settings, load
+from conf.values import describe, fields_of, from_text
 
 SHIPPED = Path(__file__).resolve().parents[2] / "conf"
 STANDALONE = """\
@@ -49,7 +50,7 @@ def refusal(var: Path, more: str = "", **environment: str) -> str:
 
 def test_what_is_not_said_has_its_default(var: Path) -> None:
     settings = loaded(var, "[gateway]\nport = 7000\n")
-    assert settings.gateway == dataclasses.replace(GatewaySettings(), port=7000)
+    assert settings.gateway == msgspec.structs.replace(GatewaySettings(), port=7000)
     assert (settings.mode, settings.var, settings.partitions) == ("standalone", var, 8)
 
 
@@ -78,20 +79,39 @@ def test_the_environment_overrides_the_file(var: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ("[gateway]\nprot = 1\n", "[gateway] has no setting 'prot'"),
-        ("[gatway]\nport = 1\n", "'gatway'"),
-        ("[gateway]\nport = '9001x'\n", "gateway.port must be a number"),
-        ("[gateway]\nport = true\n", "gateway.port must be of type int"),
-        ("[gateway]\nport = 0\n", "gateway.port must be greater than 0"),
-        ("[gateway]\nport = 99999\n", "gateway.port must be a port, 1 to 65535"),
-        ("[gateway]\nport = 1.5\n", "gateway.port must be of type int"),
-        ("[gateway]\nlogin_timeout_s = nan\n", "gateway.login_timeout_s"),
-        ("[gateway]\nlogin_timeout_s = inf\n", "gateway.login_timeout_s"),
-        ("[gateway]\nhost = 7\n", "gateway.host must be of type str"),
-        ("[gateway]\norigins = 'x'\n[gateway.more]\n", "no setting 'more'"),
-        ("[gateway]\norigins = [1]\n", "gateway.origins must be a list of strings"),
-        ("[gateway]\nconnections_per = 'room'\n", "gateway.connections_per must be one of user, terminal"),
-        ("[logic]\nthreads = -1\n", "logic.threads must be greater than 0"),
+        ("[gateway]\nprot = 1\n", "[gateway] has no setting 'prot'; it has connections_per, drain_s,"),
+        ("[gatway]\nport = 1\n", "there is no setting or section 'gatway'; there are mode, var, partitions, bus,"),
+        ("[gateway]\nport = '9001x'\n", "gateway.port must be a port, 1 to 65535, not '9001x'."),
+        ("[gateway]\nport = true\n", "gateway.port must be a port, 1 to 65535, not True."),
+        ("[gateway]\nport = 0\n", "gateway.port must be a port, 1 to 65535, not 0."),
+        ("[gateway]\nport = 99999\n", "gateway.port must be a port, 1 to 65535, not 99999."),
+        ("[gateway]\nport = 1.5\n", "gateway.port must be a port, 1 to 65535, not 1.5."),
+        ("[gateway]\nlogin_timeout_s = nan\n", "gateway.login_timeout_s must be a number of seconds, above 0 and"),
+        ("[gateway]\nlogin_timeout_s = inf\n", "gateway.login_timeout_s must be a number of seconds, above 0 and"),
+        ("[gateway]\nlogin_timeout_s = 0\n", "gateway.login_timeout_s must be a number of seconds, above 0 and"),
+        ("[gateway]\ndrain_s = -1\n", "gateway.drain_s must be a number of seconds, 0 to 86400, not -1."),
+        ("[gateway]\nheartbeat_s = 0.5\n", "gateway.heartbeat_s must be a whole number of seconds, 1 to"),
+        (
+            "[gateway]\nhost = 7\n",
+            'gateway.host must be a host name or an address in quotes, such as "127.0.0.1", not 7.',
+        ),
+        ("[gateway]\nhost = ''\n", "gateway.host must be a host name or an address in quotes"),
+        ("[gateway]\norigins = ['x']\n[gateway.more]\n", "gateway.origins must be a list of origins of pages, such as"),
+        ("[gateway]\norigins = []\n[gateway.more]\n", "[gateway] has no setting 'more'"),
+        ("[gateway]\norigins = [1]\n", 'such as ["https://chat.example.com"], not [1].'),
+        (
+            "[gateway]\norigins = 'https://a.example.com'\n",
+            "gateway.origins must be a list of origins of pages, such as",
+        ),
+        ("[gateway]\ntrusted_proxies = ['localhost']\n", "gateway.trusted_proxies must be a list of IP addresses"),
+        (
+            "[gateway]\nconnections_per = 'room'\n",
+            "gateway.connections_per must be one of device, terminal, unlimited, user, not 'room'.",
+        ),
+        ("[logic]\nthreads = -1\n", "logic.threads must be a whole number, 1 to 1000000000, not -1."),
+        ("[cluster]\nworkers = 91\n", "cluster.workers must be a whole number, 1 to 90, not 91."),
+        ("[nginx]\nunlimited = ['10.0.0.0/8; }']\n", "nginx.unlimited must be a list of IP addresses or networks"),
+        ("[token]\nsecret = 7\n", "token.secret must be text in quotes, at least 32 random characters, not what was"),
     ],
 )
 def test_a_mistake_is_named(var: Path, more: str, said: str) -> None:
@@ -99,9 +119,35 @@ def test_a_mistake_is_named(var: Path, more: str, said: str) -> None:
 
 
 def test_a_mistake_in_the_environment_is_named(var: Path) -> None:
-    assert "gateway.port must be a number" in refusal(var, HONGYAN_GATEWAY__PORT="x")
-    for variable in ("HONGYAN_GATWAY__PORT", "HONGYAN_PORT", "HONGYAN_GATEWAY__"):
-        assert variable in refusal(var, **{variable: "1"})
+    said = "gateway.port (HONGYAN_GATEWAY__PORT) must be a port, 1 to 65535, not 'x'."
+    assert refusal(var, HONGYAN_GATEWAY__PORT="x") == said
+    assert refusal(var, HONGYAN_PARTITIONS="x").startswith("partitions (HONGYAN_PARTITIONS) must be a whole number")
+    assert "[gateway] has no setting 'prot'" in refusal(var, HONGYAN_GATEWAY__PROT="1")
+    for variable in ("HONGYAN_GATWAY__PORT", "HONGYAN_PORT", "HONGYAN_GATEWAY__", "HONGYAN_MODE"):
+        assert f"{variable} names no setting" in refusal(var, **{variable: "1"})
+
+
+def test_zero_is_taken_where_it_means_something(var: Path) -> None:
+    settings = loaded(
+        var,
+        "[gateway]\ndrain_s = 0\npoll_wait_s = 0\nmax_messages_over_rate = 0\n",
+        HONGYAN_LOGIC__HASHING_WAITING="0",
+        HONGYAN_LOGIC__RECALL_S="0",
+    )
+    gateway = settings.gateway
+    assert (gateway.drain_s, gateway.poll_wait_s, gateway.max_messages_over_rate) == (0, 0, 0)
+    assert (settings.logic.hashing_waiting, settings.logic.recall_s) == (0, 0)
+
+
+def test_every_default_is_one_that_may_be_written(var: Path) -> None:
+    written = msgspec.to_builtins(Settings(), enc_hook=str)
+    assert msgspec.convert(written, Settings, dec_hook=from_text) == Settings()
+
+
+def test_every_setting_says_what_to_write_for_it() -> None:
+    for section in fields_of(Settings):
+        fields = section.type.fields if isinstance(section.type, msgspec.inspect.StructType) else (section,)
+        assert all(describe(field.type) for field in fields)
 
 
 def test_a_file_that_cannot_be_used_is_named(var: Path, tmp_path: Path) -> None:
@@ -118,9 +164,10 @@ def test_a_file_that_cannot_be_used_is_named(var: Path, tmp_path: Path) -> None:
     ("base", "said"),
     [
         ('var = "{var}"\nbus = 7\n', "bus must be a section"),
-        ('var = "{var}"\n[bus]\nkind = "pigeon"\n', "bus.kind must be one of rabbitmq, memory"),
-        ('mode = "cloud"\nvar = "{var}"\n', "mode must be one of"),
-        ("var = 7\n", "var must be of type str"),
+        ('var = "{var}"\n[bus]\nkind = "pigeon"\n', "bus.kind must be one of memory, rabbitmq, not 'pigeon'"),
+        ('mode = "cloud"\nvar = "{var}"\n', "mode must be one of cluster, standalone, not 'cloud'"),
+        ("var = ''\n", "var must be the path of a directory"),
+        ("var = 7\n", 'var must be the path of a directory in quotes, such as "var", not 7'),
     ],
 )
 def test_what_is_no_configuration(var: Path, base: str, said: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from hongyan.connection import Frame
-from hongyan.http import HttpConnection, Response
+from hongyan.http import HttpClient, Response
 from hongyan.tcp import TcpChannel
 
 from protocol.ids import private_conversation
@@ -61,7 +61,7 @@ async def stuck_by_tcp(url: str, user: User) -> AsyncIterator[Stuck]:
 class StuckPoll:
     """A session of long-poll that nobody polls; the gateway forgets what waits when it closes it."""
 
-    def __init__(self, http: HttpConnection, session: str) -> None:
+    def __init__(self, http: HttpClient, session: str) -> None:
         self._http, self._session = http, session
 
     async def closed(self) -> tuple[int, list[Frame]]:
@@ -82,11 +82,11 @@ class StuckPoll:
 @asynccontextmanager
 async def stuck_by_poll(url: str, user: User) -> AsyncIterator[Stuck]:
     address = urlsplit(url)
-    http = HttpConnection(address.hostname or "", address.port or 0, WAIT_S)
+    http = HttpClient(address.hostname or "", address.port or 0, WAIT_S)
     login: dict[str, Any] = {"token": user.token, "terminal": "web", "device": "stuck"}
     opened = await http.request("POST", "/poll/open", json.dumps(login).encode())
     yield StuckPoll(http, json.loads(opened.body)["session"])
-    http.close()
+    await http.close()
 
 
 STUCK: dict[str, Callable[[str, User], Any]] = {"ws": stuck_by_ws, "tcp": stuck_by_tcp, "poll": stuck_by_poll}

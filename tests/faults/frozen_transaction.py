@@ -7,7 +7,8 @@ is stopped. Then the lock is given back, so that the transaction stands open wit
 from __future__ import annotations
 
 import time
-from pathlib import Path
+
+import psutil
 
 from ops.servers.mariadb import administer
 from tests.faults.cluster import FaultCluster
@@ -56,7 +57,4 @@ def _state(cluster: FaultCluster, worker: str) -> str | None:
 
 def _ports(pid: int | None) -> set[int]:
     """The local ports of all TCP connections of a process."""
-    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
-    inodes = {link.removeprefix("socket:[").removesuffix("]") for link in links if link.startswith("socket:")}
-    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
-    return {int(row[1].rpartition(":")[2], 16) for row in rows if row[9] in inodes}
+    return {int(end.laddr.port) for end in psutil.Process(pid).net_connections("tcp") if end.laddr}

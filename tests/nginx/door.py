@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import socket
 import ssl
 import time
@@ -12,9 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import psutil
+import redis
+
 from conf.secrets import generate
 from conf.settings import Settings, load
-from ops.probes import redis_command
 from ops.processes import Process
 from ops.servers.nginx import directory_of, nginx_process
 from ops.servers.redis import redis_process
@@ -39,7 +41,8 @@ class Door:
         (var / "cluster.toml").write_text(CONFIGURATION.format(var=var, **free_ports()))
         settings = load(var / "cluster.toml", {})
         self.config = var / "cluster.toml"
-        self.settings: Settings = dataclasses.replace(settings, nginx=dataclasses.replace(settings.nginx, **nginx))
+        changed = msgspec.structs.replace(settings.nginx, **nginx)
+        self.settings: Settings = msgspec.structs.replace(settings, nginx=changed)
         self.redis_server: Process = redis_process(self.settings.router, var)
         self.nginx: Process = nginx_process(self.settings)
         self.port = self.settings.nginx.port
@@ -48,10 +51,11 @@ class Door:
     def __repr__(self) -> str:
         return f"Door({self.nginx})"
 
-    def redis(self, *words: str) -> str:
-        """The first line of Redis's answer."""
+    def redis(self, *words: str) -> None:
+        """One command for Redis."""
         router = self.settings.router
-        return redis_command(router.host, router.port, router.password, *words)
+        with redis.Redis(router.host, router.port, password=router.password) as client:
+            client.execute_command(*words)
 
     def start_redis(self) -> None:
         self.redis_server.start()
@@ -110,9 +114,8 @@ class Door:
 
     def workers(self) -> list[int]:
         """The pids of nginx's workers."""
-        pid = self.nginx.pid
-        assert pid is not None
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        assert self.nginx.pid is not None
+        return [worker.pid for worker in psutil.Process(self.nginx.pid).children()]
 
     def logs(self) -> str:
         """All that the door has written."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import ssl
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ops.processes import ProcessFailed
@@ -57,8 +57,8 @@ def test_a_missing_certificate_is_named(tmp_path: Path) -> None:
 
 def test_any_password_of_redis_is_carried_over(tmp_path: Path) -> None:
     door = Door(tmp_path)
-    router = dataclasses.replace(door.settings.router, password="a\"b'\\c}{;$d é#\n")
-    door.settings = dataclasses.replace(door.settings, router=router)
+    router = msgspec.structs.replace(door.settings.router, password="a\"b'\\c}{;$d é#\n")
+    door.settings = msgspec.structs.replace(door.settings, router=router)
     assert check(door, "nginx.conf").returncode == 0
 
 

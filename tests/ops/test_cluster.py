@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ops.processes import Process
@@ -57,15 +58,14 @@ class Operator:
     def processes_left(self) -> list[str]:
         """The command lines of whatever still runs from this var or as its epmd."""
         left = []
-        for process in Path("/proc").glob("[0-9]*"):
+        for process in psutil.process_iter():
             try:
-                words = (process / "cmdline").read_text().replace("\0", " ")
-                environment = (process / "environ").read_text()
-            except OSError:
+                words, environment = process.cmdline(), process.environ()
+            except psutil.Error:
                 continue
-            is_epmd = words.split(" ")[0].endswith("epmd") and str(self.ports["bus"] + 20_001) in words
-            if is_epmd or str(self.var) in words or str(self.var) in environment:
-                left.append(words)
+            is_epmd = words[:1] and words[0].endswith("epmd") and str(self.ports["bus"] + 20_001) in words
+            if is_epmd or any(str(self.var) in text for text in (*words, *environment.values())):
+                left.append(" ".join(words))
         return left
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ops.processes import Process, ProcessFailed
@@ -46,8 +47,8 @@ def workshop(tmp_path: Path) -> Iterator[Workshop]:
 
 def lives(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
+        return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
         return False
 
 
@@ -92,6 +93,15 @@ def test_another_finds_it_by_its_pid_file(workshop: Workshop) -> None:
     assert another.state == "up"
     assert another.stop()
     assert workshop.made[0].state == "down"
+
+
+def test_one_that_an_earlier_version_started_is_found(workshop: Workshop) -> None:
+    """The words for its start are those of proc(5): clock ticks since the boot, and which boot."""
+    process = workshop.process(SLEEPS)
+    process.start()
+    ticks = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert process.pid_file.read_text() == f"{process.pid} {ticks}@{boot}\n"
 
 
 def test_a_reused_pid_is_never_signalled(workshop: Workshop) -> None:

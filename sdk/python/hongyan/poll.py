@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from hongyan.channel import NO_CODE, ChannelClosed
-from hongyan.http import HttpConnection, Response
+from hongyan.http import HttpClient, Response
 from hongyan.wire import BUSY, LOGIN_REFUSED
 
 MAX_FRAMES = 50
@@ -35,13 +35,13 @@ _read_batch = msgspec.json.Decoder(_Batch).decode
 
 
 class PollChannel:
-    """See chat_channel.py."""
+    """See channel.Channel."""
 
-    def __init__(self, up: HttpConnection, down: HttpConnection) -> None:
+    def __init__(self, http: HttpClient) -> None:
         self.close_code = NO_CODE
         self.close_reason = ""
         self.session = ""
-        self._up, self._down = up, down
+        self._http = http
         self._outgoing: asyncio.Queue[bytes] = asyncio.Queue()
         self._incoming: asyncio.Queue[str | None] = asyncio.Queue()
         self._left: bytes | None = None  # taken from `_outgoing`, for the next request
@@ -56,12 +56,9 @@ class PollChannel:
 
     @classmethod
     async def open(cls, url: str, timeout_s: float) -> PollChannel:
-        """Raises OSError, TimeoutError."""
+        """Nothing is sent yet: the login connects."""
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or 80
-        up, down = HttpConnection(host, port, timeout_s), HttpConnection(host, port, timeout_s)
-        await up.connect()
-        return cls(up, down)
+        return cls(HttpClient(parts.hostname or "", parts.port or 80, timeout_s))
 
     async def send(self, text: str | bytes) -> None:
         if self._is_closed:
@@ -83,14 +80,12 @@ class PollChannel:
         if was_open:
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(CLOSE_S):
-                    await self._up.request("POST", f"/poll/close?session={quote(self.session)}", b"")
-            self._up.close()
+                    await self._http.request("POST", f"/poll/close?session={quote(self.session)}", b"")
+        await self._http.close()
 
     def abort(self) -> None:
         for task in self._tasks:
             task.cancel()
-        self._up.close()
-        self._down.close()
         self._finish(NO_CODE, "")
 
     def _finish(self, code: int, reason: str) -> None:
@@ -131,7 +126,7 @@ class PollChannel:
 
     async def _log_in(self, frame: bytes) -> None:
         asked = json.loads(frame)
-        answer = await self._up.request("POST", "/poll/open", json.dumps(asked["data"]).encode())
+        answer = await self._http.request("POST", "/poll/open", json.dumps(asked["data"]).encode())
         value = json.loads(answer.body)
         about = {"id": asked["id"]} if "id" in asked else {}
         if answer.status == OK:
@@ -147,7 +142,7 @@ class PollChannel:
 
     async def _post(self, frames: list[bytes]) -> None:
         body = frames[0] if len(frames) == 1 else b"[" + b",".join(frames) + b"]"
-        answer = await self._up.request("POST", f"/poll/send?session={quote(self.session)}", body)
+        answer = await self._http.request("POST", f"/poll/send?session={quote(self.session)}", body)
         if answer.status == OK:
             self._hand_on_all(_read_batch(answer.body).frames)
         elif answer.status != GONE:
@@ -159,7 +154,7 @@ class PollChannel:
     async def _read(self, cursor: int) -> None:
         try:
             while True:
-                answer = await self._down.request("GET", f"/poll/recv?session={quote(self.session)}&cursor={cursor}")
+                answer = await self._http.request("GET", f"/poll/recv?session={quote(self.session)}&cursor={cursor}")
                 if answer.status != OK:
                     break
                 batch = _read_batch(answer.body)

@@ -16,7 +16,7 @@ NO_FRAMES = "what came is no frame"
 
 
 class TcpChannel:
-    """See chat_channel.py."""
+    """See channel.Channel."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.writer = writer

@@ -15,7 +15,7 @@ TOO_MANY, UNAVAILABLE = 429, 503
 
 
 class WebSocketChannel:
-    """See chat_channel.py."""
+    """See channel.Channel."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket

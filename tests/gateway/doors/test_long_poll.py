@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from hongyan.http import HttpConnection, Response
+from hongyan.http import HttpClient, Response
 from msgspec import Raw
 
 from gateway.metrics import CONNECTIONS
@@ -42,10 +42,10 @@ class Poller:
         self.site = site
         self.session = session
         self.cursor = 0
-        self.connection = HttpConnection("127.0.0.1", site.port, WAIT_S)
+        self.http = HttpClient("127.0.0.1", site.port, WAIT_S)
 
     async def get(self, query: str) -> Response:
-        return await asyncio.wait_for(self.connection.request("GET", f"/poll/recv?{query}"), WAIT_S)
+        return await asyncio.wait_for(self.http.request("GET", f"/poll/recv?{query}"), WAIT_S)
 
     async def poll(self, cursor: int | str | None = None) -> Response:
         """One poll, with the cursor of the last answer unless another is given."""
@@ -85,7 +85,7 @@ async def opened() -> AsyncIterator[Opener]:
 
     yield made
     for poller in pollers:
-        poller.connection.close()
+        await poller.http.close()
         poller.site.polls.close(poller.session)
 
 

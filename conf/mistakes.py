@@ -1,0 +1,50 @@
+"""What is wrong with a configuration, as a sentence: which setting, what it may be, what was written instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from conf.values import describe, fields_of, is_secret
+
+_PLACE = re.compile(r" - at `\$\.?(?P<section>\w+)(?:\.(?P<key>\w+))?[^`]*`\Z")
+_UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>.*?)`(?: - at `\$\.(?P<section>\w+)`)?\Z", re.DOTALL)
+
+
+def sentence(
+    error: msgspec.ValidationError, shape: type[msgspec.Struct], tree: Mapping[str, Any], variables: Mapping[str, str]
+) -> str:
+    """What `error` says of `tree`, which was to become `shape`. `variables` are the settings, such as "gateway.port",
+    that came from the environment, each with the variable's name."""
+    if unknown := _UNKNOWN.match(str(error)):
+        return _unknown(shape, unknown["section"], unknown["name"])
+    place = _PLACE.search(str(error))
+    assert place is not None, str(error)
+    section, key = place["section"], place["key"]
+    field = _fields(shape)[section]
+    written = tree[section]
+    if key is not None:
+        assert isinstance(field.type, msgspec.inspect.StructType)
+        field = _fields(field.type.cls)[key]
+        written = written[key]
+    name = f"{section}.{key}" if key is not None else section
+    source = f" ({variables[name]})" if name in variables else ""
+    wanted = f"a section [{name}]" if isinstance(field.type, msgspec.inspect.StructType) else describe(field.type)
+    shown = "what was written" if is_secret(field.type) else repr(written)
+    return f"{name}{source} must be {wanted}, not {shown}."
+
+
+def _unknown(shape: type[msgspec.Struct], section: str | None, name: str) -> str:
+    fields = _fields(shape)
+    if section is None:
+        return f"there is no setting or section {name!r}; there are {', '.join(fields)}."
+    inner = fields[section].type
+    assert isinstance(inner, msgspec.inspect.StructType)
+    return f"[{section}] has no setting {name!r}; it has {', '.join(sorted(_fields(inner.cls)))}."
+
+
+def _fields(shape: type[msgspec.Struct]) -> dict[str, msgspec.inspect.Field]:
+    return {field.name: field for field in fields_of(shape)}

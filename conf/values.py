@@ -1,0 +1,100 @@
+"""What may be written as a setting: types with their limits, and in words what to write.
+
+Law: the description of a type ends the sentence "gateway.port must be ...".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+MAX_PORT = 65_535
+# A number of this size is a mistake, and what reads our configurations (nginx, Redis, the kernel) takes no larger one.
+MAX_COUNT = 1_000_000_000
+MAX_SECONDS = 86_400
+# Each component of a kind has its own number, and ports count up from the first of its kind.
+MAX_COMPONENTS = 90
+
+Port = Annotated[int, Meta(ge=1, le=MAX_PORT, description=f"a port, 1 to {MAX_PORT}")]
+Count = Annotated[int, Meta(ge=1, le=MAX_COUNT, description=f"a whole number, 1 to {MAX_COUNT}")]
+CountOrZero = Annotated[int, Meta(ge=0, le=MAX_COUNT, description=f"a whole number, 0 to {MAX_COUNT}")]
+Components = Annotated[int, Meta(ge=1, le=MAX_COMPONENTS, description=f"a whole number, 1 to {MAX_COMPONENTS}")]
+Short = Annotated[int, Meta(ge=1, le=65_535, description="a whole number, 1 to 65535")]
+"""AMQP's 16 bits, where 0 would mean none or without limit."""
+Bytes = Annotated[int, Meta(ge=1, le=MAX_COUNT, description=f"a whole number of bytes, 1 to {MAX_COUNT}")]
+Seconds = Annotated[
+    float, Meta(gt=0, le=MAX_SECONDS, description=f"a number of seconds, above 0 and at most {MAX_SECONDS}")
+]
+SecondsOrZero = Annotated[float, Meta(ge=0, le=MAX_SECONDS, description=f"a number of seconds, 0 to {MAX_SECONDS}")]
+WholeSeconds = Annotated[int, Meta(ge=1, le=MAX_COUNT, description=f"a whole number of seconds, 1 to {MAX_COUNT}")]
+WholeSecondsOrZero = Annotated[
+    int, Meta(ge=0, le=MAX_COUNT, description=f"a whole number of seconds, 0 to {MAX_COUNT}")
+]
+
+Host = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9._:%-]+\Z", description='a host name or an address in quotes, such as "127.0.0.1"')
+]
+Name = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z", description="a name in quotes, 1 to 64 of A-Z a-z 0-9 _ . -")
+]
+Text = Annotated[str, Meta(description='text in quotes, such as "/"')]
+File = Annotated[str, Meta(min_length=1, description='the path of a file in quotes, such as "hongyan.sqlite3"')]
+FileOrNone = Annotated[str, Meta(description='the path of a file in quotes, such as "var/tls/key.pem", or ""')]
+Directory = Annotated[Path, Meta(description='the path of a directory in quotes, such as "var"')]
+Secret = Annotated[str, Meta(description="text in quotes, at least 32 random characters", extra={"is_secret": True})]
+
+_Origin = Annotated[str, Meta(pattern=r"^https?://[^/\s]+\Z")]
+Origins = Annotated[
+    tuple[_Origin, ...], Meta(description='a list of origins of pages, such as ["https://chat.example.com"]')
+]
+_Address = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f.:]+\Z")]
+Addresses = Annotated[tuple[_Address, ...], Meta(description='a list of IP addresses, such as ["127.0.0.1"]')]
+_Network = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f.:]+(/[0-9]+)?\Z")]
+Networks = Annotated[
+    tuple[_Network, ...], Meta(description='a list of IP addresses or networks, such as ["127.0.0.0/8", "::1"]')
+]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings that stand together. Its repr leaves out what is secret."""
+
+    def __repr__(self) -> str:
+        secret = {field.name for field in fields_of(type(self)) if is_secret(field.type)}
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in secret)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def fields_of(shape: type[msgspec.Struct]) -> tuple[msgspec.inspect.Field, ...]:
+    """The fields of a struct with their types as msgspec sees them."""
+    info = msgspec.inspect.type_info(shape)
+    assert isinstance(info, msgspec.inspect.StructType)
+    return info.fields
+
+
+def is_secret(kind: msgspec.inspect.Type) -> bool:
+    """Whether a value of this type must never be shown."""
+    return isinstance(kind, msgspec.inspect.Metadata) and bool((kind.extra or {}).get("is_secret"))
+
+
+def is_list(kind: msgspec.inspect.Type) -> bool:
+    """Whether it holds several values."""
+    bare = kind.type if isinstance(kind, msgspec.inspect.Metadata) else kind
+    return isinstance(bare, msgspec.inspect.VarTupleType)
+
+
+def describe(kind: msgspec.inspect.Type) -> str:
+    """What to write for a value of this type."""
+    if isinstance(kind, msgspec.inspect.LiteralType):
+        return f"one of {', '.join(map(str, kind.values))}"
+    assert isinstance(kind, msgspec.inspect.Metadata) and kind.extra_json_schema, f"{kind} has no description"
+    return str(kind.extra_json_schema["description"])
+
+
+def from_text(kind: type[Any], value: Any) -> Any:
+    """What msgspec does not read by itself: paths, which are made absolute. Raises ValueError."""
+    if kind is Path and isinstance(value, str) and value:
+        return Path(value).absolute()
+    raise ValueError("it is no path")

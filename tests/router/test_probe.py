@@ -1,0 +1,51 @@
+"""A look at Redis: a refusal is told apart from a Redis that is not there yet."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ops.templates import find_program
+from router.address import RedisAddress
+from router.redis_probe import TIMEOUT_S, AccessRefused, serves
+from tests.private_servers import PrivateServers, free_ports
+
+
+@pytest.fixture
+def open_redis(tmp_path: Path) -> Iterator[int]:
+    """The port of a Redis without a password."""
+    port = free_ports()["router"]
+    words = [find_program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
+    with subprocess.Popen([*words, "--save", ""], stdout=subprocess.DEVNULL) as server:
+        while not serves(RedisAddress("127.0.0.1", port)):
+            time.sleep(0.02)
+        yield port
+        server.terminate()
+
+
+def test_one_that_serves_does(redis_address: RedisAddress) -> None:
+    assert serves(redis_address)
+
+
+def test_a_wrong_password_is_refused(redis_address: RedisAddress, open_redis: int) -> None:
+    for wrong in ("another", ""):
+        with pytest.raises(AccessRefused):
+            serves(dataclasses.replace(redis_address, password=wrong))
+    with pytest.raises(AccessRefused):
+        serves(dataclasses.replace(redis_address, port=open_redis))
+
+
+def test_nobody_listens(redis_address: RedisAddress) -> None:
+    assert serves(dataclasses.replace(redis_address, port=free_ports()["router"])) is False
+
+
+def test_one_that_stands_still_is_given_up(servers: PrivateServers, redis_address: RedisAddress) -> None:
+    servers.stop("redis")
+    begun = time.monotonic()
+    assert serves(redis_address) is False
+    assert time.monotonic() - begun < 2 * TIMEOUT_S
