@@ -56,7 +56,7 @@ class LinkWatch:
     def __init__(self) -> None:
         self._began = float("-inf")
         self._last: dict[str, tuple[int, float]] = {}
-        self._ready: dict[str, bool] = {}
+        self._ready: dict[str, str] = {}  # the kind of each worker that can serve
 
     def __repr__(self) -> str:
         return f"LinkWatch({ {source: number for source, (number, _) in self._last.items()} })"
@@ -75,7 +75,10 @@ class LinkWatch:
             self._ready.pop(source, None)
         else:
             self._last[source] = (number, now)
-            self._ready[source] = message.ready
+            if message.ready:
+                self._ready[source] = message.worker
+            else:
+                self._ready.pop(source, None)
         return number != expected
 
     def silent(self, now: float) -> list[str]:
@@ -93,6 +96,6 @@ class LinkWatch:
         self._ready.clear()
 
     @property
-    def has_ready_source(self) -> bool:
-        """Whether any worker says that it can serve."""
-        return any(self._ready.values())
+    def ready_workers(self) -> set[str]:
+        """The kinds of workers of which one says that it can serve."""
+        return set(self._ready.values())

@@ -35,6 +35,7 @@ from gateway.sessions.refresh import Refresher
 from gateway.sessions.revoker import Revoker
 from gateway.sessions.terminals import Terminals
 from protocol.models import Answer, Membership, Push, Revocation, Takeover
+from protocol.ops import WORKERS
 from protocol.tokens import TokenSigner
 from router.interface import GatewayLease, Registrar, RouterAway
 
@@ -54,7 +55,7 @@ class Gateway:
         self._registrar = registrar
         self._state = "up"
         # clients
-        self._commands = CommandMaker(name, secrets.token_hex(8), settings.partitions, limits.request_timeout_s)
+        self._commands = CommandMaker(name, secrets.token_hex(8), settings.partitions)
         outgoing = Outgoing(limits.max_queued_bytes)
         self._hub = hub = Hub(self._commands.address, outgoing)
         # up the road
@@ -139,7 +140,8 @@ class Gateway:
         return {
             "bus": self._bus.connected,
             "router": self._registrar.connected,
-            "store": self._links.has_ready_source,
+            "store": self._links.ready_workers >= WORKERS,
+            **{worker: worker in self._links.ready_workers for worker in sorted(WORKERS)},
             "accepting": self._state == "up",
         }
 

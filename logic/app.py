@@ -80,7 +80,7 @@ def _ordered_worker(
     source = f"{name}.{epoch}"
     return OrderedWorker(
         bus,
-        FanOut(source, bus, Gateways(resolver)),
+        FanOut(source, ORDERED, bus, Gateways(resolver)),
         Emitter(source, bus, settings.partitions),
         Handover(name, epoch, settings.partitions, bus, resolver),
         open_store(settings, connections=1),
@@ -107,7 +107,7 @@ def _parallel_worker(
     signer = TokenSigner(settings.token.secret, settings.token.access_s)
     return PoolWorker(
         bus,
-        FanOut(source, bus, Gateways(resolver)),
+        FanOut(source, PARALLEL, bus, Gateways(resolver)),
         Emitter(source, bus, settings.partitions),
         Services(database, signer, settings.token.refresh_s, epoch),
         {name: handler for name, handler in HANDLERS.items() if OPS[name].worker == PARALLEL},

@@ -18,7 +18,7 @@ from protocol.frames import MAX_CLIENT_FRAME_BYTES, MAX_ID_CHARACTERS
 from protocol.ops import CLIENTS, OPS, Op, checked
 
 
-class Command(msgspec.Struct, frozen=True, gc=False):
+class ClientCommand(msgspec.Struct, frozen=True, gc=False):
     """`args` are the typed arguments of `op`; `id` is None where no answer is wanted."""
 
     op: Op
@@ -40,7 +40,7 @@ def _whole(args: type[msgspec.Struct]) -> type[msgspec.Struct]:
     return msgspec.defstruct(args.__name__, [], bases=(args,), forbid_unknown_fields=True)
 
 
-def read_command(text: str) -> Command | None:
+def read_command(text: str) -> ClientCommand | None:
     """The command that a logged-in client sends; None where that takes a closer look."""
     if len(text) > MAX_CLIENT_FRAME_BYTES:
         return None
@@ -52,6 +52,6 @@ def read_command(text: str) -> Command | None:
         return None
     args = codec.decode_plain(envelope.data, _whole(op.args))
     try:
-        return None if args is None else Command(op, checked(args), envelope.id)
+        return None if args is None else ClientCommand(op, checked(args), envelope.id)
     except ImError:
         return None

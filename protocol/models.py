@@ -227,6 +227,7 @@ Effect = Push | Membership | Revocation | Takeover
 Downward = Answer | Effect
 
 Body = TypeVar("Body")
+Kind = Literal["batch", "beacon", "bye"]
 
 
 class TopicMessage(msgspec.Struct, Generic[Body], omit_defaults=True):
@@ -234,14 +235,16 @@ class TopicMessage(msgspec.Struct, Generic[Body], omit_defaults=True):
 
     `source` is the sending process with its epoch, `{name}.{epoch}`. `number` counts the batches of this link from 1;
     a beacon repeats the last number of an idle link, a bye ends it. Commands to workers are not numbered (0).
-    `ready`: the sender could serve when it sent this (its store answered).
+    `worker` is the kind of worker that sends to a gateway; `ready`: it could serve when it sent this (its store
+    answered).
     """
 
     to: str
     source: str
     bodies: list[Body]
     number: int = 0
-    kind: Literal["batch", "beacon", "bye"] = "batch"
+    kind: Kind = "batch"
+    worker: str = ""
     ready: bool = True
 
 

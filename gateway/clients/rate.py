@@ -58,6 +58,11 @@ class Rate:
         meter.forgiven_at = max(meter.forgiven_at, now) + self._cost_s
         return CLOSE if meter.forgiven_at - now > self._tolerance_s else REFUSE
 
+    def charge(self, meter: Meter, frames: int, now: float) -> None:
+        """What was admitted counts as so many frames more: what comes next waits the longer."""
+        meter.paid_until = max(meter.paid_until, now) + frames * self._cost_s
+
     def retry_after_s(self, meter: Meter, now: float) -> int:
         """When a frame that was refused now will be admitted, if those refused before it come first: 1 to 60 s."""
-        return min(max(1, ceil(meter.forgiven_at - now)), MAX_RETRY_AFTER_S)
+        until = max(meter.forgiven_at, meter.paid_until - self._ahead_s)
+        return min(max(1, ceil(until - now)), MAX_RETRY_AFTER_S)

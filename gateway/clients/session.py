@@ -10,12 +10,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
+from math import ceil
 from typing import NamedTuple
 
 import msgspec
 
 from protocol import codec
-from protocol.client_command import Command, read_command
+from protocol.client_command import ClientCommand, read_command
 from protocol.errors import CLOSE_REASON, Close, ImError, bad_field, rate_limited, unauthenticated
 from protocol.frames import BadFrameField, Frame, read_frame, write_error, write_frame
 from protocol.models import Heartbeat, LoginInfo
@@ -70,8 +71,8 @@ class End(NamedTuple):
     reason: str
 
 
-Effect = Command | Login | Reply | End
-"""A Command is to go up the road and to be answered under its id."""
+Effect = ClientCommand | Login | Reply | End
+"""A ClientCommand is to go up the road and to be answered under its id."""
 
 
 def end(code: Close) -> End:
@@ -82,11 +83,13 @@ def end(code: Close) -> End:
 class Session:
     """The state of one connection. `receive` takes a frame's text and the clock (s, monotonic)."""
 
-    __slots__ = ("_offences", "state")
+    __slots__ = ("_may_again_at", "_offences", "state")
 
     def __init__(self) -> None:
         self.state = CONNECTED
-        self._offences: dict[str, deque[float]] | None = None  # most connections never need one
+        # Most connections never need these.
+        self._offences: dict[str, deque[float]] | None = None
+        self._may_again_at: dict[str, float] | None = None
 
     def __repr__(self) -> str:
         return f"Session({self.state.value})"
@@ -102,7 +105,7 @@ class Session:
         if self.state is CLOSED:
             return []
         if self.state is OPEN and (command := read_command(text)) is not None:
-            return [command]
+            return self._spaced(command, now) if command.op.every_s else [command]
         try:
             frame = read_frame(text)
         except ImError as refusal:
@@ -118,7 +121,7 @@ class Session:
             frame = read_frame(text)
         except ImError as refusal:
             return self._unreadable(refusal, now)
-        return [] if frame.id is None else [Reply(write_error(rate_limited(retry_after_s), frame.id))]
+        return _refused_alone(rate_limited(retry_after_s), frame.id)
 
     def _log_in(self, frame: Frame, now: float) -> list[Effect]:
         try:
@@ -146,9 +149,19 @@ class Session:
         except ImError as refusal:
             return self._refused(refusal, frame.id, now)
         try:
-            return [Command(op, read_args(op, frame.data), frame.id)]
+            return self._spaced(ClientCommand(op, read_args(op, frame.data), frame.id), now)
         except ImError as refusal:
-            return [] if frame.id is None else [Reply(write_error(refusal, frame.id))]
+            return _refused_alone(refusal, frame.id)
+
+    def _spaced(self, command: ClientCommand, now: float) -> list[Effect]:
+        """The command, unless its op is one that may be asked for only so often and it comes too soon."""
+        op = command.op
+        if op.every_s:
+            again_at = self._may_again_at = self._may_again_at or {}
+            if now < again_at.get(op.name, now):
+                return _refused_alone(rate_limited(ceil(op.every_s)), command.id)
+            again_at[op.name] = now + op.every_s
+        return [command]
 
     def _unreadable(self, refusal: ImError, now: float) -> list[Effect]:
         """Refuse a frame that `read_frame` could not read; its id is echoed where that much could be read."""
@@ -168,6 +181,11 @@ class Session:
         times = self._offences.setdefault(kind, deque(maxlen=limit))
         times.append(now)
         return len(times) == limit and now - times[0] <= OFFENCES_WINDOW_S
+
+
+def _refused_alone(refusal: ImError, frame_id: str | None) -> list[Effect]:
+    """A refusal that counts as no offence; without an id nobody waits for it."""
+    return [] if frame_id is None else [Reply(write_error(refusal, frame_id))]
 
 
 OTHERS = ""

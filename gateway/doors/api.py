@@ -37,8 +37,10 @@ class ApiHandler(JsonHandler):
         if HTTP in op.not_over:
             raise bad_field("op", "this one needs a connection that stays open")
         body = self.read_body()
+        args = read_args(op, body)
         sender, session = await self._caller(op)
-        return await self._road.ask(op, read_args(op, body), sender, session, door="http")
+        self._sessions.charge(session, op.cost(args) - 1)
+        return await self._road.ask(op, args, sender, session, self.trace)
 
     async def _caller(self, op: Op) -> tuple[UserInfo, str]:
         if Caller.ANYONE in op.callers:

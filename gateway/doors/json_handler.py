@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import TracebackType
 from typing import Any
 
@@ -18,10 +19,20 @@ Rules = list[tuple[str, type[RequestHandler], dict[str, Any]]]
 """Addresses of a door, as patterns, each with its handler and what the handler is given."""
 
 
+REQUEST_ID = "X-Request-Id"
+_GIVEN_ID = re.compile(r"[A-Za-z0-9-]{8,64}\Z")
+
+
 class JsonHandler(RequestHandler):
-    """Answers errors as JSON, also those of Tornado itself."""
+    """Answers errors as JSON, also those of Tornado itself. `trace` names the request in every log that it reaches, and
+    in its answer: it is what the door has called it, else an id of ours."""
+
+    trace = ""
 
     def set_default_headers(self) -> None:
+        given = self.request.headers.get(REQUEST_ID, "")
+        self.trace = given if _GIVEN_ID.match(given) else ids.new_id()
+        self.set_header(REQUEST_ID, self.trace)
         self.set_header("Content-Type", "application/json; charset=utf-8")
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")
@@ -46,12 +57,12 @@ class JsonHandler(RequestHandler):
     def log_exception(self, typ: Any, value: BaseException | None, tb: TracebackType | None) -> None:
         """Without the query, which Tornado would log: that of a poll holds its session. A bad request is no news."""
         if not isinstance(value, HTTPError):
-            log.error("request_raised", address=self.request.path, exc_info=value)
+            log.error("request_raised", trace=self.trace, address=self.request.path, exc_info=value)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         if status_code >= 500:
-            refusal = internal(ids.new_id())
-            log.error("request_failed", trace=refusal.extra["trace"], address=self.request.path)
+            refusal = internal(self.trace)
+            log.error("request_failed", trace=self.trace, address=self.request.path)
         else:
             codes = {404: "not_found", 405: "unknown_op", 413: "too_large"}
             refusal = ImError(codes.get(status_code, "bad_frame"), "this address does not do that")

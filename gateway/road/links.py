@@ -27,9 +27,9 @@ class Links:
         return f"Links({self._watch})"
 
     @property
-    def has_ready_source(self) -> bool:
-        """Whether any worker says that it can serve."""
-        return self._watch.has_ready_source
+    def ready_workers(self) -> set[str]:
+        """The kinds of workers of which one says that it can serve."""
+        return self._watch.ready_workers
 
     def start(self) -> None:
         """Notice from now on when a link falls silent."""

@@ -14,11 +14,11 @@ from protocol.ops import Op
 
 
 class CommandMaker:
-    """Numbers the commands of one gateway's life and gives each its deadline and, where a write has none, its
-    cid. `address` is that gateway's, where the answers go.
+    """Numbers the commands of one gateway's life and gives each write its cid where it has none. `address` is that
+    gateway's, where the answers go.
     """
 
-    def __init__(self, gateway: str, epoch: str, partitions: int, timeout_s: float) -> None:
+    def __init__(self, gateway: str, epoch: str, partitions: int) -> None:
         self.gateway = gateway
         self.epoch = epoch
         self.address = gateway_address(gateway, epoch)
@@ -29,9 +29,10 @@ class CommandMaker:
         return f"CommandMaker({self.address}, {self._number} commands)"
 
     def make(
-        self, op: Op, args: Args, sender: UserInfo, session: str = "", connection: int = 0, door: str = "ws"
+        self, op: Op, args: Args, sender: UserInfo, session: str = "", connection: int = 0, trace: str = ""
     ) -> tuple[str, ReceiveInfo]:
-        """(queue, command). Raises ImError bad_field: a cid of ours, a number that no JSON holds."""
+        """(queue, command); `trace` is the id of the HTTP request that it came by. Raises ImError bad_field: a cid of
+        ours, a number that no JSON holds."""
         self._number += 1
         if isinstance(args, WriteArgs):
             if not args.cid:
@@ -47,6 +48,7 @@ class CommandMaker:
             sender,
             session,
             connection,
+            trace,
         )
         key = "" if op.key is None else op.key(sender, args)
         return queues.of_command(op, key, self._partitions), command

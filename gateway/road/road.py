@@ -7,7 +7,7 @@ from gateway.road.numbering import CommandMaker
 from gateway.road.reply_to import PendingReply, ReplyTo
 from gateway.road.uplink import Uplink
 from protocol.args import Args
-from protocol.client_command import Command
+from protocol.client_command import ClientCommand
 from protocol.models import UserInfo
 from protocol.ops import Op
 
@@ -22,16 +22,16 @@ class Road:
     def __repr__(self) -> str:
         return f"Road({self._commands}, {self._uplink})"
 
-    def forward(self, command: Command, connection: Connection, reply_to: ReplyTo) -> None:
+    def forward(self, command: ClientCommand, connection: Connection, reply_to: ReplyTo) -> None:
         """Send a client's command. Raises ImError busy, bad_field."""
         queue, made = self._commands.make(
-            command.op, command.args, connection.sender, connection.session_id, connection.number, connection.door
+            command.op, command.args, connection.sender, connection.session_id, connection.number
         )
         self._uplink.submit(queue, made, reply_to, command.id)
 
-    async def ask(self, op: Op, args: Args, sender: UserInfo, session: str = "", door: str = "ws") -> bytes:
+    async def ask(self, op: Op, args: Args, sender: UserInfo, session: str = "", trace: str = "") -> bytes:
         """The data of the reply to a command that no connection sent. Raises ImError busy, bad_field; Refused."""
-        queue, command = self._commands.make(op, args, sender, session, door=door)
+        queue, command = self._commands.make(op, args, sender, session, trace=trace)
         pending_reply = PendingReply()
         self._uplink.submit(queue, command, pending_reply)
         return await pending_reply.answer

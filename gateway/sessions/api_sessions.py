@@ -52,6 +52,12 @@ class ApiSessions:
         if self._rate.take(meter, now) is not Verdict.ADMIT:
             raise rate_limited(self._rate.retry_after_s(meter, now))
 
+    def charge(self, session: str, frames: int) -> None:
+        """A call counts as so many more."""
+        meter = self._meters.get(session)
+        if meter is not None and frames > 0:
+            self._rate.charge(meter, frames, time.monotonic())
+
     def revoke(self, sessions: Iterable[str]) -> None:
         """These have ended."""
         self._revocations += 1

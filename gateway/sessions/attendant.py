@@ -19,7 +19,7 @@ from gateway.metrics import CONNECTIONS
 from gateway.road.reply_to import FrameReplyTo
 from gateway.road.road import Road
 from gateway.sessions.login_queue import LoginQueue
-from protocol.client_command import Command
+from protocol.client_command import ClientCommand
 from protocol.errors import Close, ImError, busy
 from protocol.frames import write_error
 from router.interface import Registrar
@@ -130,7 +130,7 @@ class Attendant:
     def _carry_out(self, connection: Connection, effects: list[Effect], answers: FrameReplyTo) -> bool:
         is_forwarded = False
         for effect in effects:
-            if type(effect) is Command:
+            if type(effect) is ClientCommand:
                 is_forwarded = self._forward(connection, effect, answers)
             elif type(effect) is Reply:
                 answers.reply(effect.frame)
@@ -140,11 +140,13 @@ class Attendant:
                 close(connection, effect.code, effect.reason)
         return is_forwarded
 
-    def _forward(self, connection: Connection, command: Command, answers: FrameReplyTo) -> bool:
+    def _forward(self, connection: Connection, command: ClientCommand, answers: FrameReplyTo) -> bool:
         try:
             if connection.pending >= self._limits.max_pending_per_connection:
                 raise busy()
             self._road.forward(command, connection, answers)
+            if (cost := command.op.cost(command.args)) > 1:
+                self._rate.charge(connection.meter, cost - 1, connection.heard_at)
         except ImError as refusal:
             if command.id is not None:
                 answers.reply(write_error(refusal, command.id))

@@ -11,7 +11,7 @@ from bus.links import LinkNumbers
 from logic.delivery.gateways import Addresses, Gateways
 from logic.outcome import Outcome
 from protocol import codec
-from protocol.models import Downward, DownwardMessage, ReceiveInfo
+from protocol.models import Downward, DownwardMessage, Kind, ReceiveInfo
 from protocol.reach import Reach
 
 _Addressed = tuple[Downward, Reach, str]
@@ -34,10 +34,11 @@ def _sent(envelope: ReceiveInfo, outcome: Outcome) -> list[Downward]:
 
 
 class FanOut:
-    """Sends for one worker process, over its numbered links. `source` is `{name}.{epoch}`."""
+    """Sends for one worker process, over its numbered links. `source` is `{name}.{epoch}`, `worker` its kind."""
 
-    def __init__(self, source: str, bus: WorkerBus, gateways: Gateways) -> None:
+    def __init__(self, source: str, worker: str, bus: WorkerBus, gateways: Gateways) -> None:
         self._source = source
+        self._worker = worker
         self._bus = bus
         self._gateways = gateways
         self._links = LinkNumbers()
@@ -90,7 +91,7 @@ class FanOut:
         except BusLost:
             return
 
-    def _publish(self, address: str, kind: str, number: int, bodies: list[Downward]) -> None:
+    def _publish(self, address: str, kind: Kind, number: int, bodies: list[Downward]) -> None:
         queue = queues.gateway(address)
-        message = DownwardMessage(queue, self._source, bodies, number=number, kind=kind, ready=self.is_ready)  # type: ignore[arg-type]
+        message = DownwardMessage(queue, self._source, bodies, number, kind, self._worker, self.is_ready)
         self._bus.publish(queue, codec.write_struct(message))

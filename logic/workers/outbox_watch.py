@@ -18,7 +18,7 @@ from store.outbox import OutboxRow
 from store.transaction import Transaction
 
 LEASE = "outbox"
-LEASE_MS = 10_000
+LEASE_MS = 5_000
 LOOK_S = 1.0
 AT_MOST = 1_000
 PRUNE_S = 3600.0

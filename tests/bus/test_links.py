@@ -6,11 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bus.links import LinkNumbers, LinkWatch
-from protocol.models import TopicMessage
+from protocol.models import Kind, TopicMessage
 
 
-def message(number: int, kind: str = "batch", source: str = "w1.e1", ready: bool = True) -> TopicMessage[object]:
-    return TopicMessage("g1.e1", source, [], number, kind, ready)  # type: ignore[arg-type]
+def message(
+    number: int, kind: Kind = "batch", source: str = "w1.e1", ready: bool = True, worker: str = "ordered"
+) -> TopicMessage[object]:
+    return TopicMessage("g1.e1", source, [], number, kind, worker, ready)
 
 
 def test_numbers_count_from_one_for_each_gateway() -> None:
@@ -69,10 +71,14 @@ def test_a_farewell_tells_of_what_came_before_it() -> None:
 
 def test_readiness_is_that_of_the_sources_that_live() -> None:
     watch = LinkWatch()
-    assert not watch.has_ready_source
+    assert watch.ready_workers == set()
     watch.receive(message(0, "beacon", "w1.e1", ready=False), 0.0)
-    assert not watch.has_ready_source
+    assert watch.ready_workers == set()
     watch.receive(message(0, "beacon", "w2.e1"), 0.0)
-    assert watch.has_ready_source
+    watch.receive(message(0, "beacon", "p1.e1", worker="parallel"), 0.0)
+    assert watch.ready_workers == {"ordered", "parallel"}
+    watch.receive(message(1, "batch", "w1.e1"), 0.0)
     watch.receive(message(0, "bye", "w2.e1"), 0.0)
-    assert not watch.has_ready_source
+    assert watch.ready_workers == {"ordered", "parallel"}, "one of a kind is enough"
+    watch.receive(message(1, "beacon", "w1.e1", ready=False), 0.0)
+    assert watch.ready_workers == {"parallel"}, "and stands for no other kind"

@@ -15,6 +15,7 @@ from gateway.clients.session import State
 from protocol import codec
 from protocol.errors import Close
 from protocol.models import Downward, DownwardMessage, ReceiveInfo, UserInfo, read_upward
+from protocol.ops import ORDERED, PARALLEL
 
 ADDRESS = "g1.e1"
 PARTITIONS = 2
@@ -99,11 +100,15 @@ class FarEnd:
     def send(self, address: str, *bodies: Downward, lost: int = 0) -> None:
         """The next message of the link to `address`, after `lost` others that never arrive."""
         self._number += lost + 1
-        self._publish(DownwardMessage(queues.gateway(address), "w1.x", list(bodies), self._number))
+        self._publish(DownwardMessage(queues.gateway(address), "w1.x", list(bodies), self._number, worker=ORDERED))
 
     def send_beacon(self, address: str) -> None:
         """What an idle link says."""
-        self._publish(DownwardMessage(queues.gateway(address), "w1.x", [], self._number, "beacon"))
+        self._publish(DownwardMessage(queues.gateway(address), "w1.x", [], self._number, "beacon", ORDERED))
+
+    def send_beacon_of_pool(self, address: str) -> None:
+        """The same of the other kind of workers."""
+        self._publish(DownwardMessage(queues.gateway(address), "p1.x", [], 0, "beacon", PARALLEL))
 
     def _publish(self, message: DownwardMessage) -> None:
         self._fabric.publish(message.to, codec.write_struct(message))

@@ -31,7 +31,7 @@ class Site:
         self.inboxes: dict[str, list[DownwardMessage]] = {}
         self.registrars: dict[str, MemoryRegistrar] = {}
         self.gateways = Gateways(self.router.resolver())
-        self.fan_out = FanOut("w1.x", self.worker, self.gateways)
+        self.fan_out = FanOut("w1.x", "ordered", self.worker, self.gateways)
 
     async def gateway(self, name: str) -> None:
         address = f"{name}.e1"

@@ -25,7 +25,7 @@ from logic.workers.outbox_watch import OutboxWatch
 from logic.workers.pool import LaneSize, PoolWorker
 from protocol import codec, content
 from protocol.models import Answer, ReceiveInfo, TopicMessage, UserInfo, read_downward, read_upward
-from protocol.ops import OPS
+from protocol.ops import OPS, ORDERED, PARALLEL
 from protocol.tokens import TokenSigner
 from router.interface import GatewayLease, Snapshot
 from router.memory import MemoryRouter
@@ -65,7 +65,7 @@ class Site:
     def ordered(self, database: Database | None = None, max_commands: int = 300) -> OrderedWorker:
         end = self.bus.worker_end([queues.ordered(0)], 32, self.stopping)
         resolver = self.router.resolver()
-        fan_out = FanOut("w1.x", end, Gateways(resolver))
+        fan_out = FanOut("w1.x", ORDERED, end, Gateways(resolver))
         handover = Handover("w1", "x", 1, end, resolver)
         store = database or open_sqlite(self._path, 1)
         size = BatchSize(max_commands, 1 << 20)
@@ -74,7 +74,7 @@ class Site:
 
     def parallel(self, hashing_waiting: int = 20, handlers: dict[str, Handler] | None = None) -> PoolWorker:
         end = self.bus.worker_end([queues.PARALLEL], 32, self.stopping)
-        fan_out = FanOut("p1.x", end, Gateways(self.router.resolver()))
+        fan_out = FanOut("p1.x", PARALLEL, end, Gateways(self.router.resolver()))
         services = Services(open_sqlite(self._path, 5), TokenSigner(SECRET, 60), 600, "epoch")
         lanes = {COMMON: LaneSize(2), HASHING: LaneSize(1, hashing_waiting)}
         watch = OutboxWatch(services.database, "p1.x")

@@ -22,7 +22,7 @@ from gateway.clients.session import (
     Session,
     State,
 )
-from protocol.client_command import Command
+from protocol.client_command import ClientCommand
 from protocol.errors import Close
 
 LOGIN = '{"op":"login","id":"1","data":{"token":"t","terminal":"web"}}'
@@ -109,7 +109,7 @@ def test_a_heartbeat_is_answered_with_the_time(state: State) -> None:
 
 def test_an_op_of_a_client_goes_up_the_road() -> None:
     (effect,) = session_in(State.OPEN).receive(SYNC, 0)
-    assert isinstance(effect, Command)
+    assert isinstance(effect, ClientCommand)
     assert (effect.op.name, effect.args.cursors, effect.id) == ("sync", {}, "2")
 
 
@@ -168,5 +168,5 @@ def test_whatever_comes_the_session_holds_its_laws(steps: list[tuple[str, bool]]
         ends = [effect for effect in effects if isinstance(effect, End)]
         assert (session.state is State.CLOSED) == (bool(ends) or before is State.CLOSED)
         assert ends in ([], effects[-1:])
-        assert before is State.OPEN or not any(isinstance(effect, Command) for effect in effects)
+        assert before is State.OPEN or not any(isinstance(effect, ClientCommand) for effect in effects)
         assert before is State.CONNECTED or not any(isinstance(effect, Login) for effect in effects)

@@ -84,9 +84,16 @@ async def test_other_methods_are_refused_as_json(site: Site, method: str) -> Non
 
 async def test_operations_tell_how_it_is(site: Site) -> None:
     assert (await get(site.port, "/healthz")).json == {"name": "g1", "ok": True}
-    await (await site.login("ann")).ask("sync", {"cursors": {}})  # the store is ready where a worker said so
+    await (await site.login("ann")).ask("sync", {"cursors": {}})  # a worker that answers is ready
+    waiting = {"bus": True, "router": True, "store": False, "ordered": True, "parallel": False, "accepting": True}
     ready = await get(site.port, "/readyz")
-    assert (ready.status, ready.json) == (200, {"bus": True, "router": True, "store": True, "accepting": True})
+    assert (ready.status, ready.json) == (503, waiting), "one kind does not stand for the other"
+    site.worker.far.send_beacon_of_pool(site.address)
+    while (await get(site.port, "/readyz")).status != 200:
+        await asyncio.sleep(0.01)
+    ready = await get(site.port, "/readyz")
+    checks = ("bus", "router", "store", "ordered", "parallel", "accepting")
+    assert (ready.status, ready.json) == (200, dict.fromkeys(checks, True))
     metrics = await get(site.port, "/metrics")
     assert b"hongyan_connections" in metrics.body
     await site.bus_end.close()

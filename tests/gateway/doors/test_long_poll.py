@@ -292,7 +292,7 @@ async def test_frames_are_answered_in_their_order(site: Site, opened: Opener) ->
     assert one.json == {"frames": [{"op": "reply", "id": "a", "data": {"asked": {"cursors": {}}}}]}
     assert one.headers["cache-control"] == "no-store"
     command = site.worker.seen[-1]
-    assert (command.sender.user, command.session, command.door) == ("ann", "s-ann", "poll")
+    assert (command.sender.user, command.session, command.trace) == ("ann", "s-ann", "")
     answer = await ann.send(
         [
             {"op": "user.get", "id": "7", "data": {"ids": ["ann"]}},

@@ -108,7 +108,7 @@ async def test_a_login_a_command_a_heartbeat_a_push(site: Site, connect: Connect
     assert (reply["op"], reply["data"]["user"]) == ("reply", {"id": "ann", "name": "ann"})
     assert (await client.ask("sync", {"cursors": {}}))["data"] == {"asked": {"cursors": {}}}
     command = site.worker.seen[-1]
-    assert (command.sender.user, command.session, command.door) == ("ann", "s-ann", "tcp")
+    assert (command.sender.user, command.session, command.trace) == ("ann", "s-ann", "")
     await client.send("heartbeat")
     assert (await client.next())["op"] == "heartbeat"
     assert site.router.resolve(["ann"], [])[0]["ann"] == [site.address]

@@ -49,7 +49,7 @@ async def test_a_command_goes_up_and_its_answer_comes_back_under_its_id(site: Si
     assert [answer["id"] for answer in answers] == ["a", "a", "b"]
     assert answers[0]["data"]["asked"] == {"cursors": {}}
     command = site.worker.seen[-1]
-    assert (command.sender.user, command.session, command.door) == ("ann", "s-ann", "ws")
+    assert (command.sender.user, command.session, command.trace) == ("ann", "s-ann", "")
     await client.send("sync", {"cursors": {}}, None)
     await client.ask("user.get", {"ids": ["ann"]}, "c")
     assert [frame.get("id") for frame in client.frames[-2:]] == ["b", "c"]

@@ -31,7 +31,7 @@ class Rig:
         self.bus = MemoryBus(PARTITIONS)
         self.end: MemoryGatewayBus = self.bus.gateway_end()
         self.uplink = Uplink(ADDRESS, self.end, timeout_s, max_pending)
-        self.commands = CommandMaker("g1", "e1", PARTITIONS, timeout_s)
+        self.commands = CommandMaker("g1", "e1", PARTITIONS)
 
     async def start(self) -> Rig:
         await self.end.start(ADDRESS, self._received, lambda is_connected: None)
@@ -204,7 +204,7 @@ class TestCommandMaker:
     """From op and data to a command and its queue."""
 
     def make(self, op: str, data: dict[str, Any]) -> Any:
-        return CommandMaker("g1", "e1", PARTITIONS, 5.0).make(OPS[op], read_args(OPS[op], data), ANN, "s1", 3)
+        return CommandMaker("g1", "e1", PARTITIONS).make(OPS[op], read_args(OPS[op], data), ANN, "s1", 3)
 
     def test_a_write_without_a_cid_gets_one_of_ours(self) -> None:
         data = {"group": "team"}
