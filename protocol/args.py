@@ -117,6 +117,12 @@ class AppendNotice(WriteArgs):
     body: dict[str, Any]
 
 
+class Typing(Args):
+    """`{"conversation":"p:alice:bob"}`"""
+
+    conversation: ConversationId
+
+
 class History(Args):
     """`{"conversation":"g:team","after":40,"limit":100}`; `before` and `after` exclude each other."""
 

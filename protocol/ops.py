@@ -116,6 +116,7 @@ _ALL = (
     Op("message.recall", args.RecallMessage, key=_conversation),
     Op("message.history", args.History),
     Op("message.read", args.ReadMessage),
+    Op("typing", args.Typing, not_over=frozenset({HTTP}), ephemeral=True, every_s=1.0),
     Op("notice.append", args.AppendNotice, _SYSTEM, key=_conversation),
     Op("sync", args.Sync),
     Op("conversation.list", args.ListConversations),

@@ -167,6 +167,13 @@ class Synced(Reply, kw_only=True):
     next: str | None = None
 
 
+class Typing(Reply):
+    """Of the push: `user` is writing something."""
+
+    conversation: str
+    user: str
+
+
 class Receipt(Reply):
     conversation: str
     user: str

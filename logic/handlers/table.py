@@ -12,7 +12,7 @@ from typing import Any
 
 from logic.handlers.conversations import listing, read_cursors, sync
 from logic.handlers.groups import changes, queries
-from logic.handlers.messages import history, notices, recalls, sends
+from logic.handlers.messages import history, notices, recalls, sends, typing
 from logic.handlers.people import accounts, friends, sessions, users
 from logic.outcome import Effect, Outcome
 from logic.work import Work
@@ -83,6 +83,7 @@ HANDLERS: dict[str, Handler] = {
     "message.recall": one(recalls.recall),
     "message.history": one(history.history),
     "message.read": many(read_cursors.read_all),
+    "typing": one(typing.tell),
     "notice.append": one(notices.append),
     "sync": one(sync.sync),
     "conversation.list": one(listing.list_conversations),

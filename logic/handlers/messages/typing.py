@@ -1,0 +1,43 @@
+"""typing: somebody is writing. Kept nowhere, and dropped wherever something else waits (protocol.md section 5)."""
+
+from __future__ import annotations
+
+from msgspec import Raw
+
+from logic.handlers.access import readable
+from logic.outcome import Outcome, replied
+from logic.services import Services
+from logic.work import Work
+from protocol import codec, ids, replies
+from protocol.errors import forbidden, not_found
+from protocol.frames import write_frame
+from protocol.models import Push
+from store import groups
+from store.transaction import Transaction
+
+MAX_MEMBERS = 200  # of a larger group nobody wants to know
+
+
+def tell(work: Work, services: Services) -> Outcome:
+    """Push it to the others who are there. Raises ImError not_found, forbidden where nobody writes."""
+    with services.database.reading() as tx:
+        readable(tx, work.sender.user, work.args.conversation)
+        push = _push(tx, work)
+    return replied(replies.Reply(), *([push] if push is not None else []))
+
+
+def _push(tx: Transaction, work: Work) -> Push | None:
+    user, conversation = work.sender.user, work.args.conversation
+    frame = Raw(write_frame("typing", codec.write_struct(replies.Typing(conversation, user))))
+    parsed = ids.parse_conversation(conversation)
+    if parsed is None:
+        raise not_found()
+    if parsed.kind == "s":
+        raise forbidden("nobody writes to the system's notices")
+    if parsed.kind == "p":
+        others = sorted({*parsed.users} - {user})
+        return Push(frame, users=others, transient=True) if others else None
+    group = groups.get(tx, [parsed.group]).get(parsed.group)
+    if group is None or group.members > MAX_MEMBERS:
+        return None
+    return Push(frame, group=parsed.group, excluded=work.envelope.from_connection, transient=True)
