@@ -31,6 +31,7 @@ from conf.values import (
     Networks,
     Origins,
     Port,
+    Prefix,
     Seconds,
     SecondsOrZero,
     Secret,
@@ -67,12 +68,16 @@ class BusSettings(Section, frozen=True):
 
 
 class RouterSettings(Section, frozen=True):
-    """Redis. With kind "memory" the other fields do not count."""
+    """Redis. With kind "memory" the other fields do not count.
+
+    Every key begins with `prefix`, so that several deployments can share one Redis: give each its own.
+    """
 
     kind: Literal["redis", "memory"] = "redis"
     host: Host = "127.0.0.1"
     port: Port = 6380
     password: Secret = ""
+    prefix: Prefix = "hongyan"
 
 
 class StoreSettings(Section, frozen=True):

@@ -40,6 +40,9 @@ Host = Annotated[
 Name = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z", description="a name in quotes, 1 to 64 of A-Z a-z 0-9 _ . -")
 ]
+Prefix = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,32}\Z", description="a word in quotes, 1 to 32 of A-Z a-z 0-9 _ . -")
+]
 Text = Annotated[str, Meta(description='text in quotes, such as "/"')]
 File = Annotated[str, Meta(min_length=1, description='the path of a file in quotes, such as "hongyan.sqlite3"')]
 FileOrNone = Annotated[str, Meta(description='the path of a file in quotes, such as "var/tls/key.pem", or ""')]

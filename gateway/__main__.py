@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
 from gateway.app import Gateway
 from router.address import RedisAddress
+from router.interface import NameTaken
 from router.redis_registrar import RedisRegistrar
 
 
@@ -36,7 +38,7 @@ def _gateway(settings: Settings, name: str, port: int, tcp_port: int) -> Gateway
         port,
         tcp_port,
         RabbitGatewayBus(RabbitAddress(bus.host, bus.port, bus.user, bus.password, bus.virtual_host, bus.heartbeat_s)),
-        RedisRegistrar(RedisAddress(router.host, router.port, router.password)),
+        RedisRegistrar(RedisAddress(router.host, router.port, router.password, router.prefix)),
     )
 
 
@@ -61,13 +63,16 @@ async def _serve(settings: Settings, name: str, port: int, tcp_port: int) -> Non
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR1, lambda: draining.add(loop.create_task(gateway.drain())))
     tune_garbage_collector()
-    starting = asyncio.create_task(gateway.start())
+    serving = asyncio.create_task(gateway.serve())
     asked = asyncio.create_task(stopping.wait())
-    await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
-    if starting.done():
-        await starting
-        await asked
-    await gateway.stop()
+    await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
+    serving.cancel()
+    asked.cancel()
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+    finally:
+        await gateway.stop()
 
 
 def main() -> int:
@@ -81,6 +86,9 @@ def main() -> int:
     port, tcp_port = arguments.port or settings.gateway.port, arguments.tcp_port or settings.gateway.tcp_port
     try:
         asyncio.run(_serve(settings, arguments.name, port, tcp_port))
+    except NameTaken as taken:
+        print(f"gateway: {taken}", file=sys.stderr)
+        return 1
     except OSError as error:
         print(f"gateway: cannot listen on ports {port} and {tcp_port}: {error}", file=sys.stderr)
         return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from contextlib import suppress
 
@@ -37,13 +38,13 @@ from gateway.sessions.terminals import Terminals
 from protocol.models import Answer, Membership, Push, Revocation, Takeover
 from protocol.ops import WORKERS
 from protocol.tokens import TokenSigner
-from router.interface import GatewayLease, Registrar, RouterAway
+from router.interface import GatewayLease, NameTaken, Registrar, RouterAway
 
 log = structlog.get_logger()
 
 
 class Gateway:
-    """One gateway. `start` returns when its door is open; `stop` when everything is closed."""
+    """One gateway. `start` returns when its doors are open; `stop`, which may come at any time, when all is closed."""
 
     def __init__(
         self, settings: Settings, name: str, port: int, tcp_port: int, bus: GatewayBus, registrar: Registrar
@@ -54,6 +55,7 @@ class Gateway:
         self._bus = bus
         self._registrar = registrar
         self._state = "up"
+        self._name_lost: asyncio.Queue[NameTaken] = asyncio.Queue()
         # clients
         self._commands = CommandMaker(name, secrets.token_hex(8), settings.partitions)
         outgoing = Outgoing(limits.max_queued_bytes)
@@ -83,15 +85,22 @@ class Gateway:
         return f"Gateway({self._commands.address}, {self._state}, {self._hub}, {self._uplink}, {self._downlink})"
 
     async def start(self) -> None:
-        """Bus first, then the router that makes us known, then the doors."""
+        """Bus first, then the router that makes us known, then the doors. Raises OSError where a port is taken, and
+        NameTaken."""
         self._doors.bind()
         await self._bus.start(self._commands.address, self._downlink.receive, self._bus_changed)
-        await self._registrar.start(self._lease, self._hub.snapshot, self._reregistered)
+        await self._registrar.start(self._lease, self._hub.snapshot, self._reregistered, self._name_lost.put_nowait)
         self._uplink.start()
         self._attendant.start()
         self._links.start()
         await self._doors.open(self._application())
         log.info("gateway_started", address=self._commands.address, port=self._port, tcp_port=self._tcp_port)
+
+    async def serve(self) -> None:
+        """Start, and serve until cancelled. Raises as `start` does, and NameTaken when our name has become another's:
+        then it is time to stop."""
+        await self.start()
+        raise await self._name_lost.get()
 
     async def drain(self) -> None:
         """Say that newcomers should go elsewhere, and serve on."""

@@ -62,7 +62,7 @@ def rabbit_bus(settings: Settings, kind: WorkerKind, stopping: threading.Event) 
 
 def redis_resolver(settings: Settings) -> Resolver:
     router = settings.router
-    return RedisResolver(RedisAddress(router.host, router.port, router.password))
+    return RedisResolver(RedisAddress(router.host, router.port, router.password, router.prefix))
 
 
 def make_worker(

@@ -18,6 +18,18 @@ class RouterAway(Exception):
     """The router did not answer in time: it is soft state, so go on without it."""
 
 
+class NameTaken(Exception):
+    """Another gateway of this name lives; the message says what to do. `holder` is its lease."""
+
+    def __init__(self, holder: GatewayLease) -> None:
+        super().__init__(
+            f"another gateway named {holder.id} lives, at {holder.host}:{holder.port}. Give this one a name of its own "
+            f"(--name); if the other belongs to another deployment on the same Redis, give this deployment a prefix of "
+            f"its own (prefix below [router])."
+        )
+        self.holder = holder
+
+
 class TooManyConnections(Exception):
     """The user has as many connections as one may have."""
 
@@ -69,13 +81,25 @@ class Registrar(Protocol):
 
     It renews the lease every 3 s. After any loss (connection, changed run id, expired lease, failed registration) it
     registers everything of `snapshot()` again and then calls `on_reregistered`.
+
+    A name has one holder. Where another life holds the lease (it was killed, or this one stood still for so long that
+    it was taken for dead), it is watched: a lease that runs out is taken, a renewed one means that the other lives.
+    Then this one has lost: it forgets its entries and is not `connected` any more.
     """
 
     async def start(
-        self, lease: Callable[[], GatewayLease], snapshot: Callable[[], Snapshot], on_reregistered: Callable[[], None]
+        self,
+        lease: Callable[[], GatewayLease],
+        snapshot: Callable[[], Snapshot],
+        on_reregistered: Callable[[], None],
+        on_name_lost: Callable[[NameTaken], None],
     ) -> None:
-        """Announce the gateway, sweep what dead gateways left, and keep the lease. Returns even when the router is
-        away; it then goes on trying."""
+        """Take the name, announce the gateway, sweep what dead gateways left, and keep the lease.
+
+        Returns within some 10 s, which is how long the lease of a killed namesake stands, and even when the router is
+        away; it then goes on trying. Raises NameTaken, some 3 s after a call that finds a living namesake; one that is
+        found later is told to `on_name_lost`, once.
+        """
 
     async def register(self, route: Route, at_most: int = 0) -> int:
         """Returns, when the router has the route, the login that it has there: its own, or one above the highest of
@@ -95,13 +119,14 @@ class Registrar(Protocol):
         """The connections of these users at other gateways that live, each with its address. Raises RouterAway."""
 
     async def renew(self) -> None:
-        """Write the lease now, not in 3 s: its state changed. Raises RouterAway."""
+        """Write the lease now, not in 3 s: its state changed. Raises RouterAway, also where it is another's."""
 
     @property
     def connected(self) -> bool: ...
 
     async def close(self) -> None:
-        """Give the lease up and forget this epoch's entries, as far as the router answers within 1 s."""
+        """Give the lease up, unless it is another's, and forget this epoch's entries, as far as the router answers
+        within 1 s."""
 
 
 class Resolver(Protocol):

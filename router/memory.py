@@ -1,24 +1,20 @@
 """The router of standalone: the same promises within one process (interface.Registrar, interface.Resolver).
 
 One object, safe for any thread: gateways write from their event loops, workers read from their threads. It cannot go
-away, so RouterAway is never raised; a lease can lapse here too, when a loop stood still for its length.
+away; a lease can lapse here too, when a loop stood still for its length.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import dataclasses
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-
-import structlog
+from collections.abc import Iterable
 
 from router.interface import LEASE_S, RENEW_S, GatewayLease, Route, Snapshot, TooManyConnections
-
-_log = structlog.get_logger()
+from router.leasing import Claim, judge
+from router.memory_registrar import MemoryRegistrar
 
 
 class MemoryRouter:
@@ -47,12 +43,15 @@ class MemoryRouter:
 
     # --- gateways write ---
 
-    def renew(self, lease: GatewayLease) -> bool:
-        """Write a lease; whether this very epoch had one that still ran."""
+    def claim(self, lease: GatewayLease) -> Claim:
+        """Take the lease or renew it, unless another life has it."""
         with self._lock:
-            kept = self._lives(lease.address)
+            former, until = self._leases.get(lease.id, (lease, 0.0))
+            left_s = until - time.monotonic()
+            if left_s > 0 and former.address != lease.address:
+                return judge(lease.address, former, left_s)
             self._leases[lease.id] = (lease, time.monotonic() + self.lease_s)
-            return kept
+            return judge(lease.address, former if left_s > 0 else None, self.lease_s)
 
     def resign(self, lease: GatewayLease) -> None:
         """Give a lease up, and all that its address holds."""
@@ -193,76 +192,6 @@ class MemoryRouter:
     def _release_all(self, address: str) -> None:
         for kind, name in list(self._held.get(address, ())):
             self._release(kind, name, address)
-
-
-class MemoryRegistrar:
-    """A gateway's end: interface.Registrar."""
-
-    def __init__(self, router: MemoryRouter) -> None:
-        self._router = router
-        self._address = ""
-        self._renewing: asyncio.Task[None] | None = None
-
-    def __repr__(self) -> str:
-        return f"MemoryRegistrar({self._address} {'live' if self.connected else 'idle'})"
-
-    @property
-    def connected(self) -> bool:
-        """From `start` to `close`."""
-        return self._renewing is not None
-
-    async def start(
-        self, lease: Callable[[], GatewayLease], snapshot: Callable[[], Snapshot], on_reregistered: Callable[[], None]
-    ) -> None:
-        """See interface.Registrar."""
-        self._lease, self._snapshot, self._on_reregistered = lease, snapshot, on_reregistered
-        self._address = lease().address
-        self._router.renew(lease())
-        self._router.restore(self._address, snapshot())
-        self._router.sweep()
-        self._renewing = asyncio.create_task(self._keep_lease())
-
-    async def register(self, route: Route, at_most: int = 0) -> int:
-        """See interface.Registrar."""
-        return self._router.log_in(self._address, route, at_most)
-
-    def unregister(self, route: Route) -> None:
-        """See interface.Registrar."""
-        self._router.unregister(self._address, route)
-
-    async def enter_groups(self, groups: Iterable[str]) -> None:
-        """See interface.Registrar."""
-        self._router.enter(self._address, groups)
-
-    def leave_groups(self, groups: Iterable[str]) -> None:
-        """See interface.Registrar."""
-        self._router.leave(self._address, groups)
-
-    async def rivals(self, users: Iterable[str]) -> list[tuple[str, Route]]:
-        """See interface.Registrar."""
-        return self._router.rivals(self._address, users)
-
-    async def renew(self) -> None:
-        """See interface.Registrar."""
-        if not self._router.renew(self._lease()):
-            _log.warning("router_lease_lost", gateway=self._address)
-            self._router.restore(self._address, self._snapshot())
-            asyncio.get_running_loop().call_soon(self._on_reregistered)
-
-    async def close(self) -> None:
-        """See interface.Registrar."""
-        renewing, self._renewing = self._renewing, None
-        if renewing is None:
-            return
-        renewing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await renewing
-        self._router.resign(self._lease())
-
-    async def _keep_lease(self) -> None:
-        while True:
-            await asyncio.sleep(self._router.renew_s)
-            await self.renew()
 
 
 class MemoryResolver:

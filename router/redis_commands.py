@@ -1,4 +1,4 @@
-"""Each write of a gateway as one Redis command: a tuple of its words. Pure.
+"""Each question and write of a gateway as one Redis command: a tuple of its words. Pure.
 
 The scripts are called by their SHA-1, which a connection loads before its first write (`ALL`).
 """
@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from router import keys, lua
+from router import lua
 from router.address import gateway_and_epoch
 from router.interface import GatewayLease, Route
-from router.records import read_route, write_lease, write_route
+from router.keys import Keys, connection_field
+from router.leasing import Claim, judge
+from router.records import read_lease, read_route, write_lease, write_route
 
 Word = str | bytes | int
 Command = tuple[Word, ...]
@@ -28,6 +31,7 @@ _UNREGISTER = _sha(lua.UNREGISTER)
 _ENTER = _sha(lua.ENTER)
 _RELEASE = _sha(lua.RELEASE)
 _SWEEP = _sha(lua.SWEEP)
+_CLAIM = _sha(lua.CLAIM)
 _RESIGN = _sha(lua.RESIGN)
 
 ALL: tuple[str, ...] = (
@@ -38,82 +42,91 @@ ALL: tuple[str, ...] = (
     lua.ENTER,
     lua.RELEASE,
     lua.SWEEP,
+    lua.CLAIM,
     lua.RESIGN,
 )
 """The scripts that these commands call."""
 
 
-def lease(value: GatewayLease, lease_ms: int) -> Command:
-    """Write the lease; answers with the one that stood there, by which a loss is noticed."""
-    return ("SET", keys.gateway(value.id), write_lease(value), "PX", lease_ms, "GET")
+class GatewayCommands:
+    """Those of one life of a gateway, which is at `address`."""
 
+    def __init__(self, keys: Keys, address: str) -> None:
+        self.keys, self.address = keys, address
+        self._prefix = keys.prefix
+        self._held = keys.held(address)
+        self._life = gateway_and_epoch(address)
 
-def announce(address: str) -> Command:
-    """Be found by whoever sweeps."""
-    return ("SADD", keys.GATEWAYS, address)
+    def __repr__(self) -> str:
+        return f"GatewayCommands({self._prefix}, {self.address})"
 
+    def claim(self, lease: GatewayLease, lease_ms: int) -> Command:
+        """Take the lease or renew it, unless another life has it; the answer is for `read_claim`."""
+        return ("EVALSHA", _CLAIM, 0, self._prefix, *self._life, write_lease(lease), lease_ms)
 
-def announced() -> Command:
-    return ("SMEMBERS", keys.GATEWAYS)
+    def read_claim(self, answer: Sequence[Any]) -> Claim:
+        former, left_ms = answer
+        return judge(self.address, read_lease(former) if former else None, left_ms / 1000)
 
+    def announce(self) -> Command:
+        """Be found by whoever sweeps."""
+        return ("SADD", self.keys.gateways(), self.address)
 
-def login(address: str, route: Route, at_most: int) -> Command:
-    """Note a new connection; answers with its login, or -1 where the user has `at_most` others already."""
-    names = (keys.user(route.user), keys.at(route.user), keys.held(address))
-    field = keys.connection_field(address, route.connection)
-    return ("EVALSHA", _LOGIN, 3, *names, address, field, write_route(route), at_most)
+    def announced(self) -> Command:
+        return ("SMEMBERS", self.keys.gateways())
 
+    def login(self, route: Route, at_most: int) -> Command:
+        """Note a new connection; answers with its login, or -1 where the user has `at_most` others already."""
+        return ("EVALSHA", _LOGIN, *self._of_user(route.user), self._field(route), write_route(route), at_most)
 
-def rivals(address: str, users: Sequence[str]) -> Command:
-    """The connections of these users elsewhere, to be read by `read_rivals`."""
-    return ("EVALSHA", _RIVALS, len(users), *map(keys.user, users), address)
+    def rivals(self, users: Sequence[str]) -> Command:
+        """The connections of these users elsewhere; the answer is for `read_rivals`."""
+        return ("EVALSHA", _RIVALS, len(users), *map(self.keys.user, users), self._prefix, self.address)
 
+    def read_rivals(self, answer: Sequence[str]) -> list[tuple[str, Route]]:
+        """The address and the route of each."""
+        found = []
+        for key, place, value in zip(answer[::3], answer[1::3], answer[2::3], strict=True):
+            address, _, connection = place.rpartition("#")
+            found.append((address, read_route(self.keys.user_of(key), int(connection), value)))
+        return found
 
-def read_rivals(answer: Sequence[str]) -> list[tuple[str, Route]]:
-    """The address and the route of each."""
-    found = []
-    for key, place, value in zip(answer[::3], answer[1::3], answer[2::3], strict=True):
-        address, _, connection = place.rpartition("#")
-        found.append((address, read_route(keys.user_of(key), int(connection), value)))
-    return found
+    def register(self, routes: Sequence[Route]) -> Command:
+        """Note connections of one user: no others of that user count at this address any more."""
+        command: list[Word] = ["EVALSHA", _REGISTER, *self._of_user(routes[0].user)]
+        for route in routes:
+            command += (self._field(route), write_route(route))
+        return tuple(command)
 
+    def unregister(self, route: Route) -> Command:
+        return ("EVALSHA", _UNREGISTER, *self._of_user(route.user), self._field(route))
 
-def register(address: str, routes: Sequence[Route]) -> Command:
-    """Note connections of one user: no others of that user count at this address any more."""
-    user = routes[0].user
-    command: list[Word] = ["EVALSHA", _REGISTER, 3, keys.user(user), keys.at(user), keys.held(address), address]
-    for route in routes:
-        command += (keys.connection_field(address, route.connection), write_route(route))
-    return tuple(command)
+    def enter(self, groups: Sequence[str]) -> Command:
+        names = map(self.keys.group, groups)
+        return ("EVALSHA", _ENTER, 1 + len(groups), self._held, *names, self._prefix, self.address)
 
+    def leave(self, groups: Iterable[str]) -> Command:
+        return self.release(map(self.keys.group, groups))
 
-def unregister(address: str, route: Route) -> Command:
-    names = (keys.user(route.user), keys.at(route.user), keys.held(address))
-    return ("EVALSHA", _UNREGISTER, 3, *names, address, keys.connection_field(address, route.connection))
+    def release(self, names: Iterable[str]) -> Command:
+        """Hold these names (keys `user` and `group`) no more."""
+        return ("EVALSHA", _RELEASE, 0, self._prefix, self.address, *names)
 
+    def held(self, cursor: str, count: int) -> Command:
+        """A page of the names that are held."""
+        return ("SSCAN", self._held, cursor, "COUNT", count)
 
-def enter(address: str, groups: Sequence[str]) -> Command:
-    return ("EVALSHA", _ENTER, 1 + len(groups), keys.held(address), *map(keys.group, groups), address)
+    def sweep(self, address: str, count: int) -> Command:
+        """Delete up to `count` names of a dead address; answers with how many are left, -1 where it lives."""
+        return ("EVALSHA", _SWEEP, 0, self._prefix, address, *gateway_and_epoch(address), count)
 
+    def resign(self) -> Command:
+        """Give the lease up, unless another life has it."""
+        return ("EVALSHA", _RESIGN, 0, self._prefix, *self._life)
 
-def release(address: str, names: Iterable[str]) -> Command:
-    """Hold these names (`user:alice`, `group:team`) no more."""
-    return ("EVALSHA", _RELEASE, 0, address, *names)
+    def _of_user(self, user: str) -> tuple[Word, ...]:
+        """The keys of a script about one user, and its first two arguments."""
+        return (3, self.keys.user(user), self.keys.at(user), self._held, self._prefix, self.address)
 
-
-def leave(address: str, groups: Iterable[str]) -> Command:
-    return release(address, map(keys.group, groups))
-
-
-def held(address: str, cursor: str, count: int) -> Command:
-    """A page of the names that an address holds."""
-    return ("SSCAN", keys.held(address), cursor, "COUNT", count)
-
-
-def sweep(address: str, count: int) -> Command:
-    """Delete up to `count` names of a dead address; answers with how many are left."""
-    return ("EVALSHA", _SWEEP, 0, address, *gateway_and_epoch(address), count)
-
-
-def resign(address: str) -> Command:
-    return ("EVALSHA", _RESIGN, 0, *gateway_and_epoch(address))
+    def _field(self, route: Route) -> str:
+        return connection_field(self.address, route.connection)

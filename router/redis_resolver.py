@@ -16,9 +16,10 @@ from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
-from router import keys, lua
+from router import lua
 from router.address import RedisAddress, gateway_and_epoch
 from router.interface import GatewayLease, RouterAway
+from router.keys import WORKER_MS, Keys
 from router.records import read_lease
 
 TIMEOUT_S = 0.1
@@ -49,6 +50,7 @@ class RedisResolver:
 
     def __init__(self, address: RedisAddress) -> None:
         self._name = f"{address.host}:{address.port}"
+        self._keys = Keys(address.prefix)
         self._redis = _connect(address)
         self._reading: Any = self._redis.connection_pool.make_connection()
         self._lock = threading.Lock()
@@ -65,12 +67,12 @@ class RedisResolver:
 
     def gateways(self) -> list[GatewayLease]:
         """See interface.Resolver."""
-        return [read_lease(text) for text in self._ask(self._live_gateways)]
+        return [read_lease(text) for text in self._run(self._live_gateways)]
 
     def resolve(self, users: Iterable[str], groups: Iterable[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         """See interface.Resolver: one MGET."""
         user_names, group_names = list(users), list(groups)
-        names = [*map(keys.at, user_names), *map(keys.group, group_names)]
+        names = self._keys.holders(user_names, group_names)
         if not names:
             return {}, {}
         lists: Any = self._ask(lambda: self._get_all(names))
@@ -78,26 +80,30 @@ class RedisResolver:
 
     def forget(self, users: Iterable[str], groups: Iterable[str], address: str) -> None:
         """See interface.Resolver. Spares a gateway that turns out to live."""
-        names = [*map(keys.user, users), *map(keys.group, groups)]
+        names = [*map(self._keys.user, users), *map(self._keys.group, groups)]
         if names:
-            self._ask(lambda: self._forget(args=[address, *gateway_and_epoch(address), *names]))
+            self._run(self._forget, address, *gateway_and_epoch(address), *names)
 
     def announce_worker(self, worker: str, epoch: str) -> None:
         """See interface.Resolver."""
-        self._ask(lambda: self._announce_worker(args=[worker, epoch, keys.WORKER_MS]))
+        self._run(self._announce_worker, worker, epoch, WORKER_MS)
 
     def workers(self) -> list[str]:
         """See interface.Resolver."""
-        return sorted(self._ask(self._live_workers))
+        return sorted(self._run(self._live_workers))
 
     def withdraw_worker(self, worker: str, epoch: str) -> None:
         """See interface.Resolver."""
-        self._ask(lambda: self._withdraw_worker(args=[worker, epoch]))
+        self._run(self._withdraw_worker, worker, epoch)
 
     def close(self) -> None:
         """Close the connections; a later call would open them again."""
         self._reading.disconnect()
         self._redis.close()
+
+    def _run(self, script: Any, *arguments: str | int) -> Any:
+        """A script of lua.py, which all begin their arguments with the prefix."""
+        return self._ask(lambda: script(args=[self._keys.prefix, *arguments]))
 
     def _get_all(self, names: list[str]) -> Any:
         """MGET over a connection itself, which connects when it has to: the client around it costs three times as much,

@@ -9,27 +9,26 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 from operator import attrgetter
 
-from router import keys, redis_commands
 from router.interface import Route, Snapshot
 from router.ordered_connection import OrderedConnection
-from router.redis_commands import Command
+from router.redis_commands import Command, GatewayCommands
 
 CHUNK = 200
 
 
-async def restore(connection: OrderedConnection, address: str, snapshot: Snapshot) -> None:
-    """Make Redis hold for `address` exactly what `snapshot` says. Raises RouterAway."""
-    for batch in _chunks(_registrations(address, snapshot.routes)):
+async def restore(connection: OrderedConnection, commands: GatewayCommands, snapshot: Snapshot) -> None:
+    """Make Redis hold for the gateway of `commands` exactly what `snapshot` says. Raises RouterAway."""
+    for batch in _chunks(_registrations(commands, snapshot.routes)):
         await connection.run(batch)
     for start in range(0, len(snapshot.groups), CHUNK):
-        await connection.run([redis_commands.enter(address, snapshot.groups[start : start + CHUNK])])
-    await _release_the_rest(connection, address, snapshot)
+        await connection.run([commands.enter(snapshot.groups[start : start + CHUNK])])
+    await _release_the_rest(connection, commands, snapshot)
 
 
-def _registrations(address: str, routes: Sequence[Route]) -> Iterator[Command]:
+def _registrations(commands: GatewayCommands, routes: Sequence[Route]) -> Iterator[Command]:
     by_user = attrgetter("user")
     for _, connections in groupby(sorted(routes, key=by_user), by_user):
-        yield redis_commands.register(address, list(connections))
+        yield commands.register(list(connections))
 
 
 def _chunks(commands: Iterator[Command]) -> Iterator[list[Command]]:
@@ -37,14 +36,15 @@ def _chunks(commands: Iterator[Command]) -> Iterator[list[Command]]:
         yield batch
 
 
-async def _release_the_rest(connection: OrderedConnection, address: str, snapshot: Snapshot) -> None:
+async def _release_the_rest(connection: OrderedConnection, commands: GatewayCommands, snapshot: Snapshot) -> None:
     """Removals that were lost with the connection, found by what Redis holds and the gateway does not."""
+    keys = commands.keys
     wanted = {keys.user(route.user) for route in snapshot.routes} | set(map(keys.group, snapshot.groups))
     cursor = "0"
     while True:
-        [(cursor, names)] = await connection.run([redis_commands.held(address, cursor, CHUNK)])
+        [(cursor, names)] = await connection.run([commands.held(cursor, CHUNK)])
         strangers = [name for name in names if name not in wanted]
         if strangers:
-            await connection.run([redis_commands.release(address, strangers)])
+            await connection.run([commands.release(strangers)])
         if cursor == "0":
             return

@@ -7,29 +7,28 @@ from typing import Any
 
 import structlog
 
-from router import redis_commands
 from router.interface import RouterAway
-from router.redis_commands import Command
+from router.redis_commands import Command, GatewayCommands
 
 NAMES_AT_ONCE = 100
 
 _log = structlog.get_logger()
 
 
-async def sweep_dead_gateways(write: Callable[[Command], Awaitable[Any]], own_address: str) -> None:
+async def sweep_dead_gateways(write: Callable[[Command], Awaitable[Any]], commands: GatewayCommands) -> None:
     """Sweep every address ever announced that has no lease of that very epoch; what fails is left to the next time."""
     try:
-        for address in await write(redis_commands.announced()):
-            if address != own_address:
-                await _sweep(write, address)
+        for address in await write(commands.announced()):
+            if address != commands.address:
+                await _sweep(write, commands, address)
     except RouterAway:
         return
 
 
-async def _sweep(write: Callable[[Command], Awaitable[Any]], address: str) -> None:
-    left = await write(redis_commands.sweep(address, NAMES_AT_ONCE))
+async def _sweep(write: Callable[[Command], Awaitable[Any]], commands: GatewayCommands, address: str) -> None:
+    left = await write(commands.sweep(address, NAMES_AT_ONCE))
     if left < 0:
         return
     while left > 0:
-        left = await write(redis_commands.sweep(address, NAMES_AT_ONCE))
+        left = await write(commands.sweep(address, NAMES_AT_ONCE))
     _log.info("router_swept", dead=address)

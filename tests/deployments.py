@@ -19,10 +19,11 @@ from conf.secrets import generate
 from conf.settings import Settings, load
 from logic.app import open_store
 from ops.cluster.components import component_process
-from ops.probes import answers_http, metric
+from ops.probes import answers_http, metric, redis_command
 from ops.processes import Process
 from ops.run_environment import our_environment
 from ops.seed import seed_users
+from router.keys import Keys
 from store import meta
 from store.database import Database
 from tests.private_servers import ROOT, PrivateServers, free_ports
@@ -191,17 +192,18 @@ class StandaloneDeployment(Deployment):
 
 
 class ClusterDeployment(Deployment):
-    """Two gateways, two ordered workers and a parallel one, with a database and a virtual host of their own."""
+    """Two gateways, two ordered workers and a parallel one; their database, virtual host and prefix are their own."""
 
     kind = "cluster"
 
     def __init__(self, var: Path, servers: PrivateServers) -> None:
         var.mkdir(parents=True, exist_ok=True)
         shutil.copy(servers.settings.var / "secrets.toml", var / "secrets.toml")
-        ports, store, bus = free_ports(), servers.fresh_database(), servers.fresh_bus()
+        ports, store, bus, router = free_ports(), servers.fresh_database(), servers.fresh_bus(), servers.fresh_router()
         text = servers.config.read_text()
         text = re.sub(r"^var = .*$", f'var = "{var}"', text, flags=re.MULTILINE)
         text = text.replace("[bus]\n", f'[bus]\nvirtual_host = "{bus.virtual_host}"\n')
+        text = text.replace("[router]\n", f'[router]\nprefix = "{router.prefix}"\n')
         text = text.replace("[store]\n", f'[store]\ndatabase = "{store.database}"\n')
         for place, setting in (("gateway", "gateway_port"), ("tcp", "gateway_tcp_port"), ("metrics", "metrics_port")):
             text = re.sub(rf"^first_{setting} = .*$", f"first_{setting} = {ports[place]}", text, flags=re.MULTILINE)
@@ -217,6 +219,11 @@ class ClusterDeployment(Deployment):
     def start(self) -> None:
         assert self.database  # makes the tables
         super().start()
+
+    def forget_lease(self, gateway: str) -> None:
+        """As if the lease of a gateway that was killed had run out: for tests that are not about that."""
+        router = self.settings.router
+        redis_command(router.host, router.port, router.password, "DEL", Keys(router.prefix).gateway(gateway))
 
     def process(self, name: str) -> Process:
         """One of w1, w2, p1, g1, g2."""

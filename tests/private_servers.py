@@ -13,12 +13,13 @@ from pathlib import Path
 import msgspec
 import redis
 
-from conf.settings import BusSettings, Settings, StoreSettings, load
+from conf.settings import BusSettings, RouterSettings, Settings, StoreSettings, load
 from ops import run_directory
 from ops.processes import Process
 from ops.servers.mariadb import create_database
 from ops.servers.rabbitmq import evaluate
 from ops.servers.servers import Servers
+from router.address import RedisAddress
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "var" / "test"
@@ -110,6 +111,15 @@ class PrivateServers:
             f'rabbit_vhost:add(<<"{host}">>, <<"test">>), rabbit_auth_backend_internal:set_permissions('
             f'<<"{user}">>, <<"{host}">>, {everything}, {everything}, {everything}, <<"test">>).',
         )
+
+    def fresh_router(self) -> RouterSettings:
+        """Settings of Redis with a new prefix: no key of another test is seen."""
+        return msgspec.structs.replace(self.settings.router, prefix=f"test_{next(self._numbers)}")
+
+    def fresh_redis_address(self) -> RedisAddress:
+        """The same, as router/ wants it."""
+        router = self.fresh_router()
+        return RedisAddress(router.host, router.port, router.password, router.prefix)
 
     def flush_redis(self) -> None:
         """Forget everything in Redis."""

@@ -1,4 +1,4 @@
-"""Takes newcomers from the listening sockets, as fast as they can be served and no faster (decision 0011).
+"""Takes newcomers from a listening socket, as fast as they can be served and no faster (decision 0011).
 
 Laws: a few are taken each turn of the loop, and none while `has_login_backlog`; the others wait in the kernel, where
 waiting costs nothing. A newcomer that had to wait and has left meanwhile is dropped unread: clients that give up and
@@ -16,6 +16,7 @@ import structlog
 
 from gateway.metrics import GONE
 
+BACKLOG = 4096  # all clients of another gateway may come at once; Linux takes as many as net.core.somaxconn
 TAKEN_A_TURN = 8
 LOOK_AGAIN_S = 0.01
 TROUBLE_S = 1.0  # after a failure of the system, such as no file descriptor left
@@ -27,10 +28,10 @@ Take = Callable[[socket.socket, tuple[str, int]], None]
 
 
 class Listener:
-    """Listens on `listening`, bound already, from `open` to `close`, and gives each newcomer to `take`."""
+    """Listens on `bound` from `open` to `close`, and gives each newcomer to `take`."""
 
-    def __init__(self, listening: list[socket.socket], take: Take, has_login_backlog: Callable[[], bool]) -> None:
-        self._listening = listening
+    def __init__(self, bound: socket.socket, take: Take, has_login_backlog: Callable[[], bool]) -> None:
+        self._socket = bound
         self._take = take
         self._has_login_backlog = has_login_backlog
         self._is_open = False
@@ -42,38 +43,37 @@ class Listener:
         return f"Listener({state}, {self._taken} taken)"
 
     def open(self) -> None:
-        """Let newcomers in."""
+        """Let newcomers in. Raises OSError where another program listens there."""
+        self._socket.setblocking(False)
+        self._socket.listen(BACKLOG)
         self._is_open = True
-        for listening in self._listening:
-            listening.setblocking(False)
-            self._watch(listening)
+        self._watch()
 
     def close(self) -> None:
         """Take no newcomers any more; connections that are in stay."""
-        for listening in self._listening:
-            if self._is_open:
-                asyncio.get_running_loop().remove_reader(listening)
-            listening.close()
+        if self._is_open:
+            asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
         self._is_open = False
 
-    def _watch(self, listening: socket.socket) -> None:
+    def _watch(self) -> None:
         if self._is_open:
-            asyncio.get_running_loop().add_reader(listening, self._come, listening)
+            asyncio.get_running_loop().add_reader(self._socket, self._come)
 
-    def _look_away(self, listening: socket.socket, for_s: float) -> None:
+    def _look_away(self, for_s: float) -> None:
         loop = asyncio.get_running_loop()
-        loop.remove_reader(listening)
-        loop.call_later(for_s, self._watch, listening)
+        loop.remove_reader(self._socket)
+        loop.call_later(for_s, self._watch)
 
-    def _come(self, listening: socket.socket) -> None:
+    def _come(self) -> None:
         """Somebody is there: take a few."""
         for _ in range(TAKEN_A_TURN):
             if self._has_login_backlog():
                 self._were_kept_waiting = True
-                self._look_away(listening, LOOK_AGAIN_S)
+                self._look_away(LOOK_AGAIN_S)
                 return
             try:
-                newcomer, address = listening.accept()
+                newcomer, address = self._socket.accept()
             except BlockingIOError:
                 self._were_kept_waiting = False
                 return
@@ -81,7 +81,7 @@ class Listener:
                 continue
             except OSError as error:
                 log.warning("cannot_accept", error=str(error))
-                self._look_away(listening, TROUBLE_S)
+                self._look_away(TROUBLE_S)
                 return
             if self._were_kept_waiting and _has_left(newcomer):
                 GONE.count += 1

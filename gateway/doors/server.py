@@ -6,7 +6,6 @@ import socket
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
-from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from gateway.doors.json_handler import Rules, UnknownAddress
@@ -20,7 +19,6 @@ MAX_BODY_BYTES = 2 * 1024 * 1024  # beyond it the connection is cut; a handler's
 MAX_READ_AHEAD_BYTES = 256 * 1024  # of requests, while the answer to the one before is not there
 MAX_HEADER_BYTES = 8 * 1024
 SLOW_REQUEST_S = 10.0
-BACKLOG = 4096  # all clients of another gateway may come at once; Linux takes as many as net.core.somaxconn
 LAST_POLLS_S = 1.0  # in which clients that poll may fetch the frames left for them
 
 
@@ -51,13 +49,16 @@ class Doors:
         return f"Doors({self._host}:{self._port}, TCP {self._tcp_port}, {self._listeners})"
 
     def bind(self) -> None:
-        """Take the ports, so that a port that is in use is known at once. Raises OSError."""
+        """Take the ports, so that a port that is in use is known at once. Raises OSError.
+
+        Nobody listens yet: a client that comes before `open` is refused, and goes elsewhere.
+        """
         for port, take in ((self._port, self._take_http), (self._tcp_port, self._tcp_door.take)):
-            listening = bind_sockets(port, self._host, family=socket.AF_INET, backlog=BACKLOG)
-            self._listeners.append(Listener(listening, take, lambda: self._attendant.has_login_backlog))
+            bound = _bound(self._host, port)
+            self._listeners.append(Listener(bound, take, lambda: self._attendant.has_login_backlog))
 
     async def open(self, http: Application) -> None:
-        """Let clients in."""
+        """Let clients in. Raises OSError where another program has begun to listen on a port since `bind`."""
         self._polls.start()
         self._server = HTTPServer(
             http,
@@ -78,3 +79,15 @@ class Doors:
     def _take_http(self, newcomer: socket.socket, address: tuple[str, int]) -> None:
         if self._server is not None:
             self._server.handle_stream(IOStream(newcomer, max_buffer_size=MAX_READ_AHEAD_BYTES), address)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket that is bound, and does not listen yet. Raises OSError."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound

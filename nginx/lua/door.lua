@@ -34,7 +34,7 @@ function door.health()
     ngx.print('{"name":"nginx","ok":true}')
 end
 
--- In each worker as it starts. `redis` is {host, port, password}.
+-- In each worker as it starts. `redis` is {host, port, password, prefix}.
 function door.start(redis)
     math.randomseed(ngx.worker.pid() + ngx.now() * 1000)
     local ok, err = discovery.start(redis)

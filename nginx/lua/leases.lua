@@ -1,4 +1,5 @@
--- The leases of the gateways, as Redis has them: the set `gateways` and `gateway:{id}` (router/keys.py, router/records.py).
+-- The leases of the gateways, as Redis has them: the set `{prefix}:gateways` and `{prefix}:gateway:{id}` (router/keys.py,
+-- router/records.py).
 --
 -- Law: one question, one answer. Redis itself reads the JSON of the leases, so that no JSON library is needed here.
 
@@ -8,12 +9,13 @@ local TIMEOUT_MS = 500
 local IDLE_MS = 10000
 
 local SCRIPT = [[
+-- ARGV: prefix.
 local found, seen = {}, {}
-for _, address in ipairs(redis.call('SMEMBERS', 'gateways')) do
+for _, address in ipairs(redis.call('SMEMBERS', ARGV[1] .. ':gateways')) do
   local id = string.match(address, '^(.+)%.[^.]*$')
   if id and not seen[id] then
     seen[id] = true
-    local key = 'gateway:' .. id
+    local key = ARGV[1] .. ':gateway:' .. id
     local is_json, lease = pcall(cjson.decode, redis.call('GET', key) or '')
     if is_json and type(lease) == 'table' then
       found[#found + 1] = {
@@ -64,7 +66,7 @@ function leases.read(settings)
         return nil, err
     end
     local rows
-    rows, err = connection:eval(SCRIPT, 0)
+    rows, err = connection:eval(SCRIPT, 0, settings.prefix)
     if not rows then
         connection:close()
         return nil, err

@@ -108,6 +108,7 @@ def _values(settings: Settings, modules: tuple[str, ...]) -> dict[str, object]:
         "redis_host": settings.router.host,
         "redis_port": settings.router.port,
         "redis_password": _lua_text(settings.router.password),
+        "redis_prefix": settings.router.prefix,
         "host": nginx.host,
         "port": nginx.port,
         "tcp_port": nginx.tcp_port,

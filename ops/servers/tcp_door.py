@@ -130,7 +130,8 @@ def main(words: list[str]) -> int:
     try:
         settings = load(options.config)
         router = settings.router
-        door = TcpDoor(settings, RedisResolver(RedisAddress(router.host, router.port, router.password)))
+        address = RedisAddress(router.host, router.port, router.password, router.prefix)
+        door = TcpDoor(settings, RedisResolver(address))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: door.stop())
         return door.run()

@@ -118,6 +118,18 @@ def test_a_mistake_is_named(var: Path, more: str, said: str) -> None:
     assert said in refusal(var, more)
 
 
+@pytest.mark.parametrize("prefix", ["hongyan", "A", "team-1.chat_2", "x" * 32])
+def test_a_prefix_is_a_short_word(var: Path, prefix: str) -> None:
+    assert loaded(var, HONGYAN_ROUTER__PREFIX=prefix).router.prefix == prefix
+
+
+@pytest.mark.parametrize("prefix", ["", "a:b", "x" * 33, "hong yan", "鸿雁", "a\n", "a*", "a{b}"])
+def test_what_is_no_prefix_is_named(var: Path, prefix: str) -> None:
+    said = refusal(var, HONGYAN_ROUTER__PREFIX=prefix)
+    assert said.startswith("router.prefix must be a word of 1 to 32 letters")
+    assert repr(prefix) in said
+
+
 def test_a_mistake_in_the_environment_is_named(var: Path) -> None:
     said = "gateway.port (HONGYAN_GATEWAY__PORT) must be a port, 1 to 65535, not 'x'."
     assert refusal(var, HONGYAN_GATEWAY__PORT="x") == said

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from router.address import RedisAddress
-from router.interface import Registrar, Resolver, Route, TooManyConnections
+from router.interface import NameTaken, Registrar, Resolver, Route, RouterAway, TooManyConnections
 from router.memory import MemoryRouter
 from router.redis_registrar import RedisRegistrar
 from router.redis_resolver import RedisResolver
@@ -45,9 +44,7 @@ async def router(request: pytest.FixtureRequest) -> AsyncIterator[Router]:
             yield Router(memory.registrar, memory.resolver(), life)
             return
         servers: PrivateServers = request.getfixturevalue("servers")
-        servers.flush_redis()
-        settings = servers.settings.router
-        redis = RedisAddress(settings.host, settings.port, settings.password)
+        redis = servers.fresh_redis_address()
         resolver = RedisResolver(redis)
         life.callback(resolver.close)
         yield Router(lambda: RedisRegistrar(redis, LEASE_S, RENEW_S), resolver, life)
@@ -268,6 +265,94 @@ async def test_a_gateway_taken_for_dead_registers_again_and_says_so(router: Rout
         stalled.logout(alice)
         thread.run(stalled.login("carol"))
         assert holders(router.resolver, "alice") == []
+
+
+async def test_a_name_that_a_living_gateway_has_is_refused(router: Router) -> None:
+    holder = await router.gateway("g1", "e1")
+    await holder.login("alice")
+    start = time.monotonic()
+    with pytest.raises(NameTaken, match=r"another gateway named g1 lives, at 127\.0\.0\.1:9001"):
+        await router.gateway("g1", "e2")
+    assert time.monotonic() - start < LEASE_S, "the holder's next renewal is enough"
+    assert [lease.address for lease in router.resolver.gateways()] == ["g1.e1"]
+    assert holders(router.resolver, "alice") == ["g1.e1"]
+    await holder.login("bob")
+    assert (holder.registrar.connected, holder.reregistered, holder.lost) == (True, 0, [])
+
+
+async def test_who_was_refused_writes_nothing_and_gives_up_no_lease(router: Router) -> None:
+    holder = await router.gateway("g1", "e1")
+    refused = Gateway(router.new_registrar(), "g1", "e2")
+    with pytest.raises(NameTaken):
+        await refused.start()
+    for write in (refused.login("alice"), refused.enter("team"), refused.registrar.renew()):
+        with pytest.raises(RouterAway):
+            await write
+    assert not refused.registrar.connected
+    await refused.registrar.close()
+    assert router.resolver.resolve(["alice"], ["team"]) == ({}, {})
+    assert [lease.address for lease in router.resolver.gateways()] == ["g1.e1"]
+    assert holder.lost == []
+
+
+async def test_a_lease_that_was_given_up_is_free_at_once(router: Router) -> None:
+    former = await router.gateway("g1", "e1")
+    await former.registrar.close()
+    start = time.monotonic()
+    await router.gateway("g1", "e2")
+    assert time.monotonic() - start < RENEW_S
+    assert [lease.address for lease in router.resolver.gateways()] == ["g1.e2"]
+
+
+async def test_a_dead_gateways_name_is_taken_when_its_lease_ends_and_not_before(router: Router) -> None:
+    with loop_thread() as thread:
+        dead = Gateway(router.new_registrar(), "g1", "e1")
+        thread.run(dead.start())
+        thread.die()
+        start = time.monotonic()
+        taking = asyncio.create_task(router.gateway("g1", "e2"))
+        while addresses := [lease.address for lease in router.resolver.gateways() if lease.epoch == "e1"]:
+            assert addresses == ["g1.e1"]
+            assert not taking.done()
+            await asyncio.sleep(0.01)
+        next_life = await taking
+        assert time.monotonic() - start < LEASE_S + RENEW_S
+        assert next_life.registrar.connected
+        assert (next_life.reregistered, next_life.lost) == (0, [])
+
+
+async def test_of_two_that_wait_for_a_name_one_gets_it(router: Router) -> None:
+    with loop_thread() as thread:
+        dead = Gateway(router.new_registrar(), "g1", "e1")
+        thread.run(dead.start())
+        thread.die()
+        waiting = [Gateway(router.new_registrar(), "g1", epoch) for epoch in ("e2", "e3")]
+        outcomes = await asyncio.gather(*(gateway.start() for gateway in waiting), return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {Gateway, NameTaken}
+        for gateway in waiting:
+            await gateway.registrar.close()
+
+
+async def test_a_gateway_that_stood_still_leaves_its_name_to_its_successor(router: Router) -> None:
+    with loop_thread() as thread:
+        stalled = Gateway(router.new_registrar(), "g1", "e1")
+        thread.run(stalled.start())
+        thread.run(stalled.login("alice"))
+        thread.run(stalled.enter("team"))
+        thread.stall(3 * LEASE_S)
+        successor = await router.gateway("g1", "e2")
+        await successor.login("bob")
+        await until(lambda: len(stalled.lost) == 1)
+        assert stalled.lost[0].holder.address == "g1.e2"
+        assert not stalled.registrar.connected
+        with pytest.raises(RouterAway):
+            thread.run(stalled.login("carol"))
+        assert router.resolver.resolve(["alice", "bob", "carol"], ["team"]) == ({"bob": ["g1.e2"]}, {})
+        await asyncio.sleep(2 * LEASE_S)
+        thread.run(stalled.registrar.close())
+        assert [lease.address for lease in router.resolver.gateways()] == ["g1.e2"]
+        assert (stalled.reregistered, len(stalled.lost)) == (0, 1)
+        assert (successor.reregistered, successor.lost) == (0, [])
 
 
 async def test_workers_are_known_until_they_withdraw(router: Router) -> None:

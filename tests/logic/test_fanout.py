@@ -16,7 +16,8 @@ from logic.outcome import Effect, Outcome
 from protocol.errors import busy
 from protocol.models import Answer, DownwardMessage, Membership, Push, ReceiveInfo, Revocation, Takeover, read_downward
 from router.interface import GatewayLease, Route, RouterAway, Snapshot
-from router.memory import MemoryRegistrar, MemoryRouter
+from router.memory import MemoryRouter
+from router.memory_registrar import MemoryRegistrar
 
 FRAME = Raw(b'{"op":"message","data":{}}')
 
@@ -44,7 +45,7 @@ class Site:
         await self.bus.gateway_end().start(address, receive, lambda is_connected: None)
         registrar = self.registrars[address] = self.router.registrar()
         lease = GatewayLease(name, "e1", "127.0.0.1", 9001, "up", 0)
-        await registrar.start(lambda: lease, Snapshot, lambda: None)
+        await registrar.start(lambda: lease, Snapshot, lambda: None, lambda taken: None)
 
     async def hold(self, address: str, *users: str, groups: Iterable[str] = ()) -> None:
         for number, user in enumerate(users, 1):

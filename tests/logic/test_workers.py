@@ -59,7 +59,7 @@ class Site:
         await self.gateway.start(ADDRESS)
         registrar = self.router.registrar()
         lease = GatewayLease("g1", "e1", "127.0.0.1", 9001, "up", 0)
-        await registrar.start(lambda: lease, Snapshot, lambda: None)
+        await registrar.start(lambda: lease, Snapshot, lambda: None, lambda taken: None)
         self._registrar = registrar
 
     def ordered(self, database: Database | None = None, max_commands: int = 300) -> OrderedWorker:

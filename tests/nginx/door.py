@@ -25,6 +25,7 @@ from tests.private_servers import CONFIGURATION, free_ports
 
 POLL_S = 0.05
 READY_S = 20.0
+PREFIX = "the-door.of_Tests-1"
 UPGRADE = {
     "Upgrade": "websocket",
     "Connection": "Upgrade",
@@ -41,8 +42,11 @@ class Door:
         (var / "cluster.toml").write_text(CONFIGURATION.format(var=var, **free_ports()))
         settings = load(var / "cluster.toml", {})
         self.config = var / "cluster.toml"
-        changed = msgspec.structs.replace(settings.nginx, **nginx)
-        self.settings: Settings = msgspec.structs.replace(settings, nginx=changed)
+        self.settings: Settings = msgspec.structs.replace(
+            settings,
+            nginx=msgspec.structs.replace(settings.nginx, **nginx),
+            router=msgspec.structs.replace(settings.router, prefix=PREFIX),
+        )
         self.redis_server: Process = redis_process(self.settings.router, var)
         self.nginx: Process = nginx_process(self.settings)
         self.port = self.settings.nginx.port

@@ -8,8 +8,9 @@ from collections import Counter
 from typing import Self
 
 from router.interface import GatewayLease
+from router.keys import Keys
 from router.records import write_lease
-from tests.nginx.door import Door
+from tests.nginx.door import PREFIX, Door
 
 LEASE_MS = 600_000
 
@@ -17,8 +18,9 @@ LEASE_MS = 600_000
 class StubGateway:
     """`async with StubGateway(door, "a") as gateway`. `requests` are the raw heads, bodies go to `bodies`."""
 
-    def __init__(self, door: Door, name: str) -> None:
+    def __init__(self, door: Door, name: str, prefix: str = PREFIX) -> None:
         self._door, self.name, self.epoch = door, name, "e1"
+        self._keys = Keys(prefix)
         self.requests: list[str] = []
         self.bodies: list[bytes] = []
         self.dies_on_request = False
@@ -51,12 +53,12 @@ class StubGateway:
     def announce(self, state: str = "up", connections: int = 0) -> None:
         """Write the lease."""
         lease = GatewayLease(self.name, self.epoch, "127.0.0.1", self.port, state, connections)
-        self._door.redis("SADD", "gateways", lease.address)
-        self._door.redis("SET", f"gateway:{self.name}", write_lease(lease).decode(), "PX", str(LEASE_MS))
+        self._door.redis("SADD", self._keys.gateways(), lease.address)
+        self._door.redis("SET", self._keys.gateway(self.name), write_lease(lease).decode(), "PX", str(LEASE_MS))
 
     def withdraw(self) -> None:
         """The lease expires."""
-        self._door.redis("DEL", f"gateway:{self.name}")
+        self._door.redis("DEL", self._keys.gateway(self.name))
 
     @property
     def paths(self) -> Counter[str]:

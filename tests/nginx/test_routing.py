@@ -12,6 +12,7 @@ import pytest
 
 from tests.nginx.conftest import NewGateways
 from tests.nginx.door import Door, until
+from tests.nginx.stub_gateway import StubGateway
 
 
 @pytest.fixture
@@ -42,6 +43,14 @@ async def test_the_lease_tells_who_has_room(door: Door, new_gateways: NewGateway
     full, empty = await new_gateways("full", "empty", connections=[30, 0])
     await connect(door, connections, 40)
     assert (full.paths["/ws"], empty.paths["/ws"]) == (5, 35)
+
+
+async def test_another_deployment_on_the_same_redis_is_not_seen(door: Door, new_gateways: NewGateways) -> None:
+    async with StubGateway(door, "ours", "another"), StubGateway(door, "theirs", "another") as theirs:
+        (ours,) = await new_gateways("ours")
+        for _ in range(10):
+            assert (await door.post("/api/user.get")).json == {"gateway": "ours"}
+    assert (len(ours.requests), theirs.requests) == (10, [])
 
 
 async def test_calls_go_to_all_gateways(door: Door, new_gateways: NewGateways) -> None:

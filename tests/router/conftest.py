@@ -1,4 +1,4 @@
-"""Redis of this test run, empty, awake and alone."""
+"""A part of this test run's Redis: empty, awake and alone."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from router.address import RedisAddress
+from router.keys import Keys
 from router.redis_registrar import RedisRegistrar
 from router.redis_resolver import RedisResolver
 from tests.private_servers import PrivateServers
@@ -18,11 +19,15 @@ NewGateway = Callable[..., Awaitable[Gateway]]
 
 @pytest.fixture
 def redis_address(servers: PrivateServers) -> Iterator[RedisAddress]:
-    """Where Redis is; whatever a test did to it is undone."""
-    servers.flush_redis()
-    settings = servers.settings.router
-    yield RedisAddress(settings.host, settings.port, settings.password)
+    """Where Redis is, with a prefix that nobody used before; whatever a test did to it is undone."""
     servers.up()
+    yield servers.fresh_redis_address()
+    servers.up()
+
+
+@pytest.fixture
+def keys(redis_address: RedisAddress) -> Keys:
+    return Keys(redis_address.prefix)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from router.interface import GatewayLease, Registrar, Resolver, Route, Snapshot
+from router.interface import GatewayLease, NameTaken, Registrar, Resolver, Route, Snapshot
 
 T = TypeVar("T")
 
@@ -27,6 +27,7 @@ class Gateway:
         self.routes: dict[int, Route] = {}
         self.groups: set[str] = set()
         self.reregistered = 0
+        self.lost: list[NameTaken] = []
         self._numbers = itertools.count(1)
 
     def lease(self) -> GatewayLease:
@@ -39,7 +40,7 @@ class Gateway:
         self.reregistered += 1
 
     async def start(self) -> Gateway:
-        await self.registrar.start(self.lease, self.snapshot, self._note_reregistered)
+        await self.registrar.start(self.lease, self.snapshot, self._note_reregistered, self.lost.append)
         return self
 
     def connect(self, user: str) -> Route:

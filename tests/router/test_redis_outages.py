@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Awaitable, Callable
 
@@ -10,9 +11,11 @@ import pytest
 import redis
 
 from router.address import RedisAddress
-from router.interface import GatewayLease, Resolver, RouterAway
-from router.redis_registrar import MAX_QUEUED, RedisRegistrar
+from router.interface import RENEW_S, GatewayLease, Resolver, RouterAway
+from router.keys import Keys
+from router.redis_registrar import RedisRegistrar
 from router.redis_resolver import RedisResolver
+from router.write_queue import MAX_QUEUED
 from tests.private_servers import PrivateServers
 from tests.router.gateways import Gateway, group_holders, holders, until, worst_lag
 
@@ -75,7 +78,7 @@ async def test_flushall_is_noticed_by_the_next_renewal(
 
 
 async def test_a_stopped_redis_blocks_no_loop_and_loses_no_removal(
-    servers: PrivateServers, new_gateway: NewGateway, resolver: RedisResolver, client: redis.Redis
+    servers: PrivateServers, new_gateway: NewGateway, resolver: RedisResolver, client: redis.Redis, keys: Keys
 ) -> None:
     gateway = await crowd(await new_gateway())
     await asyncio.to_thread(servers.stop, "redis")
@@ -94,7 +97,8 @@ async def test_a_stopped_redis_blocks_no_loop_and_loses_no_removal(
     await until(lambda: gateway.registrar.connected, WHOLE_S)
     assert holders(resolver, "u0") == [], "it left while Redis stood still and kept its data"
     assert group_holders(resolver, "club") == []
-    assert client.smembers("held:g1.e1") == {f"user:u{n}" for n in range(1, 500)} | {"user:late", "group:team"}
+    users = [*(f"u{number}" for number in range(1, 500)), "late"]
+    assert client.smembers(keys.held("g1.e1")) == {*map(keys.user, users), keys.group("team")}
     assert gateway.reregistered == 1
 
 
@@ -132,6 +136,63 @@ async def test_a_gateway_starts_without_redis_and_is_registered_later(
     await asyncio.to_thread(servers.start, "redis")
     await until(lambda: whole(gateway, resolver), WHOLE_S)
     await until(lambda: gateway.reregistered == 1, 1.0)
+
+
+async def test_who_started_without_redis_leaves_its_name_to_whoever_had_it_before(
+    servers: PrivateServers, new_gateway: NewGateway, resolver: RedisResolver
+) -> None:
+    """Redis comes back empty: nothing in it tells who had the name."""
+    before = await crowd(await new_gateway("g1", "e1"))
+    await asyncio.to_thread(servers.kill, "redis")
+    late = await new_gateway("g1", "e2")
+    assert not late.registrar.connected
+    await asyncio.to_thread(servers.start, "redis")
+    await until(lambda: len(late.lost) == 1, WHOLE_S)
+    assert late.lost[0].holder.address == "g1.e1"
+    assert not late.registrar.connected
+    assert whole(before, resolver)
+    assert (before.reregistered, before.lost) == (1, [])
+
+
+async def test_a_namesake_that_started_while_redis_stood_still_has_lost(
+    servers: PrivateServers, new_gateway: NewGateway, resolver: RedisResolver
+) -> None:
+    """Redis goes on with what it held: a lease that may have run out meanwhile."""
+    before = await crowd(await new_gateway("g1", "e1"))
+    await asyncio.to_thread(servers.stop, "redis")
+    late = await new_gateway("g1", "e2")
+    assert not late.registrar.connected
+    await asyncio.to_thread(servers.cont, "redis")
+    await until(lambda: len(late.lost) == 1, WHOLE_S)
+    await until(lambda: whole(before, resolver), WHOLE_S)
+    assert before.lost == []
+
+
+async def test_two_deployments_on_one_redis_see_nothing_of_each_other(
+    servers: PrivateServers, redis_address: RedisAddress, new_gateway: NewGateway, resolver: RedisResolver
+) -> None:
+    """One prefix begins as the other does; each side has the same names."""
+    ours = await crowd(await new_gateway("g1", "e1"), 3)
+    longer = dataclasses.replace(redis_address, prefix=f"{redis_address.prefix}.2")
+    theirs, their_resolver = Gateway(RedisRegistrar(longer), "g1", "e2"), RedisResolver(longer)
+    try:
+        await crowd(await theirs.start(), 5)
+        await asyncio.sleep(RENEW_S + 1)
+        for gateway, its_resolver in ((ours, resolver), (theirs, their_resolver)):
+            assert whole(gateway, its_resolver)
+            assert [lease.address for lease in its_resolver.gateways()] == [gateway.address]
+            assert (gateway.reregistered, gateway.lost) == (0, [])
+        resolver.announce_worker("w1", "e1")
+        their_resolver.announce_worker("w2", "e1")
+        assert (resolver.workers(), their_resolver.workers()) == (["w1"], ["w2"])
+        their_resolver.withdraw_worker("w1", "e1")
+        their_resolver.forget(["u1"], ["team"], "g1.e1")
+        await theirs.registrar.close()
+        assert whole(ours, resolver)
+        assert (resolver.workers(), their_resolver.gateways()) == (["w1"], [])
+    finally:
+        await theirs.registrar.close()
+        their_resolver.close()
 
 
 async def test_redis_dies_while_thousands_wait_for_their_registration(
@@ -172,7 +233,7 @@ async def test_scripts_that_redis_forgot_are_loaded_again(
 
 
 async def test_more_removals_at_once_than_the_queue_holds(
-    new_gateway: NewGateway, resolver: RedisResolver, client: redis.Redis
+    new_gateway: NewGateway, resolver: RedisResolver, client: redis.Redis, keys: Keys
 ) -> None:
     gateway = await crowd(await new_gateway(), 1000)
     ghost = gateway.connect("ghost")
@@ -183,14 +244,15 @@ async def test_more_removals_at_once_than_the_queue_holds(
         gateway.logout(route)
     with pytest.raises(RouterAway):
         await gateway.login("one-too-many")
-    wanted = {f"user:u{number}" for number in range(990, 1000)} | {"user:one-too-many", "group:team", "group:club"}
-    await until(lambda: client.smembers("held:g1.e1") == wanted, WHOLE_S)
+    users = [*(f"u{number}" for number in range(990, 1000)), "one-too-many"]
+    wanted = {*map(keys.user, users), *map(keys.group, ("team", "club"))}
+    await until(lambda: client.smembers(keys.held("g1.e1")) == wanted, WHOLE_S)
     await until(lambda: gateway.reregistered == 1, 1.0)
     assert whole(gateway, resolver)
 
 
 async def test_a_wrong_password_is_a_router_that_is_away(redis_address: RedisAddress) -> None:
-    wrong = RedisAddress(redis_address.host, redis_address.port, "wrong-horse")
+    wrong = dataclasses.replace(redis_address, password="wrong-horse")
     with pytest.raises(RouterAway) as refused:
         RedisResolver(wrong).gateways()
     gateway = await Gateway(RedisRegistrar(wrong)).start()
@@ -212,27 +274,33 @@ async def test_closing_a_gateway_does_not_wait_for_a_dead_redis(
         await gateway.login("alice")
 
 
-async def test_dead_gateways_do_not_stay_listed_for_sweeping(new_gateway: NewGateway, client: redis.Redis) -> None:
-    client.sadd("gateways", "old.e0", "old.e1")
-    client.sadd("held:old.e0", *(f"user:u{number}" for number in range(1000)), "group:team")
-    for number in range(1000):
-        client.set(f"at:u{number}", "old.e0")
-        client.hset(f"user:u{number}", "old.e0#1", "{}")
-    client.set("group:team", "old.e0 g9.e9")
+async def test_dead_gateways_do_not_stay_listed_for_sweeping(
+    new_gateway: NewGateway, client: redis.Redis, keys: Keys
+) -> None:
+    users = [f"u{number}" for number in range(1000)]
+    client.sadd(keys.gateways(), "old.e0", "old.e1")
+    client.sadd(keys.held("old.e0"), *map(keys.user, users), keys.group("team"))
+    for user in users:
+        client.set(keys.at(user), "old.e0")
+        client.hset(keys.user(user), "old.e0#1", "{}")
+    client.set(keys.group("team"), "old.e0 g9.e9")
     gateway = await new_gateway()
-    await until(lambda: client.smembers("gateways") == {gateway.address}, 5)
-    assert sorted(client.keys()) == ["gateway:g1", "gateways", "group:team"]
-    assert client.get("group:team") == "g9.e9"
+    await until(lambda: client.smembers(keys.gateways()) == {gateway.address}, 5)
+    left = sorted(client.scan_iter(f"{keys.prefix}:*"))
+    assert left == [keys.gateway("g1"), keys.gateways(), keys.group("team")]
+    assert client.get(keys.group("team")) == "g9.e9"
 
 
-async def test_nginx_can_read_a_lease_and_it_ends_by_itself(new_gateway: NewGateway, client: redis.Redis) -> None:
+async def test_nginx_can_read_a_lease_and_it_ends_by_itself(
+    new_gateway: NewGateway, client: redis.Redis, keys: Keys
+) -> None:
     gateway = await new_gateway()
     await gateway.registrar.renew()
     assert gateway.lease() == GatewayLease("g1", "e1", "127.0.0.1", 9001, "up", 0)
-    assert client.get("gateway:g1") == (
+    assert client.get(keys.gateway("g1")) == (
         '{"id":"g1","epoch":"e1","host":"127.0.0.1","port":9001,"tcp_port":0,"state":"up","connections":0}'
     )
-    assert 9_000 < int(client.pttl("gateway:g1")) <= 10_000
+    assert 9_000 < int(client.pttl(keys.gateway("g1"))) <= 10_000
 
 
 async def test_a_login_storm_of_5000(new_gateway: NewGateway, resolver: RedisResolver) -> None:

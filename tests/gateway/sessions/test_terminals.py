@@ -19,7 +19,8 @@ from gateway.sessions.terminals import Terminals, slot_of
 from protocol.errors import Close
 from protocol.models import Takeover
 from router.interface import GatewayLease, Route, RouterAway, Snapshot, TooManyConnections
-from router.memory import MemoryRegistrar, MemoryRouter
+from router.memory import MemoryRouter
+from router.memory_registrar import MemoryRegistrar
 from tests.gateway.conftest import NewSite
 from tests.gateway.wires import KeptWire
 
@@ -56,7 +57,7 @@ class Gateway:
 
     async def start(self) -> None:
         lease = GatewayLease(self.address[:-2], "e", "", 0, "up", 0)
-        await self.registrar.start(lambda: lease, Snapshot, lambda: None)
+        await self.registrar.start(lambda: lease, Snapshot, lambda: None, lambda taken: None)
 
     def _forget(self, connection: Connection) -> None:
         self.hub.remove(connection)
