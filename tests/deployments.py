@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Self
 
+import redis
 from hongyan.doors import DOORS, address
 
 from conf.secrets import generate
 from conf.settings import Settings, load
 from logic.app import open_store
 from ops.cluster.components import component_process
-from ops.probes import answers_http, metric, redis_command
+from ops.probes import answers_http, metric
 from ops.processes import Process
 from ops.run_environment import our_environment
 from ops.seed import seed_users
@@ -223,7 +224,8 @@ class ClusterDeployment(Deployment):
     def forget_lease(self, gateway: str) -> None:
         """As if the lease of a gateway that was killed had run out: for tests that are not about that."""
         router = self.settings.router
-        redis_command(router.host, router.port, router.password, "DEL", Keys(router.prefix).gateway(gateway))
+        with redis.Redis(router.host, router.port, password=router.password) as client:
+            client.delete(Keys(router.prefix).gateway(gateway))
 
     def process(self, name: str) -> Process:
         """One of w1, w2, p1, g1, g2."""
