@@ -8,15 +8,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 
 from bus import queues
 from bus.interface import OnMessage, OnState, Put
-
-if TYPE_CHECKING:
-    from bus.memory import MemoryBus
 
 PREFETCH = 64
 MAX_WAITING = 20_000
@@ -24,10 +22,23 @@ MAX_WAITING = 20_000
 log = structlog.get_logger()
 
 
+class Queues(Protocol):
+    """What a gateway's end needs of the bus."""
+
+    def publish(self, name: str, body: bytes) -> Put:
+        """Put `body` into a queue, from any thread."""
+        ...
+
+    def add_gateway(self, name: str, receive: Callable[[bytes], None]) -> None:
+        """Give what is published to the queue `name` to `receive`, which must not wait."""
+
+    def remove_gateway(self, name: str) -> None: ...
+
+
 class MemoryGatewayBus:
     """The GatewayBus of memory."""
 
-    def __init__(self, bus: MemoryBus) -> None:
+    def __init__(self, bus: Queues) -> None:
         self._bus = bus
         self._name = ""
         self._lock = threading.Lock()

@@ -18,9 +18,10 @@ from logic.rules import Rules
 from logic.services import Services
 from logic.workers.handover import Handover
 from logic.workers.kinds import KINDS, WorkerKind
+from logic.workers.lanes import LaneSize
 from logic.workers.ordered import BatchSize, OrderedWorker
 from logic.workers.outbox_watch import OutboxWatch
-from logic.workers.pool import LaneSize, PoolWorker
+from logic.workers.pool import PoolWorker
 from protocol.ops import OPS, ORDERED, PARALLEL
 from protocol.tokens import TokenSigner
 from router.address import RedisAddress

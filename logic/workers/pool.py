@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -24,6 +23,7 @@ from logic.services import Services
 from logic.work import Work
 from logic.workers import redelivery
 from logic.workers.inbox import Inbox, Taken
+from logic.workers.lanes import Lane, LaneSize
 from logic.workers.outbox_watch import OutboxWatch
 from logic.workers.store_watch import StoreWatch
 from protocol import codec
@@ -37,40 +37,6 @@ IDLE_S = 0.25
 TRIES = 3
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class LaneSize:
-    """How many threads a lane has, and how many commands may wait for them; None: any number."""
-
-    threads: int
-    waiting: int | None = None
-
-
-class Lane:
-    """Threads that carry out one kind of work."""
-
-    def __init__(self, name: str, size: LaneSize) -> None:
-        self._threads = ThreadPoolExecutor(size.threads, thread_name_prefix=name)
-        self._room = None if size.waiting is None else threading.BoundedSemaphore(size.threads + size.waiting)
-
-    def submit(self, call: Callable[[], None]) -> bool:
-        """Have `call` carried out; False where too many wait."""
-        if self._room is not None and not self._room.acquire(blocking=False):
-            return False
-        self._threads.submit(self._run, call)
-        return True
-
-    def _run(self, call: Callable[[], None]) -> None:
-        try:
-            call()
-        finally:
-            if self._room is not None:
-                self._room.release()
-
-    def close(self) -> None:
-        """Return when all is carried out."""
-        self._threads.shutdown()
 
 
 @dataclass(slots=True, eq=False)

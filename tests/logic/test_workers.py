@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +14,30 @@ from msgspec import Raw
 
 from bus import queues
 from bus.memory import MemoryBus
-from logic.delivery.emitter import Emitter
+from logic.delivery.emitter import Emitter, command_of
 from logic.delivery.fanout import FanOut
 from logic.delivery.gateways import Gateways
-from logic.handlers.table import COMMON, HANDLERS, HASHING, Handler
+from logic.handlers.table import COMMON, HANDLERS, HASHING, Handler, stepwise
+from logic.outcome import Effect, Outcome, replied
 from logic.rules import Rules
 from logic.services import Services
+from logic.work import Work
 from logic.workers.handover import Handover
+from logic.workers.lanes import LaneSize
 from logic.workers.ordered import BUSY_COMMANDS, BatchSize, OrderedWorker
 from logic.workers.outbox_watch import OutboxWatch
-from logic.workers.pool import LaneSize, PoolWorker
+from logic.workers.pool import PoolWorker
 from protocol import codec, content
-from protocol.models import Answer, ReceiveInfo, TopicMessage, UserInfo, read_downward, read_upward
+from protocol.models import Answer, Push, ReceiveInfo, TopicMessage, UserInfo, read_downward, read_upward
 from protocol.ops import OPS, ORDERED, PARALLEL
+from protocol.replies import Reply
 from protocol.tokens import TokenSigner
-from router.interface import GatewayLease, Snapshot
+from router.interface import GatewayLease, Route, Snapshot
 from router.memory import MemoryRouter
-from store import attempts, messages, meta, users
+from store import attempts, messages, meta, outbox, users
 from store.database import Database, open_sqlite
+from store.outbox import OutboxRow
+from store.transaction import Transaction
 from tests.bus_fabric import Gateway
 from tests.logic.road import SECRET
 from tests.private_servers import PrivateServers
@@ -61,6 +68,10 @@ class Site:
         lease = GatewayLease("g1", "e1", "127.0.0.1", 9001, "up", 0)
         await registrar.start(lambda: lease, Snapshot, lambda: None, lambda taken: None)
         self._registrar = registrar
+
+    async def hold(self, user: str) -> None:
+        """The gateway has a connection of this user."""
+        await self._registrar.register(Route(user, 1, "web", "d", "s", 1))
 
     def ordered(self, database: Database | None = None, max_commands: int = 300) -> OrderedWorker:
         end = self.bus.worker_end([queues.ordered(0)], 32, self.stopping)
@@ -311,3 +322,74 @@ async def test_a_fault_of_ours_says_nothing_of_its_insides(site: Site, monkeypat
     site.parallel()
     (answer,) = await site.ask(site.command("user.get", {"ids": ["bob"]}))
     assert answer["code"] == "internal" and set(answer) == {"op", "code", "message", "retry", "trace"}
+
+
+def _thinking_aloud(work: Work, services: Services) -> Generator[Effect, None, Outcome]:
+    """A handler that takes its time: three frames, then its outcome."""
+    for part in range(3):
+        yield Push(Raw(b'{"op":"part","data":{"n":%d}}' % part), users=["ann"])
+    return replied(Reply())
+
+
+async def test_a_handler_may_send_frames_before_its_outcome(site: Site) -> None:
+    await site.hold("ann")
+    site.parallel(handlers={"user.get": stepwise(_thinking_aloud)})
+    command = site.command("user.get", {"ids": ["bob"]})
+    assert await site.ask(command) == [{"op": "reply"}]
+    sent = [body for raw in site.gateway.bodies for body in read_downward(raw).bodies]
+    kinds = [type(body).__name__ for body in sent]
+    assert kinds == ["Push", "Push", "Push", "Answer"]
+    assert [json.loads(bytes(body.frame))["data"]["n"] for body in sent if isinstance(body, Push)] == [0, 1, 2]
+
+
+def _emitted(site: Site, **more: Any) -> ReceiveInfo:
+    """A notice for bob, in the outbox and on its way."""
+    data = {"conversation": "s:bob", "cid": "~c", "body": {"event": "test"}, **more}
+    row = OutboxRow("_system", "~c", "notice.append", "s:bob", codec.write(data).decode())
+    with site.database.transaction() as tx:
+        outbox.put(tx, [row])
+    return command_of(row)
+
+
+async def _off_the_outbox(site: Site) -> None:
+    for _ in range(500):
+        with site.database.reading() as tx:
+            if outbox.waiting(tx) == 0:
+                return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it is still there")
+
+
+async def test_nobody_is_answered_for_an_emitted_command(site: Site) -> None:
+    site.ordered()
+    command = _emitted(site)
+    site.publish(command)
+    await _off_the_outbox(site)
+    assert (await site.ask(site.send()))[0]["seq"] == 1
+    addresses = {read_downward(body).to for body in site.gateway.bodies}
+    assert addresses == {queues.gateway(ADDRESS)}
+    with site.database.reading() as tx:
+        assert [row.body for row in messages.after(tx, "s:bob", 0, 10)] == ['{"event":"test"}']
+
+
+async def test_an_emitted_command_that_nobody_can_carry_out_is_dead_and_off_the_outbox(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content, "encode_body", lambda _: 1 / 0)
+    site.ordered()
+    site.publish(_emitted(site))
+    await _off_the_outbox(site)
+    await site.stop()
+    assert [read["op"] for read in map(json.loads, site.dead())] == ["notice.append"]
+
+
+async def test_what_is_due_is_sent_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was lost on its way; a pool worker finds it in the store once it is due."""
+    real = Transaction.now_ms
+    _emitted(site)
+    monkeypatch.setattr(Transaction, "now_ms", lambda tx: real(tx) + outbox.FIRST_MS)
+    site.ordered()
+    site.parallel()
+    await _off_the_outbox(site)
+    with site.database.reading() as tx:
+        assert len(messages.after(tx, "s:bob", 0, 10)) == 1

@@ -1,0 +1,45 @@
+"""Threads for one kind of work each, so that what is slow delays nothing else.
+
+Law: a lane with a bounded line refuses what would wait too long; nobody waits to put work into it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LaneSize:
+    """How many threads a lane has, and how many commands may wait for them; None: any number."""
+
+    threads: int
+    waiting: int | None = None
+
+
+class Lane:
+    """Threads that carry out one kind of work."""
+
+    def __init__(self, name: str, size: LaneSize) -> None:
+        self._threads = ThreadPoolExecutor(size.threads, thread_name_prefix=name)
+        self._room = None if size.waiting is None else threading.BoundedSemaphore(size.threads + size.waiting)
+
+    def submit(self, call: Callable[[], None]) -> bool:
+        """Have `call` carried out; False where too many wait."""
+        if self._room is not None and not self._room.acquire(blocking=False):
+            return False
+        self._threads.submit(self._run, call)
+        return True
+
+    def _run(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        finally:
+            if self._room is not None:
+                self._room.release()
+
+    def close(self) -> None:
+        """Return when all is carried out."""
+        self._threads.shutdown()
