@@ -47,6 +47,11 @@ def remove(tx: Transaction, pairs: Iterable[tuple[str, str]]) -> None:
     tx.execute_in("DELETE FROM outbox WHERE", ("sender", "cid"), sorted(set(pairs)))
 
 
+def is_any_due(tx: Transaction) -> bool:
+    """Whether `take_due` would find something."""
+    return tx.row("SELECT 1 FROM outbox WHERE due <= %s LIMIT 1", (tx.now_ms(),)) is not None
+
+
 def take_due(tx: Transaction, at_most: int) -> list[OutboxRow]:
     """What is due, the longest first, set to be due again later. Of all that was sent again and is not carried out yet
     there are never more than `at_most`, so that a backlog does not double itself."""

@@ -1,7 +1,7 @@
 """Sends again what was emitted and is not carried out yet (store/outbox.py); of all processes one does it at a time.
 
-Laws: a row is due again 5, 10, 20 ... 300 s after it was sent, by the clock of the store. The lease is renewed with
-each look; when its holder is gone, another goes on after LEASE_MS.
+Laws: a row is due again 5, 10, 20 ... 300 s after it was sent, by the clock of the store. Whoever finds something due
+takes the lease first; when its holder is gone, another goes on after LEASE_MS.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ class OutboxWatch:
     def look(self) -> list[OutboxRow]:
         """What is to be sent again now; nothing while another process has the lease, or the store is away."""
         try:
+            if not self._is_needed():
+                return []
             with self._database.transaction() as tx:
                 if not leases.take(tx, LEASE, self._holder, LEASE_MS):
                     return []
@@ -70,8 +72,16 @@ class OutboxWatch:
         except StoreError:
             return
 
+    def _is_needed(self) -> bool:
+        """Whether there is anything to do: an idle system writes nothing."""
+        with self._database.reading() as tx:
+            return self._is_prune_due() or outbox.is_any_due(tx)
+
+    def _is_prune_due(self) -> bool:
+        return time.monotonic() - self._pruned_at >= PRUNE_S
+
     def _prune(self, tx: Transaction) -> None:
         """Counts of attempts that nobody has made for a week."""
-        if time.monotonic() - self._pruned_at >= PRUNE_S:
+        if self._is_prune_due():
             self._pruned_at = time.monotonic()
             attempts.prune(tx, now_ms() - KEEP_ATTEMPTS_MS)
