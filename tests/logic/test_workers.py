@@ -28,6 +28,7 @@ from logic.workers.ordered import BUSY_COMMANDS, BatchSize, OrderedWorker
 from logic.workers.outbox_watch import OutboxWatch
 from logic.workers.pool import PoolWorker
 from protocol import codec, content
+from protocol.clock import now_ms
 from protocol.models import Answer, Push, ReceiveInfo, TopicMessage, UserInfo, read_downward, read_upward
 from protocol.ops import OPS, ORDERED, PARALLEL
 from protocol.replies import Reply
@@ -228,7 +229,7 @@ async def test_what_killed_its_workers_twice_is_given_up(site: Site, op: str) ->
     command = site.send() if op == "message.send" else site.command("sync", {"cursors": {}})
     queue = queues.ordered(0) if op == "message.send" else queues.PARALLEL
     with site.database.transaction() as tx:
-        attempts.count(tx, command.name, NOW_MS)
+        attempts.count(tx, command.name, now_ms())
     site.publish(command)
     site.take_and_drop(queue)
     site.ordered()
