@@ -229,10 +229,8 @@ def test_head_costs_what_head_costs(real_home: Path) -> None:
 def test_ctrl_c_stops_both_clusters(real_home: Path) -> None:
     """While the second one is being started."""
     with _compare(real_home, "HEAD", "HEAD") as process:
-        told = ""
         assert process.stderr is not None
-        while "A its cluster is up" not in told:
-            told = process.stderr.readline()
+        assert any("A its cluster is up" in line for line in process.stderr)
         assert _processes_left(real_home) != []
         with _compare(real_home, "HEAD", "HEAD") as other:
             assert "another comparison is under way" in other.communicate()[1]
