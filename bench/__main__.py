@@ -14,6 +14,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from bench.compare.command import main as compare
+from bench.compare.scripts import INTERRUPTING
 from bench.figures import door, group, idle, latency, logins, road, scaling, slow, storm
 from bench.figures.figure import Figure
 from bench.load_process import LoadFailed
@@ -90,7 +91,7 @@ def run_figures(run: Run, names: list[str], stamp: str, begun: float) -> int:
 
 def interrupt(number: int, frame: FrameType | None) -> None:
     """Once: whoever asks again while all is being stopped in order would leave processes behind."""
-    for other in (signal.SIGINT, signal.SIGTERM):
+    for other in INTERRUPTING:
         signal.signal(other, signal.SIG_IGN)
     print("interrupted: stopping what was started, which takes some seconds", file=sys.stderr)
     raise KeyboardInterrupt
@@ -99,7 +100,7 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 def main(words: list[str]) -> int:
     for variable in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[variable]  # the bench measures what ships, not what this shell has set
-    for number in (signal.SIGINT, signal.SIGTERM):  # stopped by any hand, it stops what it started
+    for number in INTERRUPTING:  # stopped by any hand, it stops what it started
         signal.signal(number, interrupt)
     if words[:1] == ["compare"]:
         return compare(words[1:])

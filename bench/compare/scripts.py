@@ -10,13 +10,16 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 
 from conf.settings import PREFIX
 
 ERROR_LINES = 15
+INTERRUPTING = (signal.SIGINT, signal.SIGTERM)
 
 
 class ScriptFailed(Exception):
@@ -39,21 +42,19 @@ def run(
 ) -> None:
     """Run it in the checkout `where`; `say` is told each line of its output. Raises ScriptFailed."""
     told: deque[str] = deque(maxlen=ERROR_LINES)
-    interrupted = False
-    with _start(words, where, settings, subprocess.STDOUT) as process:
-        while process.returncode is None:
-            try:
-                for line in process.stdout or ():
-                    told.append(line)
-                    if say is not None:
-                        say(line.rstrip())
-                process.wait()
-            except KeyboardInterrupt:
-                interrupted = True
-                if not to_its_end:
-                    _end(process)
-    if interrupted:
-        raise KeyboardInterrupt
+    with (
+        _interruption_held_back(words) if to_its_end else contextlib.nullcontext(),
+        _start(words, where, settings, subprocess.STDOUT) as process,
+    ):
+        try:
+            for line in process.stdout or ():
+                told.append(line)
+                if say is not None:
+                    say(line.rstrip())
+            process.wait()
+        except KeyboardInterrupt:
+            _end(process)
+            raise
     if process.returncode != 0:
         raise ScriptFailed(f"{' '.join(words)} in {where} failed:\n{''.join(told).rstrip()}")
 
@@ -83,6 +84,27 @@ def _start(words: Sequence[str], where: Path, settings: Mapping[str, str], error
         text=True,
         start_new_session=True,
     )
+
+
+@contextlib.contextmanager
+def _interruption_held_back(words: Sequence[str]) -> Iterator[None]:
+    """A signal that would interrupt us does so at the end of this, also one between the start of a process and the
+    moment at which we wait for it."""
+    came: list[int] = []
+
+    def hold(number: int, _: FrameType | None) -> None:
+        if not came:
+            print(f"interrupted: as soon as {' '.join(words)} has ended", file=sys.stderr, flush=True)
+        came.append(number)
+
+    before = {number: signal.signal(number, hold) for number in INTERRUPTING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -65,17 +65,18 @@ def test_percentiles_are_of_what_was_measured() -> None:
 
 
 def test_what_a_process_started_counts_for_it_also_after_its_end() -> None:
+    """Then in hundredths of a second, rounded down."""
     burn = "import time\nwhile time.process_time() < 0.3: pass"
     words = [sys.executable, "-c", f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {burn!r}])\ninput()"]
     with subprocess.Popen(words, stdin=subprocess.PIPE) as process:
         begun = usage.look({"parent": process.pid})
         for _ in range(200):
             spent = usage.spent(begun, usage.look({"parent": process.pid}))["parent"]
-            if spent >= 0.3 and not psutil.Process(process.pid).children():
+            if spent >= 0.28 and not psutil.Process(process.pid).children():
                 break
             time.sleep(0.05)
         process.communicate(b"\n")
-    assert spent >= 0.3
+    assert spent >= 0.28
     assert usage.look({"parent": process.pid}).processes == {"parent": 0.0}
 
 
