@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 
-from hongyan.connection import ANSWER_S, Lost, Refused
-from hongyan.device import Device
+from hongyan import Device, Lost, Refused
+from hongyan.connection import ANSWER_S
 
 from ops.chat import lines
 from ops.chat.said import Said
