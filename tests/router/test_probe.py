@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.templates import find_program
+from ops.programs import find_program
 from router.address import RedisAddress
 from router.redis_probe import TIMEOUT_S, AccessRefused, serves
 from tests.private_servers import PrivateServers, free_ports
