@@ -22,7 +22,7 @@ def open_redis(tmp_path: Path) -> Iterator[int]:
     port = free_ports()["router"]
     words = [find_program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
     with subprocess.Popen([*words, "--save", ""], stdout=subprocess.DEVNULL) as server:
-        while not serves(RedisAddress("127.0.0.1", port)):
+        while not serves(RedisAddress("127.0.0.1", port, "", "")):
             time.sleep(0.02)
         yield port
         server.terminate()
