@@ -26,7 +26,7 @@ from bench.report import disturbance, table, write
 from bench.run import Run
 from conf.settings import PREFIX, BadSettings
 from ops.processes import ProcessFailed
-from ops.templates import MissingServer
+from ops.programs import MissingServer
 
 MEASURES: dict[str, Callable[[Run], Figure]] = {
     "road": road.measure,

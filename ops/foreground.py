@@ -1,4 +1,4 @@
-"""`standalone.py` in the foreground of scripts/standalone.sh. At its end it forgets what it was started with."""
+"""`standalone.py` in the foreground of scripts/standalone.sh; at its end the record of its settings is removed."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Port(NamedTuple):
 
 
 def check(ports: Iterable[Port]) -> None:
-    """Raises ProcessFailed with a line for each that cannot be had."""
+    """Raises ProcessFailed, which names every port that cannot be listened on."""
     wanted: defaultdict[int, list[Port]] = defaultdict(list)
     for port in ports:
         wanted[port.number].append(port)
@@ -40,7 +40,8 @@ def check(ports: Iterable[Port]) -> None:
 
 
 def _at_one_place(users: list[Port]) -> list[list[Port]]:
-    """Those of one number that would exclude each other: at the same address, or all, if one is to listen at all."""
+    """The users of one port number in groups: those of one group exclude each other, because they want the same address
+    or one of them wants every address."""
     places: defaultdict[str, list[Port]] = defaultdict(list)
     for port in users:
         places[_address(port.host)].append(port)
@@ -50,7 +51,7 @@ def _at_one_place(users: list[Port]) -> list[list[Port]]:
 
 
 def _address(host: str) -> str:
-    """What `host` stands for; itself where that is no address, which port_trouble says."""
+    """The IP address of `host`; `host` itself where it has none, which `port_trouble` will say."""
     try:
         return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
     except (socket.gaierror, UnicodeError):

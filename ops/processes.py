@@ -179,7 +179,7 @@ class Process:
             time.sleep(POLL_S / 10)
 
     def _end_orphans(self) -> None:
-        """SIGKILL what a crash left: of our dead process's session, with our log as its output."""
+        """SIGKILL what a crash left behind: members of the dead process's session whose output is our log."""
         recorded = self._recorded()
         if recorded is None or _started_at(recorded[0]) is not None:
             return

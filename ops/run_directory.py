@@ -59,9 +59,10 @@ def remove_dead(runs: Path, down: Callable[[Path], None]) -> None:
 
 
 def free_ports(places: Mapping[str, int], unnamed: Iterable[int] = ()) -> dict[str, int]:
-    """Ports by name, at their places from the start of a block in which nobody listens, nor at those `unnamed`.
+    """Ports by name, each at its place counted from the start of one block of ports.
 
-    The block is below the ports that the system hands out; those that RabbitMQ derives from `bus` are free, too.
+    Nobody listens at these, at the `unnamed` places, or at the ports that RabbitMQ derives from `bus`. The block is
+    below the ports that the system hands out by itself.
     """
     while True:
         base = random.randrange(20_000, 31_000, 100)

@@ -39,7 +39,8 @@ def forget(var: Path, system: str) -> None:
 
 
 def as_started(config: Path, system: str, environment: Mapping[str, str], *, tell: bool = True) -> dict[str, str]:
-    """`environment` with what was recorded, where it says nothing else, which is told. Raises BadSettings."""
+    """`environment`, completed by the record of the start. With `tell`, variables that change a setting are named on
+    standard error. Raises BadSettings."""
     for name in changed(config, system, environment) if tell else ():
         print(f"{name} is not what the {system} was started with: it counts for this command", file=sys.stderr)
     recorded = _recorded(load(config, environment).var, system)
@@ -52,8 +53,8 @@ def load_as_started(config: Path, system: str, environment: Mapping[str, str]) -
 
 
 def changed(config: Path, system: str, environment: Mapping[str, str]) -> list[str]:
-    """What in `environment` makes a setting another than the one that the system was started with; nothing where that
-    is not known. Raises BadSettings."""
+    """The variables of `environment` that give a setting another value than it had at the start; none where no start is
+    recorded. Raises BadSettings."""
     recorded = _recorded(load(config, environment).var, system)
     if recorded is None:
         return []
@@ -64,7 +65,7 @@ def changed(config: Path, system: str, environment: Mapping[str, str]) -> list[s
 
 
 def refuse_changes(config: Path, system: str, environment: Mapping[str, str], how_to_stop: str) -> None:
-    """Raises ProcessFailed: the system runs, with other settings than those of `environment`."""
+    """For a system that runs: raises ProcessFailed where `environment` changes a setting, and names the variables."""
     if names := changed(config, system, environment):
         verb = "is" if len(names) == 1 else "are"
         raise ProcessFailed(
@@ -87,7 +88,7 @@ def _record(var: Path, system: str) -> Path:
 
 
 def _recorded(var: Path, system: str) -> dict[str, str] | None:
-    """None where nothing is recorded, or nothing that we wrote."""
+    """The record of the last start; None where there is none, or none that we wrote."""
     try:
         recorded = json.loads(_record(var, system).read_text())
     except (OSError, ValueError):

@@ -43,8 +43,8 @@ def parse(words: list[str]) -> argparse.Namespace:
 
 
 def load_running(config: Path = CONFIG, *, tell: bool = True) -> Settings:
-    """The settings of the standalone that runs, else of the next that is started; `tell` of those that are others than
-    it was started with. Raises BadSettings."""
+    """The settings of the standalone that runs; where none does, of the next one that is started. With `tell`, settings
+    of ours that differ from those of its start are named on standard error. Raises BadSettings."""
     settings = load(config, our_environment())
     if standalone_process(settings).pid is None:
         return settings
@@ -52,11 +52,12 @@ def load_running(config: Path = CONFIG, *, tell: bool = True) -> Settings:
 
 
 def command() -> list[str]:
+    """The words that serve in the background."""
     return [sys.executable, str(ROOT / "standalone.py"), "--config", str(CONFIG)]
 
 
 def foreground_command(process: Process) -> list[str]:
-    """The same, which tidies up after itself, since no `stop` does it then."""
+    """The words that serve in the foreground and tidy up at the end, because no `stop` will."""
     options = ["--config", str(CONFIG), "--pid-file", str(process.pid_file)]
     return [sys.executable, "-m", "ops.foreground", *options]
 

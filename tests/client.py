@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from hongyan.channel import Channel, ChannelClosed
 from hongyan.connection import Frame, Lost
-from hongyan.device import Device, Reason
+from hongyan.device import Device, Observer, Reason
 from hongyan.doors import open_channel
 from hongyan.state import Message
 from hongyan.websocket import WebSocketChannel
@@ -31,7 +31,7 @@ def body_hash(body: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-class Recorder:
+class Recorder(Observer):
     """What one device did and saw, in the form that the oracle judges. `events` may be shared by many."""
 
     def __init__(self, user: str, device: str, events: list[Event]) -> None:

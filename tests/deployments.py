@@ -46,7 +46,7 @@ class User(NamedTuple):
 
 
 class ImpatientGateway(NamedTuple):
-    """A gateway that waits 1 s for a login and whose heartbeat is 1 s, and where its doors of chat_doors.py are."""
+    """A gateway that waits 1 s for a login and whose heartbeat is 1 s, and where its doors are."""
 
     process: Process
     urls: dict[str, str]
@@ -74,7 +74,7 @@ class Deployment(ABC):
         return self.urls("ws")
 
     def urls(self, door: str) -> list[str]:
-        """The same for any door of chat_doors.py."""
+        """The same for any of the doors."""
         urls = _addresses(door, self.ports, self.tcp_ports)
         return urls if len(urls) > 1 else urls * 2
 

@@ -17,9 +17,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from hongyan.connection import Lost
-from hongyan.device import Device
-from hongyan.doors import DOORS, address
+from hongyan import DOORS, Device, Lost, address
 
 from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings

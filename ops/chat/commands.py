@@ -1,14 +1,14 @@
 """The person's side of a chat: what typed lines do.
 
-Law: a line is never sent to another than the one named last; where that one cannot be had, to nobody.
+Law: a line goes to the user or group that was named last and to no other; where that group is not ours, to nobody.
 """
 
 from __future__ import annotations
 
 import contextlib
 
-from hongyan.connection import ANSWER_S, Lost, Refused
-from hongyan.device import Device
+from hongyan import Device, Lost, Refused
+from hongyan.connection import ANSWER_S
 
 from ops.chat import lines
 from ops.chat.said import Said

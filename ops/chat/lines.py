@@ -6,8 +6,7 @@ import re
 import time
 from typing import Any
 
-from hongyan.connection import Refused
-from hongyan.state import Message
+from hongyan import Message, Refused
 
 from protocol.ids import parse_conversation
 

@@ -10,8 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from hongyan.connection import Lost, Refused
-from hongyan.device import Device
+from hongyan import Device, Lost, Refused
 
 from ops.chat import lines
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from hongyan import Frame, Lost, Message, Observer
 from hongyan.channel import NO_CODE
-from hongyan.connection import Frame, Lost
-from hongyan.device import Reason
-from hongyan.state import Message
 
 from ops.chat import lines
 
 
-class Screen:
+class Screen(Observer):
     """Shows what happens, and notes how far the person has seen each conversation.
 
     `nobody` gets why the very first connection failed, where what answers at that port is no gateway.
@@ -38,10 +36,6 @@ class Screen:
         self._has_been_connected, self._is_told = True, False
         self.show(f"-- connected as {login['user']['id']} 已连接")
 
-    def started(self, conversation: str, after: int) -> None: ...
-
-    def received(self, message: Message) -> None: ...
-
     def applied(self, message: Message) -> None:
         self.show(lines.line(message, self._user))
         if message["sender"] != self._user:
@@ -51,16 +45,6 @@ class Screen:
     def pushed(self, frame: Frame) -> None:
         if frame["op"] == "kicked":
             self.show(f"-- sent away 已下线: {frame['data']['reason']}")
-
-    def sent(self, data: dict[str, Any], connection: str) -> None: ...
-
-    def acked(self, data: dict[str, Any], reply: dict[str, Any]) -> None: ...
-
-    def refused(self, data: dict[str, Any], code: str) -> None: ...
-
-    def disturbed(self, reason: Reason) -> None: ...
-
-    def synced(self, reason: Reason) -> None: ...
 
     def lost(self, lost: Lost) -> None:
         if lost.is_final:

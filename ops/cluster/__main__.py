@@ -10,20 +10,14 @@ import json
 import os
 import sys
 import time
-import tomllib
-from collections.abc import Callable
 from pathlib import Path
 
-from conf.secrets import BadSecret, generate
-from conf.settings import BadSettings, load
 from conf.values import MAX_COMPONENTS
-from ops.cluster.deployment import SYSTEM, Deployment, UnknownComponent
-from ops.processes import ProcessFailed
-from ops.run_environment import VAR_VARIABLE, as_started, our_environment
-from ops.templates import ROOT, MissingServer
+from ops.cluster.command import FAILED, add_config, exit_code, open_deployment
+from ops.cluster.deployment import Deployment
+from ops.run_environment import VAR_VARIABLE
 
 LOG_LINES = 50
-FAILED, USAGE = 1, 2
 
 
 def parse(words: list[str]) -> argparse.Namespace:
@@ -32,7 +26,7 @@ def parse(words: list[str]) -> argparse.Namespace:
         description="The cluster on this machine: the door, gateways, workers, private RabbitMQ, Redis and MariaDB.",
         epilog="The configuration is conf/cluster.toml, or the file named by HONGYAN_CONFIG.",
     )
-    parser.add_argument("--config", type=Path, default=ROOT / "conf" / "cluster.toml", help=argparse.SUPPRESS)
+    add_config(parser)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="up|down|status|restart|logs")
     up = verbs.add_parser("up", help="start whatever does not run and wait until all serve")
     up.add_argument("--gateways", type=_positive, metavar="N", help="gateways g1 ... gN")
@@ -53,19 +47,6 @@ def _positive(text: str) -> int:
     if not 1 <= number <= MAX_COMPONENTS:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_COMPONENTS}")
     return number
-
-
-def open_deployment(config: Path, *, is_up: bool = False) -> Deployment:
-    """The deployment of a configuration file; its secrets are generated at the first call. Raises BadSettings."""
-    environment = our_environment()
-    try:
-        var = tomllib.loads(config.read_text()).get("var", "var")
-        generate(Path(environment.get("HONGYAN_VAR", var)))
-    except (OSError, tomllib.TOMLDecodeError, TypeError, BadSecret):
-        pass  # load says what is wrong with the file
-    started = as_started(config, SYSTEM, environment, tell=not is_up)
-    os.environ.update(started)  # what is started now gets it, too
-    return Deployment(load(config, started), config.resolve())
 
 
 def run(options: argparse.Namespace) -> int:
@@ -116,22 +97,6 @@ def _logs(log: Path, follow: bool) -> int:
         os.execvp("tail", ["tail", "-n", str(LOG_LINES), *(["-F"] if follow else []), str(log)])
     print(f"there is no {log}", file=sys.stderr)
     return FAILED
-
-
-def exit_code(program: str, command: Callable[[], int]) -> int:
-    """What `command` returns; where it fails, the reason is said and becomes an exit code."""
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    try:
-        return command()
-    except UnknownComponent as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        return USAGE
-    except (BadSettings, MissingServer, ProcessFailed, OSError) as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("interrupted; scripts/cluster.sh down stops what was started", file=sys.stderr)
-        return FAILED
 
 
 def main(words: list[str]) -> int:

@@ -142,7 +142,7 @@ class Deployment:
             self._await(name, True)
 
     def check_servers(self, name: str) -> None:
-        """What a gateway or worker cannot serve without is up. Raises ProcessFailed."""
+        """Raises ProcessFailed unless the servers are up without which a gateway or worker cannot serve."""
         away = [server for server in servers.NAMES if self._servers.process(server).state != UP]
         if away and name not in DOORS:
             verb = "is" if len(away) == 1 else "are"
@@ -161,7 +161,7 @@ class Deployment:
         ]
 
     def _runs(self) -> bool:
-        """Whether anything of this cluster does."""
+        """Whether any process of this cluster runs."""
         names = (*servers.NAMES, *started_names(self.settings.var))
         return any(self._process(name).pid is not None for name in names)
 
@@ -170,7 +170,7 @@ class Deployment:
         process.start()
 
     def _check_ports(self, absent: Sequence[str]) -> None:
-        """All that is about to start can listen. Raises ProcessFailed."""
+        """Raises ProcessFailed unless all that is about to start can listen."""
         ports: list[Port] = []
         for name in absent:
             if self._process(name).state == DEAD:
@@ -186,7 +186,7 @@ class Deployment:
             self._say(f"{name:<10} up after {time.monotonic() - begun:.1f} s on port {process.port}")
 
     def _stop(self, names: Sequence[str]) -> list[str]:
-        """Stop these at once; those that ran."""
+        """Stop these components side by side. Returns the names of those that ran."""
         if not names:
             return []
         begun = time.monotonic()
@@ -209,14 +209,14 @@ class Deployment:
         return self.settings.var / "run" / "cluster.json"
 
     def _size(self) -> Size:
-        """What was asked for, else what is configured."""
+        """What the last `up` was asked for; before the first, what is configured."""
         try:
             return Size(**json.loads(self._size_file().read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return Size(self.settings.cluster.gateways, self.settings.cluster.workers)
 
     def _size_for(self, gateways: int | None, workers: int | None) -> Size:
-        """The number asked for; never fewer than run, because `up` stops nothing."""
+        """What was asked for, but at least what was started, because `up` stops nothing. Raises ProcessFailed."""
         started = started_names(self.settings.var)
         known = self._size()
         size = Size(
@@ -245,5 +245,5 @@ class Deployment:
 
 
 def _numbers(names: Sequence[str], kind: str) -> list[int]:
-    """The numbers of the components of one kind; a 0 more, so that there is one."""
+    """The numbers of the components whose names begin with `kind`, and a 0, so that there is a largest."""
     return [0] + [int(name[1:]) for name in names if name.startswith(kind)]

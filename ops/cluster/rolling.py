@@ -14,13 +14,11 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from ops.cluster.__main__ import exit_code, open_deployment
+from ops.cluster.command import add_config, exit_code, open_deployment
 from ops.cluster.components import DOORS
 from ops.cluster.deployment import Deployment, UnknownComponent
 from ops.servers import servers
-from ops.templates import ROOT
 
 DRAIN = "Stop one component once everyone went elsewhere: a gateway's newcomers and clients, a worker's partitions."
 RESTART = "Drain and restart the gateways, then the workers, one after the other; people and messages notice nothing."
@@ -63,7 +61,7 @@ def ours(deployment: Deployment) -> list[str]:
 
 def parse(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/drain.sh or scripts/rolling_restart.sh", description=__doc__)
-    parser.add_argument("--config", type=Path, default=ROOT / "conf" / "cluster.toml", help=argparse.SUPPRESS)
+    add_config(parser)
     verbs = parser.add_subparsers(dest="verb", required=True)
     one = verbs.add_parser("drain", prog="scripts/drain.sh", description=DRAIN, help=DRAIN)
     one.add_argument("name", metavar="NAME", help="g1, w1, p1 ...; scripts/cluster.sh restart NAME starts it again")

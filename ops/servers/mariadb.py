@@ -15,7 +15,8 @@ from pathlib import Path
 
 from conf.settings import StoreSettings
 from ops.processes import Process, ProcessFailed
-from ops.templates import fill_template, find_program, plain_environment, write_private
+from ops.programs import find_program, plain_environment
+from ops.templates import fill_template, write_private
 
 SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 107 bytes, on macOS 103
 PRIVILEGES = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP, REFERENCES"

@@ -19,7 +19,8 @@ from string import Template
 from conf.settings import NginxSettings, Settings
 from ops.probes import answers_http, reachable
 from ops.processes import Process, ProcessFailed
-from ops.templates import ROOT, MissingServer, find_program, plain_environment, write_private
+from ops.programs import MissingServer, find_program, plain_environment
+from ops.templates import ROOT, write_private
 
 SOURCE = ROOT / "nginx"
 OPENRESTY = "/usr/local/openresty/nginx/sbin/nginx"
@@ -130,7 +131,7 @@ def _values(settings: Settings, modules: tuple[str, ...]) -> dict[str, object]:
 
 
 def _user_directive() -> str:
-    """Started by root, the workers are nobody; started by anyone else, they are that one."""
+    """Started by root, nginx's workers run as nobody; started by another user, as that user, without a directive."""
     if os.geteuid() != 0:
         return ""
     nobody = pwd.getpwnam("nobody")

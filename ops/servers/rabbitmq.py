@@ -15,7 +15,8 @@ from bus.rabbit_topology import RabbitAddress
 from conf.settings import BusSettings
 from ops.probes import accepts
 from ops.processes import Process, ProcessFailed
-from ops.templates import fill_template, find_program, plain_environment, write_private
+from ops.programs import find_program, plain_environment
+from ops.templates import fill_template, write_private
 
 NODE = "hongyan@localhost"
 PROGRAMS = ("/usr/lib/rabbitmq/bin", "/opt/homebrew/opt/rabbitmq/sbin", "/usr/local/opt/rabbitmq/sbin")

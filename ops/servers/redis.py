@@ -6,7 +6,8 @@ from pathlib import Path
 
 from conf.settings import RouterSettings
 from ops.processes import Process, ProcessFailed
-from ops.templates import fill_template, find_program, plain_environment
+from ops.programs import find_program, plain_environment
+from ops.templates import fill_template
 from router import redis_probe
 from router.address import RedisAddress
 

@@ -24,8 +24,9 @@ from pathlib import Path
 
 from conf.settings import BadSettings, Settings, load
 from ops.processes import ProcessFailed
+from ops.programs import MissingServer, plain_environment
 from ops.servers.nginx import directory_of, nginx_command
-from ops.templates import MissingServer, plain_environment, write_private
+from ops.templates import write_private
 from router.address import RedisAddress
 from router.interface import RENEW_S, GatewayLease, Resolver, RouterAway
 from router.redis_resolver import RedisResolver

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.templates import find_program
+from ops.programs import find_program
 from router.address import RedisAddress
 from router.redis_probe import TIMEOUT_S, AccessRefused, serves
 from tests.private_servers import PrivateServers, free_ports
@@ -22,7 +22,7 @@ def open_redis(tmp_path: Path) -> Iterator[int]:
     port = free_ports()["router"]
     words = [find_program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
     with subprocess.Popen([*words, "--save", ""], stdout=subprocess.DEVNULL) as server:
-        while not serves(RedisAddress("127.0.0.1", port)):
+        while not serves(RedisAddress("127.0.0.1", port, "", "")):
             time.sleep(0.02)
         yield port
         server.terminate()

@@ -6,19 +6,13 @@ from typing import Any, cast
 
 import pytest
 from hongyan.connection import Connection, OnFrame
-from hongyan.outbox import Outbox
+from hongyan.outbox import Outbox, SendObserver
 
 MANY = 30_000
 
 
-class Nobody:
+class Nobody(SendObserver):
     """Takes no notice."""
-
-    def sent(self, data: dict[str, Any], connection: str) -> None: ...
-
-    def acked(self, data: dict[str, Any], reply: dict[str, Any]) -> None: ...
-
-    def refused(self, data: dict[str, Any], code: str) -> None: ...
 
 
 class Answering:

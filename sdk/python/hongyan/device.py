@@ -1,6 +1,6 @@
 """A device: stays connected, stays in step, and gets every message of its own through (protocol.md section 5).
 
-Laws: after each login one sync, then what has no answer is sent again (`chat_outbox.py`). A gap or `resync` is followed
+Laws: after each login one sync, then what has no answer is sent again (`outbox.py`). A gap or `resync` is followed
 by one sync.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from hongyan.connection import Connection, Frame, Lost, Refused, retry_pause
 from hongyan.outbox import Outbox, SendObserver
@@ -22,26 +22,33 @@ MANY_AT_ONCE = 1_000_000
 Reason = Literal["gap", "resync", "reconnect", "login"]
 
 
-class Observer(SendObserver, Protocol):
-    """Told of everything that happens to a device, at once and in order. Must not raise."""
+class Observer(SendObserver):
+    """Told of everything that happens to a device, at once and in order; what is not overridden takes no notice. Must
+    not raise."""
 
-    def connected(self, login: dict[str, Any]) -> None: ...
+    def connected(self, login: dict[str, Any]) -> None:
+        """Logged in; `login` is the reply's data."""
 
-    def started(self, conversation: str, after: int) -> None: ...
+    def started(self, conversation: str, after: int) -> None:
+        """The device applies what this conversation has after the seq `after`, and lacks all up to it."""
 
     def received(self, message: Message) -> None:
         """A message was pushed; whether it is applied, now or later, is another matter."""
 
-    def applied(self, message: Message) -> None: ...
+    def applied(self, message: Message) -> None:
+        """The next message of its conversation, one's own included: each once and in order."""
 
     def pushed(self, frame: Frame) -> None:
         """Any other push: receipt, kicked, reconnect ..."""
 
-    def disturbed(self, reason: Reason) -> None: ...
+    def disturbed(self, reason: Reason) -> None:
+        """Something may be missing, so a sync begins."""
 
-    def synced(self, reason: Reason) -> None: ...
+    def synced(self, reason: Reason) -> None:
+        """The sync for this reason is over."""
 
-    def lost(self, lost: Lost) -> None: ...
+    def lost(self, lost: Lost) -> None:
+        """The connection is gone, or none could be had; unless `lost.is_final` the device tries again."""
 
 
 class Device:

@@ -1,4 +1,4 @@
-"""HTTP as the long-poll door needs it: requests to one host over connections that are kept. Only this file knows httpx.
+"""HTTP as a client needs it: requests to one host over connections that are kept. Only this file knows httpx.
 
 A request costs 1.1 ms of a processor with httpx, 14 times what writing it by hand did (measured on keep-alive): a
 device makes a few in a second.
@@ -6,6 +6,7 @@ device makes a few in a second.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import httpx
@@ -33,11 +34,13 @@ class HttpClient:
     def __repr__(self) -> str:
         return f"HttpClient({self._client.base_url}, {'closed' if self._client.is_closed else 'open'})"
 
-    async def request(self, method: str, path: str, body: bytes | None = None) -> Response:
+    async def request(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Response:
         """A body is JSON. Raises OSError; the next request connects anew."""
-        headers = {} if body is None else {"Content-Type": "application/json"}
+        of_body = {} if body is None else {"Content-Type": "application/json"}
         try:
-            answer = await self._client.request(method, path, content=body, headers=headers)
+            answer = await self._client.request(method, path, content=body, headers={**of_body, **(headers or {})})
         except httpx.ConnectTimeout as error:
             raise TimeoutError("nobody accepted the connection in time") from error
         except httpx.HTTPError as error:

@@ -15,21 +15,27 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from hongyan.connection import ANSWER_S, Connection, Frame, Lost, Refused, retry_pause
 
 Data = dict[str, Any]
 
 
-class SendObserver(Protocol):
-    """Told of every send, at once and in order. Must not raise."""
+class SendObserver:
+    """Told of every send, at once and in order; what is not overridden takes no notice. Must not raise.
 
-    def sent(self, data: Data, connection: str) -> None: ...
+    `data` is that of the `message.send` frame.
+    """
 
-    def acked(self, data: Data, reply: Data) -> None: ...
+    def sent(self, data: Data, connection: str) -> None:
+        """It goes out, for the first time or again, over the connection of this name."""
 
-    def refused(self, data: Data, code: str) -> None: ...
+    def acked(self, data: Data, reply: Data) -> None:
+        """The reply to a try came; to an earlier one perhaps, so it may come twice."""
+
+    def refused(self, data: Data, code: str) -> None:
+        """A try was refused, with a code of docs/protocol.md section 4, or got no answer in time: `timeout`."""
 
 
 @dataclass(eq=False, slots=True)
