@@ -116,10 +116,10 @@ class PrivateServers:
         """Settings of Redis with a new prefix: no key of another test is seen."""
         return msgspec.structs.replace(self.settings.router, prefix=f"test_{next(self._numbers)}")
 
-    def fresh_redis_address(self) -> RedisAddress:
-        """The same, as router/ wants it."""
-        router = self.fresh_router()
-        return RedisAddress(router.host, router.port, router.password, router.prefix)
+    @property
+    def redis_address(self) -> RedisAddress:
+        router = self.settings.router
+        return RedisAddress(router.host, router.port, router.password)
 
     def flush_redis(self) -> None:
         """Forget everything in Redis."""

@@ -126,7 +126,7 @@ def test_a_prefix_is_a_short_word(var: Path, prefix: str) -> None:
 @pytest.mark.parametrize("prefix", ["", "a:b", "x" * 33, "hong yan", "鸿雁", "a\n", "a*", "a{b}"])
 def test_what_is_no_prefix_is_named(var: Path, prefix: str) -> None:
     said = refusal(var, HONGYAN_ROUTER__PREFIX=prefix)
-    assert said.startswith("router.prefix must be a word of 1 to 32 letters")
+    assert said.startswith("router.prefix (HONGYAN_ROUTER__PREFIX) must be a word in quotes, 1 to 32 of")
     assert repr(prefix) in said
 
 
