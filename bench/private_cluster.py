@@ -20,9 +20,9 @@ from ops.templates import ROOT
 
 RUNS = ROOT / "var" / "bench"
 CLOSED_S = 15.0
-PLACES = {"bus": 0, "router": 2, "store": 3, "echo": 4, "gateway": 10, "metrics": 20, "tcp": 30}
+PLACES = {"bus": 0, "router": 2, "store": 3, "echo": 4, "metrics": 5, "gateway": 10, "tcp": 30}
 PLACES |= {"nginx": 40, "nginx_tcp": 41}
-UNNAMED = (11, 21, 31, 110)  # the second gateway, the metrics of w2 and p1
+UNNAMED = (11, 31, 6, 95)  # the second gateway, the metrics of w2 and p1
 CONFIGURATION = """\
 mode = "cluster"
 var = "{var}"

@@ -18,6 +18,7 @@ from conf.settings import BadSettings, Settings, load
 from gateway.app import Gateway
 from router.address import RedisAddress
 from router.interface import NameTaken
+from router.keys import Keys
 from router.redis_registrar import RedisRegistrar
 
 
@@ -38,7 +39,7 @@ def _gateway(settings: Settings, name: str, port: int, tcp_port: int) -> Gateway
         port,
         tcp_port,
         RabbitGatewayBus(RabbitAddress(bus.host, bus.port, bus.user, bus.password, bus.virtual_host, bus.heartbeat_s)),
-        RedisRegistrar(RedisAddress(router.host, router.port, router.password, router.prefix)),
+        RedisRegistrar(RedisAddress(router.host, router.port, router.password), Keys(router.prefix)),
     )
 
 

@@ -26,6 +26,7 @@ from protocol.ops import OPS, ORDERED, PARALLEL
 from protocol.tokens import TokenSigner
 from router.address import RedisAddress
 from router.interface import Resolver
+from router.keys import Keys
 from router.redis_resolver import RedisResolver
 from store import meta
 from store.database import Database, open_mysql, open_sqlite
@@ -63,7 +64,7 @@ def rabbit_bus(settings: Settings, kind: WorkerKind, stopping: threading.Event) 
 
 def redis_resolver(settings: Settings) -> Resolver:
     router = settings.router
-    return RedisResolver(RedisAddress(router.host, router.port, router.password, router.prefix))
+    return RedisResolver(RedisAddress(router.host, router.port, router.password), Keys(router.prefix))
 
 
 def make_worker(

@@ -1,7 +1,8 @@
 """A directory, a configuration and ports for each run of something that starts a cluster of its own.
 
 Laws: a run that lives holds the lock in its directory, so that several go on at once in one checkout. What a killed run
-left behind is stopped and removed by the next of its kind; a run that failed keeps its logs until then.
+left behind is stopped and removed by the next of its kind; a run that failed keeps its logs until then. A cluster keeps
+to its block of ports, and no two have the same, wherever they are started from.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import fcntl
 import os
 import random
 import shutil
+import socket
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +23,10 @@ from ops.servers.rabbitmq import internal_ports
 
 CONFIGURATION = "cluster.toml"
 LOCK = "lock"
+BLOCK = 100
+# The last port of a block is nobody's: whoever chooses the block listens there until what is started listens, too. That
+# takes seconds, so the last few are enough, and a long run does not use all blocks up.
+_claims: deque[socket.socket] = deque(maxlen=4)
 
 
 @contextmanager
@@ -65,8 +72,20 @@ def free_ports(places: Mapping[str, int], unnamed: Iterable[int] = ()) -> dict[s
     below the ports that the system hands out by itself.
     """
     while True:
-        base = random.randrange(20_000, 31_000, 100)
+        base = random.randrange(20_000, 31_000, BLOCK)
         ports = {name: base + place for name, place in places.items()}
         wanted = [*ports.values(), *internal_ports(ports["bus"]), *(base + place for place in unnamed)]
-        if all(is_port_free("127.0.0.1", port) for port in wanted):
+        if all(is_port_free("127.0.0.1", port) for port in wanted) and _claim(base + BLOCK - 1):
             return ports
+
+
+def _claim(port: int) -> bool:
+    """Listen there; False where another process, or this one, does."""
+    try:
+        claim = socket.create_server(("127.0.0.1", port))
+    except OSError:
+        return False
+    if len(_claims) == _claims.maxlen:
+        _claims.popleft().close()
+    _claims.append(claim)
+    return True

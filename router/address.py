@@ -1,4 +1,4 @@
-"""Where Redis is and which part of it is ours, and how a gateway's address splits into its id and its epoch."""
+"""Where Redis is, and how a gateway's address splits into its id and its epoch."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """One Redis server, or the door of a Sentinel deployment. All keys of a deployment begin with its `prefix`."""
+    """One Redis server, or the door of a Sentinel deployment."""
 
     host: str
     port: int
-    password: str = field(repr=False)
-    prefix: str
+    password: str = field(default="", repr=False)
 
 
 def gateway_and_epoch(address: str) -> tuple[str, str]:

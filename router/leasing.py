@@ -6,7 +6,7 @@ Laws:
   holder, and whoever looks on has lost. One that runs out had a dead holder, and is free. No clock is compared with
   another's, and nobody waits for longer than a lease stands.
 
-Why so: docs/decisions/0013-names.md.
+Why so: docs/decisions/0015-names.md.
 """
 
 from __future__ import annotations

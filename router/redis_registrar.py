@@ -53,9 +53,9 @@ class _Closing(Exception):
 class RedisRegistrar:
     """Registers the connections of one life of one gateway. `lease_s` and `renew_s` are shorter in tests."""
 
-    def __init__(self, redis: RedisAddress, lease_s: float = LEASE_S, renew_s: float = RENEW_S) -> None:
+    def __init__(self, redis: RedisAddress, keys: Keys, lease_s: float = LEASE_S, renew_s: float = RENEW_S) -> None:
         self._connection = OrderedConnection(redis)
-        self._keys = Keys(redis.prefix)
+        self._keys = keys
         self._lease_ms = int(lease_s * 1000)
         self._renew_s = renew_s
         self._state = _State.AWAY

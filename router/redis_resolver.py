@@ -48,9 +48,9 @@ def _connect(address: RedisAddress) -> redis.Redis:
 class RedisResolver:
     """Asks Redis for one thread at a time."""
 
-    def __init__(self, address: RedisAddress) -> None:
+    def __init__(self, address: RedisAddress, keys: Keys) -> None:
         self._name = f"{address.host}:{address.port}"
-        self._keys = Keys(address.prefix)
+        self._keys = keys
         self._redis = _connect(address)
         self._reading: Any = self._redis.connection_pool.make_connection()
         self._lock = threading.Lock()

@@ -24,7 +24,7 @@ run() {
     "$@" || code=$?
     [ $code -eq 0 ] || [ $code -eq $NOTHING_SELECTED ] || status=$code
 }
-run "${pytest[@]}" -n 2 --dist loadgroup --ignore tests/faults "$@"
+run "${pytest[@]}" -n 2 --ignore tests/faults "$@"
 # What breaks servers under load is timed, so nothing else runs beside it.
 run "${pytest[@]}" tests/faults "$@"
 exit $status

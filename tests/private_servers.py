@@ -23,7 +23,8 @@ from router.address import RedisAddress
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "var" / "test"
-PLACES = {"bus": 0, "router": 1, "store": 2, "gateway": 10, "tcp": 20, "metrics": 30, "nginx": 50, "nginx_tcp": 51}
+PLACES = {"bus": 0, "router": 1, "store": 2, "metrics": 5, "gateway": 10, "tcp": 20, "nginx": 50, "nginx_tcp": 51}
+UNNAMED = (*range(6, 10), *range(11, 20), *range(21, 30), *range(95, 99))  # more workers, gateways, kinds of workers
 CONFIGURATION = """\
 mode = "cluster"
 var = "{var}"
@@ -116,10 +117,10 @@ class PrivateServers:
         """Settings of Redis with a new prefix: no key of another test is seen."""
         return msgspec.structs.replace(self.settings.router, prefix=f"test_{next(self._numbers)}")
 
-    def fresh_redis_address(self) -> RedisAddress:
-        """The same, as router/ wants it."""
-        router = self.fresh_router()
-        return RedisAddress(router.host, router.port, router.password, router.prefix)
+    @property
+    def redis_address(self) -> RedisAddress:
+        router = self.settings.router
+        return RedisAddress(router.host, router.port, router.password)
 
     def flush_redis(self) -> None:
         """Forget everything in Redis."""
@@ -130,7 +131,7 @@ class PrivateServers:
 
 def free_ports() -> dict[str, int]:
     """Ports by name, in a block in which nobody listens."""
-    return run_directory.free_ports(PLACES, range(10, 40))
+    return run_directory.free_ports(PLACES, UNNAMED)
 
 
 @contextlib.contextmanager

@@ -89,5 +89,9 @@ class ThroughDoor(Deployment):
         """Until both doors send newcomers to each gateway, found once more than before."""
         until = time.monotonic() + KNOWN_S
         while not all(self._found(name) > times for name, times in found_before.items()):
-            assert time.monotonic() < until, f"{self} does not know all of {list(found_before)}"
+            known = {name: (self._found(name), self.is_listed(name)) for name in found_before}
+            assert time.monotonic() < until, (
+                f"{self} does not know all of {list(found_before)}; times found, and whether listed for TCP: {known}; "
+                f"the end of what nginx said:\n{self.doors['nginx'].log_tail()}"
+            )
             time.sleep(POLL_S)

@@ -33,6 +33,6 @@ def redis_process(settings: RouterSettings, var: Path) -> Process:
 def redis_serves(settings: RouterSettings) -> bool:
     """Whether it lets us in; False while it is not there yet. Raises ProcessFailed where waiting cannot help."""
     try:
-        return redis_probe.serves(RedisAddress(settings.host, settings.port, settings.password, settings.prefix))
+        return redis_probe.serves(RedisAddress(settings.host, settings.port, settings.password))
     except redis_probe.AccessRefused:
         raise ProcessFailed(f"Redis on port {settings.port} refuses the password: is it another one's?") from None

@@ -29,6 +29,7 @@ from ops.servers.nginx import directory_of, nginx_command
 from ops.templates import write_private
 from router.address import RedisAddress
 from router.interface import RENEW_S, GatewayLease, Resolver, RouterAway
+from router.keys import Keys
 from router.redis_resolver import RedisResolver
 
 EVERY_S = 1.0
@@ -131,8 +132,8 @@ def main(words: list[str]) -> int:
     try:
         settings = load(options.config)
         router = settings.router
-        address = RedisAddress(router.host, router.port, router.password, router.prefix)
-        door = TcpDoor(settings, RedisResolver(address))
+        address = RedisAddress(router.host, router.port, router.password)
+        door = TcpDoor(settings, RedisResolver(address, Keys(router.prefix)))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: door.stop())
         return door.run()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from router.interface import NameTaken, Registrar, Resolver, Route, RouterAway, TooManyConnections
+from router.keys import Keys
 from router.memory import MemoryRouter
 from router.redis_registrar import RedisRegistrar
 from router.redis_resolver import RedisResolver
@@ -44,10 +45,10 @@ async def router(request: pytest.FixtureRequest) -> AsyncIterator[Router]:
             yield Router(memory.registrar, memory.resolver(), life)
             return
         servers: PrivateServers = request.getfixturevalue("servers")
-        redis = servers.fresh_redis_address()
-        resolver = RedisResolver(redis)
+        redis, keys = servers.redis_address, Keys(servers.fresh_router().prefix)
+        resolver = RedisResolver(redis, keys)
         life.callback(resolver.close)
-        yield Router(lambda: RedisRegistrar(redis, LEASE_S, RENEW_S), resolver, life)
+        yield Router(lambda: RedisRegistrar(redis, keys, LEASE_S, RENEW_S), resolver, life)
 
 
 async def test_a_connected_user_is_found_and_then_not(router: Router) -> None:

@@ -1,4 +1,4 @@
-"""A gateway's name has one holder, whoever starts what: real processes on one Redis (docs/decisions/0013-names.md)."""
+"""A gateway's name has one holder, whoever starts what: real processes on one Redis (docs/decisions/0015-names.md)."""
 
 from __future__ import annotations
 

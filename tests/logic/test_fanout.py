@@ -174,9 +174,9 @@ async def test_who_removed_gets_the_notice_before_the_delta(site: Site) -> None:
 
 async def test_a_dead_gateway_is_forgotten_by_whoever_meets_it(site: Site) -> None:
     await site.hold("g1.e1", "ann")
-    lease = GatewayLease("g2", "e2", "127.0.0.1", 9002, "up", 0)
-    await site.hold("g2.e1", "ann")
-    site.router.renew(lease)  # g2 lives on in another epoch
+    await site.registrars["g2.e1"].close()
+    site.router.register("g2.e1", Route("ann", 1, "web", "", "s-ann", 1))  # as a killed gateway leaves it
+    site.router.claim(GatewayLease("g2", "e2", "127.0.0.1", 9002, "up", 0))  # its next life
     await site.send((_command(1), _outcome(Push(FRAME, users=["ann"]))))
     assert site.inboxes["g2.e1"] == []
     assert site.router.resolve(["ann"], [])[0] == {"ann": ["g1.e1"]}

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from bench import private_cluster
+from conf.settings import load
 from ops import run_directory
+from ops.cluster.components import DOORS, component_ports, gateway_names, worker_names
 from ops.probes import is_port_free
+from ops.servers.servers import NAMES, Servers
+from tests import private_servers
 from tests.private_servers import ROOT
 
 RUN = """\
 import sys, time
 from pathlib import Path
+from types import ModuleType
 from ops import run_directory
 with run_directory.create(Path(sys.argv[1]), "bus at {bus}, var at {var}", {"bus": 5673}) as config:
     print(config, flush=True)
@@ -85,3 +93,32 @@ def test_a_block_with_a_listener_is_passed_over(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("ops.run_directory.random.randrange", lambda *_: next(bases))
     with socket.create_server(("127.0.0.1", taken + 7)):
         assert run_directory.free_ports({"bus": 0}, unnamed=[7])["bus"] != taken
+
+
+def test_a_block_that_another_has_chosen_is_passed_over_though_nobody_listens_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = run_directory.free_ports({"bus": 0})["bus"]
+    bases = itertools.chain([chosen], itertools.count(20_000, run_directory.BLOCK))
+    monkeypatch.setattr("ops.run_directory.random.randrange", lambda *_: next(bases))
+    assert run_directory.free_ports({"bus": 0})["bus"] != chosen
+
+
+def test_a_long_run_gives_back_the_blocks_that_it_chose_long_ago() -> None:
+    first = run_directory.free_ports({"bus": 0})["bus"]
+    for _ in range(4):
+        run_directory.free_ports({"bus": 0})
+    assert is_port_free("127.0.0.1", first + run_directory.BLOCK - 1)
+
+
+@pytest.mark.parametrize("of", [private_servers, private_cluster])
+def test_a_cluster_keeps_to_its_block(tmp_path: Path, of: ModuleType) -> None:
+    ports = run_directory.free_ports(of.PLACES, of.UNNAMED)
+    block = range(ports["bus"], ports["bus"] + run_directory.BLOCK - 1)
+    with run_directory.create(tmp_path, of.CONFIGURATION, ports) as config:
+        settings = load(config, {})
+        used = [port for name in NAMES for port in Servers(settings).ports(name) if port.number < 40_000]
+        for name in (*gateway_names(2), *worker_names(3), *DOORS):
+            used += component_ports(settings, name)
+    assert all(port.number in block for port in used), used
+    assert len({port.number for port in used}) == len(used)

@@ -19,31 +19,32 @@ NewGateway = Callable[..., Awaitable[Gateway]]
 
 @pytest.fixture
 def redis_address(servers: PrivateServers) -> Iterator[RedisAddress]:
-    """Where Redis is, with a prefix that nobody used before; whatever a test did to it is undone."""
+    """Where Redis is; whatever a test did to it is undone."""
     servers.up()
-    yield servers.fresh_redis_address()
+    yield servers.redis_address
     servers.up()
 
 
 @pytest.fixture
-def keys(redis_address: RedisAddress) -> Keys:
-    return Keys(redis_address.prefix)
+def keys(servers: PrivateServers) -> Keys:
+    """Those of a prefix that nobody used before."""
+    return Keys(servers.fresh_router().prefix)
 
 
 @pytest.fixture
-def resolver(redis_address: RedisAddress) -> Iterator[RedisResolver]:
-    resolver = RedisResolver(redis_address)
+def resolver(redis_address: RedisAddress, keys: Keys) -> Iterator[RedisResolver]:
+    resolver = RedisResolver(redis_address, keys)
     yield resolver
     resolver.close()
 
 
 @pytest.fixture
-async def new_gateway(redis_address: RedisAddress) -> AsyncIterator[NewGateway]:
+async def new_gateway(redis_address: RedisAddress, keys: Keys) -> AsyncIterator[NewGateway]:
     """Starts gateways that are closed when the test ends."""
     gateways: list[Gateway] = []
 
     async def start(gateway_id: str = "g1", epoch: str = "e1") -> Gateway:
-        gateways.append(Gateway(RedisRegistrar(redis_address), gateway_id, epoch))
+        gateways.append(Gateway(RedisRegistrar(redis_address, keys), gateway_id, epoch))
         return await gateways[-1].start()
 
     yield start

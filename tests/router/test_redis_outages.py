@@ -169,12 +169,13 @@ async def test_a_namesake_that_started_while_redis_stood_still_has_lost(
 
 
 async def test_two_deployments_on_one_redis_see_nothing_of_each_other(
-    servers: PrivateServers, redis_address: RedisAddress, new_gateway: NewGateway, resolver: RedisResolver
+    redis_address: RedisAddress, keys: Keys, new_gateway: NewGateway, resolver: RedisResolver
 ) -> None:
     """One prefix begins as the other does; each side has the same names."""
     ours = await crowd(await new_gateway("g1", "e1"), 3)
-    longer = dataclasses.replace(redis_address, prefix=f"{redis_address.prefix}.2")
-    theirs, their_resolver = Gateway(RedisRegistrar(longer), "g1", "e2"), RedisResolver(longer)
+    longer = Keys(f"{keys.prefix}.2")
+    theirs = Gateway(RedisRegistrar(redis_address, longer), "g1", "e2")
+    their_resolver = RedisResolver(redis_address, longer)
     try:
         await crowd(await theirs.start(), 5)
         await asyncio.sleep(RENEW_S + 1)
@@ -251,14 +252,14 @@ async def test_more_removals_at_once_than_the_queue_holds(
     assert whole(gateway, resolver)
 
 
-async def test_a_wrong_password_is_a_router_that_is_away(redis_address: RedisAddress) -> None:
+async def test_a_wrong_password_is_a_router_that_is_away(redis_address: RedisAddress, keys: Keys) -> None:
     wrong = dataclasses.replace(redis_address, password="wrong-horse")
     with pytest.raises(RouterAway) as refused:
-        RedisResolver(wrong).gateways()
-    gateway = await Gateway(RedisRegistrar(wrong)).start()
+        RedisResolver(wrong, keys).gateways()
+    gateway = await Gateway(RedisRegistrar(wrong, keys)).start()
     assert not gateway.registrar.connected
     await gateway.registrar.close()
-    for text in (str(refused.value), repr(wrong), repr(gateway.registrar), repr(RedisResolver(wrong))):
+    for text in (str(refused.value), repr(wrong), repr(gateway.registrar), repr(RedisResolver(wrong, keys))):
         assert "wrong-horse" not in text
 
 
