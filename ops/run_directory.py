@@ -72,7 +72,7 @@ def free_ports(places: Mapping[str, int], unnamed: Iterable[int] = ()) -> dict[s
     below the ports that the system hands out by itself.
     """
     while True:
-        base = random.randrange(20_000, 31_000, BLOCK)
+        base = random.randrange(21_000, 31_000, BLOCK)
         ports = {name: base + place for name, place in places.items()}
         wanted = [*ports.values(), *internal_ports(ports["bus"]), *(base + place for place in unnamed)]
         if all(is_port_free("127.0.0.1", port) for port in wanted) and _claim(base + BLOCK - 1):

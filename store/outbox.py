@@ -49,7 +49,7 @@ def remove(tx: Transaction, pairs: Iterable[tuple[str, str]]) -> None:
 
 def is_any_due(tx: Transaction) -> bool:
     """Whether `take_due` would find something."""
-    return tx.row("SELECT 1 FROM outbox WHERE due <= %s LIMIT 1", (tx.now_ms(),)) is not None
+    return tx.row(f"SELECT 1 FROM outbox WHERE due <= {tx.clock} LIMIT 1") is not None
 
 
 def take_due(tx: Transaction, at_most: int) -> list[OutboxRow]:

@@ -107,9 +107,14 @@ class Transaction:
         clause = self._engine.dialect.upsert_clause(Upsert(key, greatest, replace, add))
         self._insert(insert_head(table, columns), rows, clause)
 
+    @property
+    def clock(self) -> str:
+        """SQL for the clock of the store in ms, which all processes have in common."""
+        return self._engine.dialect.now_ms
+
     def now_ms(self) -> int:
-        """The clock of the store, which all processes have in common."""
-        row = self.row(f"SELECT {self._engine.dialect.now_ms}")
+        """The clock of the store."""
+        row = self.row(f"SELECT {self.clock}")
         return int(row[0]) if row else 0
 
     def typed(self, ddl: str) -> str:

@@ -19,7 +19,7 @@ from store.transaction import Transaction
 
 LEASE = "outbox"
 LEASE_MS = 5_000
-LOOK_S = 1.0
+LOOK_S = 2.0
 AT_MOST = 1_000
 PRUNE_S = 3600.0
 KEEP_ATTEMPTS_MS = 7 * 86_400_000
@@ -40,7 +40,7 @@ class OutboxWatch:
         return f"OutboxWatch({self._holder})"
 
     def is_due(self) -> bool:
-        """Whether it is time for another look; if so, the next is a second later."""
+        """Whether it is time for another look; if so, the next is LOOK_S later."""
         now = time.monotonic()
         if now - self._looked_at < LOOK_S:
             return False

@@ -29,8 +29,9 @@ ERLANG = (
 
 
 def internal_ports(port: int) -> tuple[int, int]:
-    """The ports of Erlang's distribution and of epmd, derived from the AMQP port."""
-    base = port + 20_000 if port < 45_000 else port - 20_000
+    """The ports of Erlang's distribution and of epmd, derived from the AMQP port. They lie below 32,768, whence Linux
+    hands out ports to every outgoing connection of other programs, as long as the AMQP port is below 42,768."""
+    base = port + 20_000 if port < 12_000 else port - 10_000 if port < 42_768 else port - 30_000
     return base, base + 1
 
 
