@@ -7,9 +7,9 @@ one gateway's life; `dead` what no worker could carry out.
 from __future__ import annotations
 
 from protocol import ids
-from protocol.ops import ORDERED, PARALLEL, Op
+from protocol.ops import ORDERED, WORKERS, Op
 
-NAMED = (PARALLEL,)
+NAMED = tuple(sorted(WORKERS - {ORDERED}))
 DEAD = "dead"
 
 

@@ -6,7 +6,6 @@ ten seconds end it, as do ten unknown ops. After CLOSED nothing has an effect.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
@@ -17,6 +16,7 @@ import msgspec
 
 from protocol import codec
 from protocol.client_command import ClientCommand, read_command
+from protocol.clock import now_ms
 from protocol.errors import CLOSE_REASON, Close, ImError, bad_field, rate_limited, unauthenticated
 from protocol.frames import BadFrameField, Frame, read_frame, write_error, write_frame
 from protocol.models import Heartbeat, LoginInfo
@@ -200,4 +200,4 @@ STEPS: dict[State, dict[str, Callable[[Session, Frame, float], list[Effect]]]] =
 
 def heartbeat_frame() -> bytes:
     """`{"op":"heartbeat","data":{"time":...}}`"""
-    return write_frame("heartbeat", codec.write_struct(Heartbeat(time.time_ns() // 1_000_000)))
+    return write_frame("heartbeat", codec.write_struct(Heartbeat(now_ms())))

@@ -7,8 +7,6 @@ that follows, or is pushed, or both. A router that is away delays no login: it g
 
 from __future__ import annotations
 
-import time
-
 import msgspec
 
 from gateway.clients.connection import Connection
@@ -19,6 +17,7 @@ from gateway.sessions.joining import Joining
 from gateway.sessions.terminals import Terminals
 from protocol import codec
 from protocol.args import OpenSession
+from protocol.clock import now_ms
 from protocol.models import SessionInfo, Takeover, UserInfo
 from protocol.ops import Caller, find_op
 from protocol.replies import SessionOpened, User
@@ -88,5 +87,5 @@ class LoginFlow:
         if connection.number not in self._hub.connections:
             return None
         connection.session.move(State.OPEN)
-        reply = LoginReply(opened.user, who.session, self._heartbeat_s, time.time_ns() // 1_000_000, opened.epoch)
+        reply = LoginReply(opened.user, who.session, self._heartbeat_s, now_ms(), opened.epoch)
         return codec.write_struct(reply)

@@ -9,7 +9,6 @@ learns everything else again.
 from __future__ import annotations
 
 import dataclasses
-import time
 
 import structlog
 
@@ -18,6 +17,7 @@ from gateway.clients.connection import Connection
 from gateway.clients.hub import Hub
 from gateway.clients.session import State
 from protocol.addresses import connection_name
+from protocol.clock import now_ms
 from protocol.errors import Close
 from protocol.models import Takeover
 from router.interface import Registrar, Route, RouterAway, TooManyConnections
@@ -55,8 +55,7 @@ class Terminals:
         """Give a login its route. Raises TooManyConnections. A router that is away gets the route later."""
         terminal, device, session = connection.terminal, connection.device, connection.session_id
         slot = slot_of(self._connections_per, terminal, device, session)
-        now_ms = time.time_ns() // 1_000_000
-        route = Route(connection.user, connection.number, terminal, device, session, now_ms, slot)
+        route = Route(connection.user, connection.number, terminal, device, session, now_ms(), slot)
         connection.route = route
         self._registering[connection.number] = None
         try:

@@ -15,8 +15,8 @@ from protocol.ops import ORDERED, PARALLEL
 @dataclass(frozen=True)
 class WorkerKind:
     """`python -m logic NAME` runs one; its processes are `{prefix}1`, `{prefix}2` ... on the ports from
-    cluster.first_metrics_port + `port_offset` on. Kinds of a lower `rank` start first. `processes` is how many run
-    where the configuration does not say (cluster.workers, for ordered ones)."""
+    cluster.first_metrics_port + `port_offset` on. Kinds of a lower `rank` start first and stop last. `processes` is how
+    many run where the configuration does not say (cluster.workers, for ordered ones)."""
 
     name: str
     prefix: str

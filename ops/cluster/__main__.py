@@ -14,6 +14,7 @@ from pathlib import Path
 
 from conf.values import MAX_COMPONENTS
 from ops.cluster.command import FAILED, add_config, exit_code, open_deployment
+from ops.cluster.components import is_gateway
 from ops.cluster.deployment import Deployment
 from ops.run_environment import VAR_VARIABLE
 
@@ -71,7 +72,7 @@ def _up(deployment: Deployment, options: argparse.Namespace) -> int:
     else:
         print("all is up already")
     for row in deployment.status():
-        if str(row["name"]).startswith("g"):
+        if is_gateway(str(row["name"])):
             print(f"gateway {row['name']}: http://127.0.0.1:{row['port']}")
     door, scheme = deployment.settings.nginx, "https" if deployment.settings.nginx.certificate else "http"
     print(f"the door: {scheme}://{door.host}:{door.port}, TCP {door.host}:{door.tcp_port}")

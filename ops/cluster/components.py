@@ -1,10 +1,11 @@
-"""The processes of a cluster besides its servers: gateways g1, g2 ..., ordered workers w1, w2 ..., the parallel worker
-p1, and the door: nginx, nginx-tcp."""
+"""The processes of a cluster besides its servers: gateways g1, g2 ..., workers of each kind (logic/workers/kinds.py),
+and the door: nginx, nginx-tcp."""
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from conf.settings import Settings
@@ -18,6 +19,7 @@ from ops.templates import ROOT
 from protocol.ops import ORDERED
 
 DOORS = ("nginx", "nginx-tcp")
+GATEWAY_RANK, DOOR_RANK = 10, 20  # after all workers; the doors find the gateways that serve
 STOP_S = 30.0  # a gateway sends its clients away for up to 10 s and answers for up to 10 s more
 
 
@@ -34,10 +36,24 @@ def gateway_names(gateways: int) -> list[str]:
     return [f"g{number}" for number in range(1, gateways + 1)]
 
 
+def is_gateway(name: str) -> bool:
+    return re.fullmatch(r"g\d+", name) is not None
+
+
+def by_rank(names: Iterable[str]) -> list[list[str]]:
+    """Components in the order in which they start; those of one rank may go at once. They stop the other way round."""
+    ranks: dict[int, list[str]] = {}
+    for name in names:
+        kind = kind_of(name)
+        rank = kind.rank if kind is not None else GATEWAY_RANK if is_gateway(name) else DOOR_RANK
+        ranks.setdefault(rank, []).append(name)
+    return [ranks[rank] for rank in sorted(ranks)]
+
+
 def started_names(var: Path) -> list[str]:
     """The components that have a pid file, whatever number was asked for."""
     names = [path.stem for path in (var / "run").glob("*.pid")]
-    return sorted(name for name in names if name in DOORS or kind_of(name) or re.fullmatch(r"g\d+", name))
+    return sorted(name for name in names if name in DOORS or kind_of(name) or is_gateway(name))
 
 
 def component_port(settings: Settings, name: str) -> int:
@@ -60,7 +76,7 @@ def component_process(settings: Settings, config: Path, name: str) -> Process:
     if name == "nginx-tcp":
         return _tcp_door_process(settings, config)
     port = component_port(settings, name)
-    host = reachable(settings.gateway.host) if name.startswith("g") else "127.0.0.1"
+    host = reachable(settings.gateway.host) if is_gateway(name) else "127.0.0.1"
     return Process(
         name,
         lambda: _command(settings, config, name),
@@ -92,7 +108,7 @@ def component_ports(settings: Settings, name: str) -> list[Port]:
     if name in DOORS:
         port = settings.nginx.tcp_port if name == "nginx-tcp" else settings.nginx.port
         return [Port(name, settings.nginx.host, port)]
-    if not name.startswith("g"):
+    if not is_gateway(name):
         return [Port(name, LOOPBACK, component_port(settings, name))]
     ports = (component_port(settings, name), gateway_tcp_port(settings, name))
     return [Port(name, settings.gateway.host, port) for port in ports]

@@ -25,6 +25,7 @@ from pathlib import Path
 from conf.settings import Settings
 from ops.cluster.components import (
     DOORS,
+    by_rank,
     component_ports,
     component_process,
     gateway_names,
@@ -102,12 +103,12 @@ class Deployment:
             if missing:
                 self._create_schema()
             ours = self.names()[len(servers.NAMES) :]
-            # The doors find the gateways that serve.
-            for rank in ([name for name in ours if name not in DOORS], DOORS):
-                for name in rank:
+            # Workers and gateways find each other whoever is first; the doors need gateways that serve.
+            for names in ([name for name in ours if name not in DOORS], DOORS):
+                for name in [name for rank in by_rank(names) for name in rank]:
                     if name in missing:
                         self._launch(name)
-                for name in rank:
+                for name in names:
                     self._await(name, name in missing)
             return started_servers or bool(missing)
 
@@ -115,9 +116,7 @@ class Deployment:
         """Stop all in order: doors, gateways, workers, servers. False: nothing ran."""
         with self._locked():
             started = started_names(self.settings.var)
-            stopped = self._stop([name for name in started if name in DOORS])
-            stopped += self._stop([name for name in started if name.startswith("g")])
-            stopped += self._stop([name for name in started if name not in DOORS and not name.startswith("g")])
+            stopped = [name for rank in reversed(by_rank(started)) for name in self._stop(rank)]
             begun = time.monotonic()
             if self._servers.down():
                 stopped.append("servers")

@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 
 from ops.cluster.command import add_config, exit_code, open_deployment
-from ops.cluster.components import DOORS
+from ops.cluster.components import DOORS, is_gateway
 from ops.cluster.deployment import Deployment, UnknownComponent
 from ops.servers import servers
 
@@ -35,7 +35,7 @@ def drain(deployment: Deployment, name: str) -> None:
         print(f"{name} does not run")
         return
     begun = time.monotonic()
-    if name.startswith("g"):
+    if is_gateway(name):
         os.kill(pid, signal.SIGUSR1)
         print(f"{name} is draining: newcomers go elsewhere within {NOTICE_S:.0f} s, its clients follow")
         time.sleep(NOTICE_S)
@@ -49,14 +49,14 @@ def rolling_restart(deployment: Deployment, names: Sequence[str]) -> None:
         deployment.check_servers(name)  # before it is gone
         drain(deployment, name)
         deployment.restart(name)
-        if name.startswith("g"):
+        if is_gateway(name):
             time.sleep(NOTICE_S)  # the door must know it again before the next one goes
 
 
 def ours(deployment: Deployment) -> list[str]:
     """Gateways, then workers: clients move to gateways that do not move again because of the workers."""
     names = [name for name in deployment.names() if name not in servers.NAMES and name not in DOORS]
-    return sorted(names, key=lambda name: (not name.startswith("g"), name))
+    return sorted(names, key=lambda name: (not is_gateway(name), name))
 
 
 def parse(words: list[str]) -> argparse.Namespace:

@@ -82,7 +82,7 @@ class FarEnd:
     """The worker's end: takes the batches that a gateway sent and answers them over a numbered link."""
 
     def __init__(self, bus: MemoryBus, *names: str) -> None:
-        wanted = names or (*(queues.ordered(p) for p in range(PARTITIONS)), queues.PARALLEL)
+        wanted = names or (*(queues.ordered(p) for p in range(PARTITIONS)), PARALLEL)
         self._fabric = bus
         self._bus = bus.worker_end(list(wanted), 1000)
         self._bus.connect()

@@ -85,7 +85,7 @@ class Site:
         return self._run(OrderedWorker(end, fan_out, emitter, handover, store, 1, size, Rules(), self.stopping))
 
     def parallel(self, hashing_waiting: int = 20, handlers: dict[str, Handler] | None = None) -> PoolWorker:
-        end = self.bus.worker_end([queues.PARALLEL], 32, self.stopping)
+        end = self.bus.worker_end([PARALLEL], 32, self.stopping)
         fan_out = FanOut("p1.x", PARALLEL, end, Gateways(self.router.resolver()))
         services = Services(open_sqlite(self._path, 5), TokenSigner(SECRET, 60), 600, "epoch")
         lanes = {COMMON: LaneSize(2), HASHING: LaneSize(1, hashing_waiting)}
@@ -114,7 +114,7 @@ class Site:
     def publish(self, *commands: ReceiveInfo) -> None:
         """One batch, to the queue of its first command."""
         op = OPS.get(commands[0].op)
-        queue = queues.PARALLEL if op is None or op.key is None else queues.ordered(0)
+        queue = PARALLEL if op is None or op.key is None else queues.ordered(0)
         bodies = [Raw(codec.write_struct(command)) for command in commands]
         self.bus.publish(queue, codec.write_struct(TopicMessage(queue, ADDRESS, bodies)))
 
@@ -227,7 +227,7 @@ async def test_what_was_committed_before_its_worker_died_is_answered_again(site:
 @pytest.mark.parametrize("op", ["message.send", "sync"])
 async def test_what_killed_its_workers_twice_is_given_up(site: Site, op: str) -> None:
     command = site.send() if op == "message.send" else site.command("sync", {"cursors": {}})
-    queue = queues.ordered(0) if op == "message.send" else queues.PARALLEL
+    queue = queues.ordered(0) if op == "message.send" else PARALLEL
     with site.database.transaction() as tx:
         attempts.count(tx, command.name, now_ms())
     site.publish(command)
@@ -251,7 +251,7 @@ async def test_a_stopping_worker_finishes_what_it_took_and_says_bye(site: Site) 
     await site.answered(commands[0])
     await site.stop()
     await site.gateway.until(lambda: sum(read_downward(b).kind == "bye" for b in site.gateway.bodies) == 2)
-    left = site.bus.worker_end([queues.ordered(0), queues.PARALLEL], 1000)
+    left = site.bus.worker_end([queues.ordered(0), PARALLEL], 1000)
     left.connect()
     waiting = {command.number for delivery in left.take(0) for command in read_upward(delivery.body).bodies}
     assert waiting | set(site.answers()) == {command.number for command in (*commands, *reads)}

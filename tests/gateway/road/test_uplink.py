@@ -18,7 +18,7 @@ from gateway.road.uplink import MAX_BATCH_COMMANDS, Uplink
 from protocol import codec
 from protocol.errors import ImError
 from protocol.models import Answer, UpwardMessage, UserInfo, read_upward
-from protocol.ops import OPS, read_args
+from protocol.ops import OPS, PARALLEL, read_args
 from tests.gateway.wires import ADDRESS, PARTITIONS, FarEnd
 
 ANN = UserInfo("ann", "web")
@@ -220,15 +220,15 @@ class TestCommandMaker:
         data = {"name": "x", "members": [], "cid": "c1"}
         first, _ = self.make("group.create", data)
         again, _ = self.make("group.create", data)
-        assert first == again != queues.PARALLEL
+        assert first == again != PARALLEL
 
     def test_reads_go_to_parallel_and_lack_a_cid(self) -> None:
         queue, command = self.make("sync", {"cursors": {}})
-        assert queue == queues.PARALLEL
+        assert queue == PARALLEL
         assert bytes(command.data) == b'{"cursors":{}}'
         assert (command.sender, command.session, command.connection, command.origin) == (ANN, "s1", 3, "g1.e1")
 
     def test_commands_cross_the_bus_as_they_are(self) -> None:
         _, command = self.make("sync", {"cursors": {"p:ann:bob": 3}, "unknown": [1]})
-        body = codec.write_struct(UpwardMessage(queues.PARALLEL, "g1.e1", [command]))
+        body = codec.write_struct(UpwardMessage(PARALLEL, "g1.e1", [command]))
         assert read_upward(body).bodies == [command]
