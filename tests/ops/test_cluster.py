@@ -18,6 +18,7 @@ import pytest
 
 from ops.processes import Process
 from ops.run_environment import remember
+from ops.servers.rabbitmq import internal_ports
 from tests.private_servers import CONFIGURATION, ROOT, free_ports
 
 SERVERS = ["rabbitmq", "redis", "mariadb"]
@@ -63,7 +64,7 @@ class Operator:
                 words, environment = process.cmdline(), process.environ()
             except psutil.Error:
                 continue
-            is_epmd = words[:1] and words[0].endswith("epmd") and str(self.ports["bus"] + 20_001) in words
+            is_epmd = words[:1] and words[0].endswith("epmd") and str(internal_ports(self.ports["bus"])[1]) in words
             if is_epmd or any(str(self.var) in text for text in (*words, *environment.values())):
                 left.append(" ".join(words))
         return left

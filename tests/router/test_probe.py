@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ops.processes import Process
 from ops.programs import find_program
 from router.address import RedisAddress
 from router.redis_probe import TIMEOUT_S, AccessRefused, serves
@@ -21,11 +21,14 @@ def open_redis(tmp_path: Path) -> Iterator[int]:
     """The port of a Redis without a password."""
     port = free_ports()["router"]
     words = [find_program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
-    with subprocess.Popen([*words, "--save", ""], stdout=subprocess.DEVNULL) as server:
-        while not serves(RedisAddress("127.0.0.1", port, "", "")):
-            time.sleep(0.02)
+    address = RedisAddress("127.0.0.1", port)
+    server = Process("open-redis", lambda: [*words, "--save", ""], tmp_path, lambda: serves(address))
+    server.start()
+    try:
+        server.await_ready()
         yield port
-        server.terminate()
+    finally:
+        server.stop()
 
 
 def test_one_that_serves_does(redis_address: RedisAddress) -> None:
