@@ -106,20 +106,6 @@ async def test_a_second_gateway_of_a_name_ends_at_once_and_nobody_notices(
     assert "router_lease_lost" not in cluster.process("g1").log.read_text()
 
 
-async def test_a_killed_gateway_that_is_started_at_once_has_its_name_when_its_lease_ran_out(
-    cluster: ClusterDeployment, new_gateway: NewGateway
-) -> None:
-    first = new_gateway("g8")
-    await until(first.is_ready, READY_S)
-    os.kill(first.child.pid, signal.SIGKILL)
-    second = new_gateway("g8")
-    await until(lambda: "router_name_held" in second.said())
-    await until(second.is_ready, READY_S)
-    user = cluster.new_user("bob")
-    async with Client(second.url, user.id, user.token) as client:
-        await notes(client, user, "here again")
-
-
 async def test_a_gateway_that_stood_still_for_too_long_ends_when_another_has_its_name(
     cluster: ClusterDeployment, new_gateway: NewGateway
 ) -> None:
