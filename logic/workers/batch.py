@@ -137,8 +137,8 @@ class BatchRunner:
         except BaseException:
             self._caches.forget({work.key for work in works})
             raise
-        for row in scope.timeline.written:
-            self._caches.of(row.conversation).cids[row.sender, row.cid] = row
+        for pair, row in scope.timeline.written.items():
+            self._caches.of(row.conversation).cids[pair] = row
         return outcomes
 
 
