@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from protocol.frames import MAX_LIST_BYTES
 from store.messages import MessageRow
 
-# The names of the fields and three numbers of 16 digits.
-ENVELOPE_BYTES = 150
+# The names of the fields, `recalled`, and four numbers of up to 16 digits.
+ENVELOPE_BYTES = 190
 
 
 def message_bytes(row: MessageRow) -> int:
