@@ -54,12 +54,18 @@ def many(function: List, lane: str = COMMON) -> Handler:
 
 
 def stepwise(function: Steps, lane: str = COMMON) -> Handler:
-    """A handler of single commands in a pool that sends frames before its outcome."""
+    """A handler of single commands in a pool that sends frames before its outcome; what it refuses is its outcome."""
 
     def run(works: list[Work], scope: Any) -> list[Outcome]:
         raise TypeError("it is run step by step")
 
-    return Handler(function, run, at_once=False, lane=lane, steps=function)
+    def steps(work: Work, scope: Any) -> Generator[Effect, None, Outcome]:
+        try:
+            return (yield from function(work, scope))
+        except ImError as refusal:
+            return Outcome(refusal)
+
+    return Handler(function, run, at_once=False, lane=lane, steps=steps)
 
 
 def _outcome(function: One, work: Work, scope: Any) -> Outcome:
