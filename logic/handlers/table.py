@@ -14,9 +14,10 @@ from logic.handlers.conversations import listing, read_cursors, sync
 from logic.handlers.groups import changes, queries
 from logic.handlers.messages import history, notices, recalls, sends, typing
 from logic.handlers.people import accounts, friends, sessions, users
-from logic.outcome import Effect, Outcome
+from logic.outcome import Outcome
 from logic.work import Work
 from protocol.errors import ImError
+from protocol.models import Effect
 
 COMMON, HASHING = "common", "hashing"
 """Lanes of a pool: each has threads of its own, so that what is slow delays nothing else."""

@@ -18,7 +18,7 @@ from logic.delivery.emitter import Emitter, command_of
 from logic.delivery.fanout import FanOut
 from logic.delivery.gateways import Gateways
 from logic.handlers.table import COMMON, HANDLERS, HASHING, Handler, one, stepwise
-from logic.outcome import Effect, Outcome, replied
+from logic.outcome import Outcome, replied
 from logic.rules import Rules
 from logic.services import Services
 from logic.work import Work
@@ -30,7 +30,17 @@ from logic.workers.pool import PoolWorker
 from protocol import codec, content
 from protocol.clock import now_ms
 from protocol.errors import not_found
-from protocol.models import Answer, Push, ReceiveInfo, Revocation, TopicMessage, UserInfo, read_downward, read_upward
+from protocol.models import (
+    Answer,
+    Effect,
+    Push,
+    ReceiveInfo,
+    Revocation,
+    TopicMessage,
+    UserInfo,
+    read_downward,
+    read_upward,
+)
 from protocol.ops import OPS, ORDERED, PARALLEL
 from protocol.replies import Reply
 from protocol.tokens import TokenSigner

@@ -60,7 +60,7 @@ def _portions(missing: list[Missing]) -> list[tuple[str, int, int]]:
         extra = min(spare, max(0, m.number - fair))
         spare -= extra
         portions.append((m.view.conversation, m.first, m.first + min(fair, m.number) + extra - 1))
-    return portions[:MAX_MESSAGES]
+    return portions
 
 
 def _fitting(rows: list[MessageRow], budget: int) -> list[MessageRow]:
