@@ -54,7 +54,7 @@ from tests.bus_fabric import Gateway
 from tests.logic.road import SECRET
 from tests.private_servers import PrivateServers
 from tests.store.engines import open_server
-from tests.store.rows import NOW_MS, timeline, user
+from tests.store.rows import NOW_MS, emitted_waiting, timeline, user
 
 ADDRESS = "g1.e1"
 AB = "p:ann:bob"
@@ -366,7 +366,7 @@ def _emitted(site: Site, **more: Any) -> ReceiveInfo:
 async def _off_the_outbox(site: Site) -> None:
     for _ in range(500):
         with site.database.reading() as tx:
-            if outbox.waiting(tx) == 0:
+            if emitted_waiting(tx) == 0:
                 return
         await asyncio.sleep(0.01)
     raise AssertionError("it is still there")

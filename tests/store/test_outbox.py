@@ -9,6 +9,7 @@ from store import leases, outbox
 from store.database import Database
 from store.outbox import FIRST_MS, LAST_MS, OutboxRow
 from store.transaction import Transaction
+from tests.store.rows import emitted_waiting
 
 
 def _rows(count: int) -> list[OutboxRow]:
@@ -55,7 +56,7 @@ def test_a_row_is_due_after_growing_pauses_until_it_is_taken_away(database: Data
     assert pauses[-2:] == [LAST_MS, LAST_MS]
     with database.transaction() as tx:
         outbox.remove(tx, [(row.sender, row.cid), ("nobody", "~x")])
-        assert outbox.waiting(tx) == 0
+        assert emitted_waiting(tx) == 0
     clock.ahead_ms += LAST_MS
     assert _due(database) == []
 
