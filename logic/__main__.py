@@ -18,7 +18,7 @@ from logic import app
 from logic.health import serve_health
 from logic.workers.kinds import KINDS, WorkerKind
 from store import meta
-from store.errors import StoreAway, WrongPartitions
+from store.errors import Contention, StoreAway, WrongPartitions
 
 STORE_RETRY_S = 0.5
 
@@ -54,15 +54,16 @@ def _worker(settings: Settings, kind: WorkerKind, name: str, stopping: threading
 
 
 def _wait_for_store(settings: Settings, stopping: threading.Event) -> None:
-    """Until the store answers; then its tables are there and the partitions are those of the first start."""
+    """Return when the store answers, its tables are there and it was asked for its partitions, or when `stopping` is
+    set. Raises WrongPartitions; StoreError where repeating does not help."""
     database = app.open_store(settings, connections=1)
     try:
         while not stopping.is_set():
             try:
                 meta.initialise(database, settings.partitions)
                 return
-            except StoreAway as away:
-                log.warning("store_away", error=str(away))
+            except (StoreAway, Contention) as error:  # contention: other workers make their first start, too
+                log.warning("store_away", error=str(error))
                 stopping.wait(STORE_RETRY_S)
     finally:
         database.close()

@@ -13,8 +13,6 @@ from protocol.models import Answer, Effect
 from store.messages import MessageRow
 from store.outbox import OutboxRow
 
-__all__ = ["Effect", "Outcome", "message_frame", "message_of", "replied"]
-
 
 @dataclass(slots=True)
 class Outcome:

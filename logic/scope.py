@@ -63,8 +63,11 @@ class Scope(WriteScope):
         return row
 
     def forget_sent(self, row: MessageRow) -> None:
-        """A message was changed: a retry of its send must find it as it is now."""
-        self.caches.of(row.conversation).cids.pop((row.sender, row.cid), None)
+        """A message was changed: a retry of its send must find it as it is now, also where this very transaction wrote
+        it."""
+        pair = (row.sender, row.cid)
+        self.caches.of(row.conversation).cids.pop(pair, None)
+        self.timeline.written.pop(pair, None)
 
     def earlier(self, work: Work) -> MessageRow | None:
         """What a command left when it was carried out before, whoever did."""

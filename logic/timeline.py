@@ -35,7 +35,7 @@ class GrowingTail:
 
 class Timeline:
     """The conversations that one transaction appends to. `flush` writes what was appended since the last one; `written`
-    is all that was, to be remembered once it is committed."""
+    {(sender, cid): row} holds the rows that the owner remembers once they are committed."""
 
     def __init__(self, tx: Transaction, caches: Caches, now_ms: int) -> None:
         self._tx = tx
@@ -44,7 +44,7 @@ class Timeline:
         self._tails: dict[str, GrowingTail] = {}
         self._rows: list[MessageRow] = []
         self._mentions: list[tuple[str, str, int]] = []
-        self.written: list[MessageRow] = []
+        self.written: dict[tuple[str, str], MessageRow] = {}
 
     def __repr__(self) -> str:
         return f"Timeline({len(self._tails)} conversations, {len(self._rows)} rows to write)"
@@ -108,5 +108,5 @@ class Timeline:
         for conversation in {row.conversation for row in self._rows}:
             tail = self._tails[conversation]
             tail.cache.tails[conversation] = Tail(tail.seq, tail.time, tail.counted)
-        self.written += self._rows
+        self.written.update(((row.sender, row.cid), row) for row in self._rows)
         self._rows, self._mentions = [], []

@@ -25,13 +25,6 @@ class OutboxRow(NamedTuple):
     data: str
 
 
-class DueRow(NamedTuple):
-    """A command that is to be sent again, for the `tries`-th time."""
-
-    row: OutboxRow
-    tries: int
-
-
 _COLUMNS = ("sender", "cid", "op", "routing_key", "data")
 
 
@@ -59,17 +52,11 @@ def take_due(tx: Transaction, at_most: int) -> list[OutboxRow]:
     again = tx.row("SELECT COUNT(*) FROM outbox WHERE tries > 0 AND due > %s", (now,))
     room = max(0, at_most - int(again[0] if again else 0))
     sql = f"SELECT {','.join(_COLUMNS)}, tries FROM outbox WHERE due <= %s ORDER BY due LIMIT %s"
-    found = [DueRow(OutboxRow(*row[:5]), int(row[5]) + 1) for row in tx.rows(sql, (now, room))]
+    found = [(OutboxRow(*row[:5]), int(row[5])) for row in tx.rows(sql, (now, room))]
     by_tries: dict[int, list[tuple[str, str]]] = {}
-    for due in found:
-        by_tries.setdefault(due.tries, []).append((due.row.sender, due.row.cid))
+    for row, tries in found:
+        by_tries.setdefault(tries + 1, []).append((row.sender, row.cid))
     for tries, pairs in sorted(by_tries.items()):
         later = now + min(FIRST_MS << min(tries, 10), LAST_MS)
         tx.execute_in("UPDATE outbox SET tries = %s, due = %s WHERE", ("sender", "cid"), sorted(pairs), (tries, later))
-    return [due.row for due in found]
-
-
-def waiting(tx: Transaction) -> int:
-    """How many commands are on their way."""
-    row = tx.row("SELECT COUNT(*) FROM outbox")
-    return int(row[0]) if row else 0
+    return [row for row, _ in found]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from logic.timeline import NEVER_WRITTEN
 from protocol import ids
 from protocol.errors import not_found
 from store import groups, messages, users
-from store.messages import Tail
+from store.groups import MemberRow
 from store.transaction import Transaction
 
-NOTHING = Tail(seq=0, time=0, counted=0)
+MANAGERS = ("owner", "admin")
 
 
 class Readable(NamedTuple):
@@ -20,6 +21,12 @@ class Readable(NamedTuple):
     last: int
 
 
+def member_of(tx: Transaction, group: str, user: str) -> MemberRow | None:
+    """The row of a member; None for a stranger and for somebody who left."""
+    row = groups.members(tx, [(group, user)]).get((group, user))
+    return row if row is not None and row.left_seq is None else None
+
+
 def readable(tx: Transaction, user: str, conversation: str) -> Readable:
     """What `user` may read. Raises ImError not_found: not a member, not one of the two, no such peer or group."""
     parsed = ids.parse_conversation(conversation)
@@ -27,13 +34,13 @@ def readable(tx: Transaction, user: str, conversation: str) -> Readable:
         raise not_found()
     first = 1
     if parsed.kind == "g":
-        member = groups.members(tx, [(parsed.group, user)]).get((parsed.group, user))
-        if member is None or member.left_seq is not None:
+        member = member_of(tx, parsed.group, user)
+        if member is None:
             raise not_found()
         first = member.joined_seq
     elif user not in parsed.users:
         raise not_found()
-    last = messages.tails(tx, [conversation]).get(conversation, NOTHING).seq
+    last = messages.tails(tx, [conversation]).get(conversation, NEVER_WRITTEN).seq
     if last == 0 and len(users.existing(tx, sorted(set(parsed.users)))) < len(set(parsed.users)):
         raise not_found()
     return Readable(first, last)

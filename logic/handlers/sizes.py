@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from protocol.frames import MAX_LIST_BYTES
 from store.messages import MessageRow
 
-# The names of the fields and three numbers of 16 digits.
-ENVELOPE_BYTES = 150
+# The names of the fields, `recalled`, and four numbers of up to 16 digits.
+ENVELOPE_BYTES = 190
+
+Row = TypeVar("Row")
 
 
 def message_bytes(row: MessageRow) -> int:
@@ -17,11 +20,13 @@ def message_bytes(row: MessageRow) -> int:
     return ENVELOPE_BYTES + names + len(row.body.encode()) + len(row.mentions or "")
 
 
-def fit(rows: Iterable[MessageRow], budget: int = MAX_LIST_BYTES) -> list[MessageRow]:
-    """The first rows that fit; at least one, so that a reader always gets on."""
-    kept: list[MessageRow] = []
+def fit(rows: Iterable[Row], size_of: Callable[[Row], int]) -> list[Row]:
+    """The first rows that fit into 96 KiB, where `size_of` gives the bytes of each; at least one, so that a reader
+    always gets on."""
+    budget = MAX_LIST_BYTES
+    kept: list[Row] = []
     for row in rows:
-        budget -= message_bytes(row)
+        budget -= size_of(row)
         if budget < 0 and kept:
             break
         kept.append(row)
@@ -29,5 +34,5 @@ def fit(rows: Iterable[MessageRow], budget: int = MAX_LIST_BYTES) -> list[Messag
 
 
 def fit_newest(rows: list[MessageRow]) -> list[MessageRow]:
-    """The last rows that fit, in their order."""
-    return fit(reversed(rows))[::-1]
+    """The last messages that fit into 96 KiB, in their order; at least one."""
+    return fit(reversed(rows), message_bytes)[::-1]

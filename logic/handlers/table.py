@@ -14,9 +14,10 @@ from logic.handlers.conversations import listing, read_cursors, sync
 from logic.handlers.groups import changes, queries
 from logic.handlers.messages import history, notices, recalls, sends, typing
 from logic.handlers.people import accounts, friends, sessions, users
-from logic.outcome import Effect, Outcome
+from logic.outcome import Outcome
 from logic.work import Work
 from protocol.errors import ImError
+from protocol.models import Effect
 
 COMMON, HASHING = "common", "hashing"
 """Lanes of a pool: each has threads of its own, so that what is slow delays nothing else."""
@@ -54,12 +55,18 @@ def many(function: List, lane: str = COMMON) -> Handler:
 
 
 def stepwise(function: Steps, lane: str = COMMON) -> Handler:
-    """A handler of single commands in a pool that sends frames before its outcome."""
+    """A handler of single commands in a pool that sends frames before its outcome; what it refuses is its outcome."""
 
     def run(works: list[Work], scope: Any) -> list[Outcome]:
         raise TypeError("it is run step by step")
 
-    return Handler(function, run, at_once=False, lane=lane, steps=function)
+    def steps(work: Work, scope: Any) -> Generator[Effect, None, Outcome]:
+        try:
+            return (yield from function(work, scope))
+        except ImError as refusal:
+            return Outcome(refusal)
+
+    return Handler(function, run, at_once=False, lane=lane, steps=steps)
 
 
 def _outcome(function: One, work: Work, scope: Any) -> Outcome:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 import structlog
 
@@ -19,12 +18,12 @@ from logic.outcome import Outcome
 from logic.rules import Rules
 from logic.scope import Scope
 from logic.work import Work
+from logic.workers.poison import FAILED, poisoned
 from logic.workers.retry import Split, Step, is_unknown, next_step
 from protocol.clock import now_ms
-from protocol.errors import busy, internal
+from protocol.errors import busy
 from store import outbox
 from store.database import Database
-from store.errors import StoreError
 from store.transaction import Transaction
 
 BATCH_S = 8.0
@@ -34,10 +33,6 @@ log = structlog.get_logger()
 
 class Held:
     """No outcome yet: whether it was committed is unknown while the store is away. Run it again when it is back."""
-
-
-class Poisoned(Outcome):
-    """The command failed alone by a fault of ours: answered, and to be dead-lettered."""
 
 
 HELD = Held()
@@ -110,19 +105,12 @@ class BatchRunner:
         if step is Step.POISON:
             envelope = works[0].envelope
             log.error("command_failed", command=envelope.name, op=envelope.op, trace=envelope.trace, exc_info=error)
-            return [self.poisoned(works[0])]
+            return [poisoned(self._database, works[0], FAILED)]
         log.warning("batch_given_up", step=step.value, commands=len(works), error=type(error).__name__)
         if step is Step.BUSY:
             return [Outcome(busy()) for _ in works]
         self.is_store_away = True
         return [HELD if step is Step.HOLD or work.redelivered else Outcome(busy()) for work in works]
-
-    def poisoned(self, work: Work) -> Poisoned:
-        """Nobody can carry `work` out. If it cannot be taken off the outbox now, it comes again, and here again."""
-        if work.envelope.emitted:
-            with suppress(StoreError), self._database.transaction() as tx:
-                outbox.remove(tx, [work.pair])
-        return Poisoned(internal(work.envelope.trace or work.envelope.name))
 
     def _transaction(self, works: list[Work], *, look_up: bool) -> list[Outcome]:
         try:
@@ -137,8 +125,8 @@ class BatchRunner:
         except BaseException:
             self._caches.forget({work.key for work in works})
             raise
-        for row in scope.timeline.written:
-            self._caches.of(row.conversation).cids[row.sender, row.cid] = row
+        for pair, row in scope.timeline.written.items():
+            self._caches.of(row.conversation).cids[pair] = row
         return outcomes
 
 

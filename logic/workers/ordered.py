@@ -23,12 +23,12 @@ from logic.outcome import Outcome
 from logic.rules import Rules
 from logic.work import Work
 from logic.workers import redelivery
-from logic.workers.batch import HELD, BatchRunner, Held, Poisoned, Result
+from logic.workers.batch import HELD, BatchRunner, Held, Result
 from logic.workers.handover import Handover
 from logic.workers.inbox import Inbox, Taken
 from logic.workers.overlap import OverlappedWork
+from logic.workers.poison import GIVEN_UP, bury, poisoned
 from logic.workers.store_watch import StoreWatch
-from protocol import codec
 from protocol.errors import busy
 from store.database import Database
 from store.errors import Contention, StoreAway
@@ -210,7 +210,7 @@ class OrderedWorker:
         try:
             if redelivery.is_given_up(self._database, work):
                 log.error("command_given_up", command=work.envelope.name, op=work.op.name)
-                return self._runner.poisoned(work)
+                return poisoned(self._database, work, GIVEN_UP)
             (result,) = self._runner.run([work], look_up=True)
             redelivery.forget(self._database, [work])
         except (StoreAway, Contention):
@@ -230,9 +230,7 @@ class OrderedWorker:
         self._fan_out.send(refused + decided)
         self._emitter.send(row for _, outcome in decided for row in outcome.emitted)
         count_commands(decided)
-        for work, result in zip(works, results, strict=True):
-            if isinstance(result, Poisoned):
-                self._bus.dead_letter(codec.write_struct(work.envelope), "it failed alone")
+        bury(self._bus, decided)
         unknown = {work.envelope.name for work, r in zip(works, results, strict=True) if isinstance(r, Held)}
         done = []
         for taken in batch:

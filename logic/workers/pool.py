@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -25,10 +25,9 @@ from logic.workers import redelivery
 from logic.workers.inbox import Inbox, Taken
 from logic.workers.lanes import Lane, LaneSize
 from logic.workers.outbox_watch import OutboxWatch
+from logic.workers.poison import FAILED, GIVEN_UP, bury, poisoned
 from logic.workers.store_watch import StoreWatch
-from protocol import codec
 from protocol.errors import busy, internal, timeout, unknown_op
-from protocol.models import ReceiveInfo
 from store import outbox
 from store.errors import CommitUnknown, Contention, Duplicate, StoreAway, StoreError
 from store.outbox import OutboxRow
@@ -53,8 +52,7 @@ class Finished:
 
     pending: Pending
     works: list[Work]
-    outcomes: list[Outcome]
-    is_poisoned: bool = False
+    outcomes: Sequence[Outcome]
     is_last: bool = True
 
 
@@ -62,13 +60,6 @@ def _put_off(works: list[Work], error: StoreError) -> list[Outcome]:
     """What to answer when the store cannot be used now."""
     log.warning("store_away", op=works[0].op.name, error=type(error).__name__)
     return [Outcome(timeout() if isinstance(error, CommitUnknown) else busy()) for _ in works]
-
-
-def _failed(works: list[Work], error: Exception) -> list[Outcome]:
-    """What to answer when a handler raised by a fault of ours."""
-    trace = works[0].envelope.trace or works[0].envelope.name
-    log.error("command_failed", op=works[0].op.name, trace=trace, exc_info=error)
-    return [Outcome(internal(trace)) for _ in works]
 
 
 class PoolWorker:
@@ -190,12 +181,11 @@ class PoolWorker:
     # --- in a thread of a lane
 
     def _carry_out(self, pending: Pending, works: list[Work], handler: Handler) -> None:
-        is_poisoned = False
+        outcomes: Sequence[Outcome]
         try:
             if pending.taken.delivery.redelivered and redelivery.is_given_up(self._services.database, works[0]):
                 log.error("command_given_up", command=works[0].envelope.name, op=works[0].op.name)
-                is_poisoned = True
-                outcomes = [Outcome(internal(works[0].envelope.name))]
+                outcomes = [poisoned(self._services.database, works[0], GIVEN_UP)]
             else:
                 outcomes = self._tried(pending, works, handler)
             self._settled(pending, works)
@@ -205,10 +195,18 @@ class PoolWorker:
                 self._watch.failed()
             outcomes = _put_off(works, error)
         except Exception as error:
-            is_poisoned = any(work.envelope.emitted for work in works)
-            outcomes = _failed(works, error)
-        self._finished.put(Finished(pending, works, outcomes, is_poisoned))
+            outcomes = self._failed(works, error)
+        self._finished.put(Finished(pending, works, outcomes))
         self._bus.wake()
+
+    def _failed(self, works: list[Work], error: Exception) -> list[Outcome]:
+        """A handler raised by a fault of ours. A client may ask again; an emitted command would be sent for ever."""
+        trace = works[0].envelope.trace or works[0].envelope.name
+        log.error("command_failed", command=works[0].envelope.name, op=works[0].op.name, trace=trace, exc_info=error)
+        database = self._services.database
+        return [
+            poisoned(database, work, FAILED) if work.envelope.emitted else Outcome(internal(trace)) for work in works
+        ]
 
     def _tried(self, pending: Pending, works: list[Work], handler: Handler) -> list[Outcome]:
         """A deadlock or a lock wait undid the whole transaction, so the whole handler runs again. So it does when the
@@ -253,18 +251,13 @@ class PoolWorker:
         decided = [(w.envelope, o) for item in ours for w, o in zip(item.works, item.outcomes, strict=True)]
         self._fan_out.send(decided)
         self._emitter.send(row for _, outcome in decided for row in outcome.emitted)
+        bury(self._bus, decided)
         done = [item for item in ours if item.is_last]
         count_commands([(w.envelope, o) for item in done for w, o in zip(item.works, item.outcomes, strict=True)])
         for item in done:
-            if item.is_poisoned:
-                self._bury([work.envelope for work in item.works])
             item.pending.remaining -= len(item.works)
             if item.pending.remaining == 0:
                 self._finish(item.pending)
-
-    def _bury(self, envelopes: list[ReceiveInfo]) -> None:
-        for envelope in envelopes:
-            self._bus.dead_letter(codec.write_struct(envelope), "delivered three times")
 
     def _finish(self, pending: Pending) -> None:
         self._under_way.discard(pending)

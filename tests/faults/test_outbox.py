@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from protocol.ids import private_conversation
-from store import outbox
 from store.database import Database
 from tests.client import Client
 from tests.deployments import Deployment, StandaloneDeployment, User
 from tests.faults.cluster import FaultCluster
 from tests.faults.figures import note
 from tests.logic.road import Road, code
+from tests.store.rows import emitted_waiting
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -46,7 +46,7 @@ def _notices(database: Database, ann: User, bob: User) -> list[str]:
 
 def _is_settled(database: Database) -> bool:
     with database.reading() as tx:
-        return outbox.waiting(tx) == 0
+        return emitted_waiting(tx) == 0
 
 
 async def _arrived_once(deployment: Deployment, ann: User, bob: User, what: str, since: float) -> None:

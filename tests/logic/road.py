@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from logic.caches import Caches
 from logic.handlers.table import HANDLERS
-from logic.outcome import Effect, Outcome
+from logic.outcome import Outcome
 from logic.rules import Rules
 from logic.services import Services
 from logic.work import Work, read_work
@@ -18,7 +18,7 @@ from logic.workers.batch import BatchRunner, Result
 from protocol import codec, ids
 from protocol.clock import now_ms
 from protocol.errors import ImError
-from protocol.models import Membership, Push, ReceiveInfo, Revocation, UserInfo
+from protocol.models import Effect, Membership, Push, ReceiveInfo, Revocation, UserInfo
 from protocol.tokens import TokenSigner
 from store import meta, users
 from store.database import Database

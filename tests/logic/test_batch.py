@@ -10,7 +10,8 @@ import pytest
 from conf.settings import StoreSettings
 from logic.caches import Caches
 from logic.rules import Rules
-from logic.workers.batch import BatchRunner, Held, Poisoned, Result
+from logic.workers.batch import BatchRunner, Held, Result
+from logic.workers.poison import Poisoned
 from logic.workers.retry import TRIES
 from protocol import content
 from store import messages, meta

@@ -12,9 +12,19 @@ from msgspec import Raw
 from bus.memory import MemoryBus
 from logic.delivery.fanout import FanOut
 from logic.delivery.gateways import Gateways
-from logic.outcome import Effect, Outcome
+from logic.outcome import Outcome
 from protocol.errors import busy
-from protocol.models import Answer, DownwardMessage, Membership, Push, ReceiveInfo, Revocation, Takeover, read_downward
+from protocol.models import (
+    Answer,
+    DownwardMessage,
+    Effect,
+    Membership,
+    Push,
+    ReceiveInfo,
+    Revocation,
+    Takeover,
+    read_downward,
+)
 from router.interface import GatewayLease, Route, RouterAway, Snapshot
 from router.memory import MemoryRouter
 from router.memory_registrar import MemoryRegistrar

@@ -9,9 +9,9 @@ from logic.outcome import Outcome
 from logic.work import Work, read_work
 from logic.workers.batch import Result
 from protocol.client_command import read_command
-from store import outbox
 from store.outbox import OutboxRow
 from tests.logic.road import Road, code, pushed, reply
+from tests.store.rows import emitted_waiting
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def _as_work(row: OutboxRow) -> Work:
 
 def _waiting(road: Road) -> int:
     with road.database.reading() as tx:
-        return outbox.waiting(tx)
+        return emitted_waiting(tx)
 
 
 def test_the_one_who_is_asked_gets_a_notice(road: Road) -> None:

@@ -71,7 +71,7 @@ class TestHistory:
     def test_a_message_takes_no_more_than_is_counted_for_it(self) -> None:
         ident, cid = "x" * 64, '"\\' * 32
         row = message(f"p:{ident}:{ident}", 2**53, ident, cid, type="markdown" * 2, reply_to=2**53, time=2**53)
-        row = row._replace(mentions=codec.write([ident] * 200).decode())
+        row = row._replace(mentions=codec.write([ident] * 200).decode(), changed=2**53, recalled=1)
         assert len(codec.write_struct(message_of(row))) <= message_bytes(row)
         assert len(message_frame(row)) > 0
 
@@ -219,6 +219,16 @@ class TestSync:
         assert isinstance(answer.reply, bytes) and len(answer.reply) < MAX_SERVER_FRAME_BYTES
         synced = reply(answer)
         assert synced["messages"] and set(synced["more"]) <= {private("ann", "bob"), private("ann", "cat")}
+
+    def test_long_names_of_many_conversations_leave_room_in_the_frame(self, road: Road) -> None:
+        ann = "a" * 64
+        others = [f"{number:03}".rjust(64, "b") for number in range(150)]
+        road.people(ann, *others)
+        for other in others:
+            road.run(*(send(other, private(ann, other), "x" * 16_300) for _ in range(2)))
+        answer = road.call("sync", ann, cursors={})
+        assert isinstance(answer.reply, bytes) and len(answer.reply) < MAX_SERVER_FRAME_BYTES
+        assert reply(answer)["messages"] and len(reply(answer)["more"]) > 140
 
     def test_many_conversations_come_in_pages(self, road: Road) -> None:
         names = [f"u{number:03}" for number in range(160)]

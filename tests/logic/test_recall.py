@@ -9,7 +9,7 @@ import pytest
 from logic.outcome import Outcome
 from logic.workers.batch import Result
 from protocol.models import Push
-from tests.logic.road import Road, code, private, pushed, reply, send
+from tests.logic.road import Road, code, private, pushed, reply, send, work
 
 AB = private("ann", "bob")
 
@@ -58,6 +58,15 @@ def test_a_retry_of_the_recalled_send_is_answered_without_its_body(road: Road, o
     assert pushed(again.effects[0])["data"]["body"] == {}
     (other,) = runner.run([send("ann", AB, "other", cid="c")], look_up=True)
     assert code(other) == "conflict"
+
+
+def test_a_message_that_is_recalled_in_the_batch_that_wrote_it_is_not_remembered_with_its_body(road: Road) -> None:
+    sent = send("ann", AB, "secret", cid="c")
+    recall = work("message.recall", "ann", {"conversation": AB, "seq": 1})
+    assert [code(outcome) for outcome in road.run(sent, recall)] == ["ok", "ok"]
+    (again,) = road.run(sent)
+    assert isinstance(again, Outcome) and reply(again)["duplicate"]
+    assert pushed(again.effects[0])["data"]["body"] == {}
 
 
 def test_again_it_finds_the_first_recall(road: Road) -> None:

@@ -17,8 +17,8 @@ from bus.memory import MemoryBus
 from logic.delivery.emitter import Emitter, command_of
 from logic.delivery.fanout import FanOut
 from logic.delivery.gateways import Gateways
-from logic.handlers.table import COMMON, HANDLERS, HASHING, Handler, stepwise
-from logic.outcome import Effect, Outcome, replied
+from logic.handlers.table import COMMON, HANDLERS, HASHING, Handler, one, stepwise
+from logic.outcome import Outcome, replied
 from logic.rules import Rules
 from logic.services import Services
 from logic.work import Work
@@ -29,7 +29,18 @@ from logic.workers.outbox_watch import OutboxWatch
 from logic.workers.pool import PoolWorker
 from protocol import codec, content
 from protocol.clock import now_ms
-from protocol.models import Answer, Push, ReceiveInfo, TopicMessage, UserInfo, read_downward, read_upward
+from protocol.errors import not_found
+from protocol.models import (
+    Answer,
+    Effect,
+    Push,
+    ReceiveInfo,
+    Revocation,
+    TopicMessage,
+    UserInfo,
+    read_downward,
+    read_upward,
+)
 from protocol.ops import OPS, ORDERED, PARALLEL
 from protocol.replies import Reply
 from protocol.tokens import TokenSigner
@@ -43,7 +54,7 @@ from tests.bus_fabric import Gateway
 from tests.logic.road import SECRET
 from tests.private_servers import PrivateServers
 from tests.store.engines import open_server
-from tests.store.rows import NOW_MS, timeline, user
+from tests.store.rows import NOW_MS, emitted_waiting, timeline, user
 
 ADDRESS = "g1.e1"
 AB = "p:ann:bob"
@@ -79,7 +90,7 @@ class Site:
         resolver = self.router.resolver()
         fan_out = FanOut("w1.x", ORDERED, end, Gateways(resolver))
         handover = Handover("w1", "x", 1, end, resolver)
-        store = database or open_sqlite(self._path, 1)
+        store = database or open_sqlite(self.path, 1)
         size = BatchSize(max_commands, 1 << 20)
         emitter = Emitter("w1.x", end, 1)
         return self._run(OrderedWorker(end, fan_out, emitter, handover, store, 1, size, Rules(), self.stopping))
@@ -87,14 +98,14 @@ class Site:
     def parallel(self, hashing_waiting: int = 20, handlers: dict[str, Handler] | None = None) -> PoolWorker:
         end = self.bus.worker_end([PARALLEL], 32, self.stopping)
         fan_out = FanOut("p1.x", PARALLEL, end, Gateways(self.router.resolver()))
-        services = Services(open_sqlite(self._path, 5), TokenSigner(SECRET, 60), 600, "epoch")
+        services = Services(open_sqlite(self.path, 5), TokenSigner(SECRET, 60), 600, "epoch")
         lanes = {COMMON: LaneSize(2), HASHING: LaneSize(1, hashing_waiting)}
         watch = OutboxWatch(services.database, "p1.x")
         emitter = Emitter("p1.x", end, 1)
         return self._run(PoolWorker(end, fan_out, emitter, services, handlers or HANDLERS, lanes, watch, self.stopping))
 
     @property
-    def _path(self) -> str:
+    def path(self) -> str:
         return str(self.database.engine).removeprefix("sqlite ")
 
     def _run(self, worker: Any) -> Any:
@@ -355,7 +366,7 @@ def _emitted(site: Site, **more: Any) -> ReceiveInfo:
 async def _off_the_outbox(site: Site) -> None:
     for _ in range(500):
         with site.database.reading() as tx:
-            if outbox.waiting(tx) == 0:
+            if emitted_waiting(tx) == 0:
                 return
         await asyncio.sleep(0.01)
     raise AssertionError("it is still there")
@@ -394,3 +405,28 @@ async def test_what_is_due_is_sent_again(site: Site, monkeypatch: pytest.MonkeyP
     await _off_the_outbox(site)
     with site.database.reading() as tx:
         assert len(messages.after(tx, "s:bob", 0, 10)) == 1
+
+
+async def test_a_long_command_sends_frames_before_its_refusal(site: Site) -> None:
+    def steps(work: Work, services: Services) -> Generator[Effect, None, Outcome]:
+        yield Revocation([work.sender.user], "first")
+        raise not_found()
+
+    site.parallel(handlers={"user.get": stepwise(steps)})
+    (answer,) = await site.ask(site.command("user.get", {"ids": ["bob"]}))
+    assert answer["code"] == "not_found"
+    sent = [body for raw in site.gateway.bodies for body in read_downward(raw).bodies]
+    assert [type(body) for body in sent] == [Revocation, Answer]
+
+
+async def test_an_emitted_command_that_fails_by_a_fault_of_ours_is_dead_and_off_the_outbox(site: Site) -> None:
+    row = OutboxRow("ann", "~1", "user.update", "", '{"name":"x","cid":"~1"}')
+    with site.database.transaction() as tx:
+        outbox.put(tx, [row])
+    site.parallel(handlers={**HANDLERS, "user.update": one(lambda work, services: Outcome(b"%d" % (1 // 0)))})
+    site.publish(command_of(row))
+    assert (await site.ask(site.command("sync", {"cursors": {}})))[0]["op"] == "reply"
+    await site.stop()
+    assert [codec.msgspec.json.decode(body, type=ReceiveInfo).emitted for body in site.dead()] == ["~1"]
+    with open_sqlite(site.path, 1).reading() as tx:
+        assert tx.rows("SELECT cid FROM outbox") == []

@@ -7,6 +7,7 @@ import hashlib
 from store.groups import GroupRow, MemberRow
 from store.messages import MessageRow
 from store.sessions import SessionRow
+from store.transaction import Transaction
 from store.users import UserRow
 
 NOW_MS = 1_763_000_000_000
@@ -49,6 +50,12 @@ def session(ident: str, owner: str = "ann", **more: object) -> SessionRow:
 
 def group(ident: str, members: int = 1) -> GroupRow:
     return GroupRow(ident, f"Group {ident}", None, None, "ann", "open", False, members)
+
+
+def emitted_waiting(tx: Transaction) -> int:
+    """How many emitted commands are on their way."""
+    (row,) = tx.rows("SELECT COUNT(*) FROM outbox")
+    return int(row[0])
 
 
 def member(ident: str, who: str, joined_seq: int = 1, left_seq: int | None = None, role: str = "member") -> MemberRow:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from logic.handlers.conversations.sync import MAX_UNREAD
-from logic.handlers.sizes import message_bytes
+from logic.handlers.sizes import fit, message_bytes
 from logic.outcome import Outcome, message_of, replied
 from logic.services import Services
 from logic.work import Work
 from protocol import ids, replies
 from protocol.errors import bad_field
-from protocol.frames import MAX_LIST_BYTES
 from store import conversations, cursors, mentions
 from store.conversations import ViewRow
 from store.transaction import Transaction
 
-VIEW_BYTES = 300
+VIEW_BYTES = 200  # of a conversation, beside its name and its last message
 
 
 def _position(after: str | None) -> tuple[int, str] | None:
@@ -27,15 +26,14 @@ def _position(after: str | None) -> tuple[int, str] | None:
     return int(time), conversation
 
 
-def _fitting(rows: list[ViewRow]) -> list[ViewRow]:
-    budget = MAX_LIST_BYTES
-    kept: list[ViewRow] = []
-    for row in rows:
-        budget -= VIEW_BYTES + (message_bytes(row.last) if row.last else 0)
-        if budget < 0 and kept:
-            break
-        kept.append(row)
-    return kept
+def _after(row: ViewRow) -> str:
+    """What `_position` reads: the page after `row`."""
+    time, conversation = row.position
+    return f"{time}:{conversation}"
+
+
+def _view_bytes(row: ViewRow) -> int:
+    return VIEW_BYTES + len(row.conversation) + (message_bytes(row.last) if row.last else 0)
 
 
 def _peers_read(tx: Transaction, user: str, rows: list[ViewRow]) -> dict[str, int]:
@@ -54,7 +52,7 @@ def list_conversations(work: Work, services: Services) -> Outcome:
     user, args = work.sender.user, work.args
     with services.database.reading() as tx:
         found = conversations.page(tx, user, _position(args.after), args.limit + 1)
-        rows = _fitting(found[: args.limit])
+        rows = fit(found[: args.limit], _view_bytes)
         mentioned = mentions.mentioned(tx, user, {row.conversation: row.read_seq for row in rows if row.unread})
         peers_read = _peers_read(tx, user, rows)
     views = [
@@ -72,7 +70,5 @@ def list_conversations(work: Work, services: Services) -> Outcome:
         )
         for row in rows
     ]
-    is_more = len(found) > len(rows)
-    last = rows[-1].last if rows else None
-    next_ = f"{last.time}:{last.conversation}" if is_more and last else None
+    next_ = _after(rows[-1]) if len(found) > len(rows) else None
     return replied(replies.Conversations(conversations=views, next=next_))

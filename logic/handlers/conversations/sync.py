@@ -23,7 +23,8 @@ MAX_CONVERSATIONS = 150
 MAX_UNREAD = 1000
 # A frame of the server is at most 128 KiB: messages take up to 96, names of conversations and their figures the rest.
 REPLY_BYTES = 120 * 1024
-ENTRY_BYTES = 260
+# What a conversation takes beside its name: the names of the fields, three numbers of 16 digits, its place in `more`.
+ENTRY_BYTES = 120
 
 
 class Missing(NamedTuple):
@@ -59,7 +60,7 @@ def _portions(missing: list[Missing]) -> list[tuple[str, int, int]]:
         extra = min(spare, max(0, m.number - fair))
         spare -= extra
         portions.append((m.view.conversation, m.first, m.first + min(fair, m.number) + extra - 1))
-    return portions[:MAX_MESSAGES]
+    return portions
 
 
 def _fitting(rows: list[MessageRow], budget: int) -> list[MessageRow]:
@@ -73,6 +74,12 @@ def _fitting(rows: list[MessageRow], budget: int) -> list[MessageRow]:
         budget -= size
         kept.append(row)
     return kept
+
+
+def _frame_bytes(missing: list[Missing], gone: list[str]) -> int:
+    """At most what the reply takes beside its messages. A conversation may be named twice: in its entry, in `more`."""
+    entries = sum(ENTRY_BYTES + 2 * len(m.view.conversation) for m in missing)
+    return entries + sum(len(name.encode()) + 4 for name in gone)
 
 
 def _entry(missing: Missing) -> replies.SyncedConversation:
@@ -101,8 +108,7 @@ def sync(work: Work, services: Services) -> Outcome:
         next_ = page[MAX_CONVERSATIONS - 1].conversation if len(page) > MAX_CONVERSATIONS else None
         missing = [_missing(view, cursors) for view in page[:MAX_CONVERSATIONS]]
         rows = messages.ranges(tx, _portions(missing))
-    left_bytes = REPLY_BYTES - ENTRY_BYTES * len(missing) - sum(len(name.encode()) + 4 for name in gone)
-    kept = _fitting(rows, min(MAX_LIST_BYTES, left_bytes))
+    kept = _fitting(rows, min(MAX_LIST_BYTES, REPLY_BYTES - _frame_bytes(missing, gone)))
     reached = {row.conversation: row.seq for row in kept}
     more = [
         m.view.conversation

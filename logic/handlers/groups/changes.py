@@ -11,20 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from logic.handlers.access import MANAGERS, member_of
 from logic.once import Left, once
-from logic.outcome import Effect, Outcome, message_frame, replied
+from logic.outcome import Outcome, message_frame, replied
 from logic.scope import Scope
 from logic.work import Work
 from protocol import codec, content, ids, replies
 from protocol.errors import conflict, forbidden, not_found, too_large
-from protocol.models import Membership, Push
+from protocol.models import Effect, Membership, Push
 from protocol.ops import created_group
 from store import cursors, groups, users
 from store.groups import GroupRow, MemberRow
 from store.messages import MessageRow
 
 MAX_MEMBERS = 10_000
-MANAGERS = ("owner", "admin")
 
 
 def group_reply(row: GroupRow) -> replies.Group:
@@ -54,7 +54,7 @@ class _GroupChange:
     def group_and_caller(self) -> tuple[GroupRow, MemberRow]:
         """The group and the caller in it. Raises ImError not_found where there is no such group for the caller."""
         row = groups.get(self.tx, [self.group]).get(self.group)
-        member = self.members([self.work.sender.user]).get(self.work.sender.user)
+        member = member_of(self.tx, self.group, self.work.sender.user)
         if row is None or member is None:
             raise not_found()
         return row, member

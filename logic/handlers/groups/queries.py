@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from logic.handlers.access import member_of
 from logic.handlers.groups.changes import group_reply
 from logic.outcome import Outcome, replied
 from logic.services import Services
@@ -14,8 +15,7 @@ from store.transaction import Transaction
 
 
 def _require_member(tx: Transaction, group: str, user: str) -> None:
-    member = groups.members(tx, [(group, user)]).get((group, user))
-    if member is None or member.left_seq is not None:
+    if member_of(tx, group, user) is None:
         raise not_found()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from logic.handlers.access import readable
-from logic.handlers.sizes import fit, fit_newest
+from logic.handlers.sizes import fit, fit_newest, message_bytes
 from logic.outcome import Outcome, message_of, replied
 from logic.services import Services
 from logic.work import Work
@@ -20,7 +20,8 @@ def history(work: Work, services: Services) -> Outcome:
     with services.database.reading() as tx:
         may = readable(tx, work.sender.user, args.conversation)
         if args.after is not None:
-            rows = fit(messages.after(tx, args.conversation, max(args.after, may.first - 1), args.limit, may.last))
+            after = max(args.after, may.first - 1)
+            rows = fit(messages.after(tx, args.conversation, after, args.limit, may.last), message_bytes)
         else:
             rows = fit_newest(messages.before(tx, args.conversation, args.before, args.limit, may.first))
     return replied(replies.Messages([message_of(row) for row in rows], may.last))

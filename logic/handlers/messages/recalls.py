@@ -6,7 +6,7 @@ the worker remembers in the same transaction that writes the event. Whoever sees
 
 from __future__ import annotations
 
-from logic.handlers.access import readable
+from logic.handlers.access import MANAGERS, member_of, readable
 from logic.handlers.messages.sends import push_of
 from logic.once import Left, once
 from logic.outcome import Outcome, replied
@@ -14,10 +14,8 @@ from logic.scope import Scope
 from logic.work import Work
 from protocol import codec, content, ids, replies
 from protocol.errors import forbidden, not_found
-from store import groups, mentions, messages
+from store import mentions, messages
 from store.messages import MessageRow
-
-MANAGERS = ("owner", "admin")
 
 
 def recall(work: Work, scope: Scope) -> Outcome:
@@ -63,5 +61,5 @@ def _is_manager(scope: Scope, conversation: str, user: str) -> bool:
     parsed = ids.parse_conversation(conversation)
     if parsed is None or parsed.kind != "g":
         return False
-    member = groups.members(scope.tx, [(parsed.group, user)]).get((parsed.group, user))
+    member = member_of(scope.tx, parsed.group, user)
     return member is not None and member.role in MANAGERS
