@@ -11,18 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from conf.settings import Settings, load
+from logic.workers.kinds import KINDS
 from ops import run_directory
 from ops.cluster.deployment import Deployment
 from ops.probes import metric
 from ops.processes import ProcessFailed
 from ops.seed import Seed, seed
 from ops.templates import ROOT
+from protocol.ops import ORDERED
 
 RUNS = ROOT / "var" / "bench"
 CLOSED_S = 15.0
 PLACES = {"bus": 0, "router": 2, "store": 3, "echo": 4, "metrics": 5, "gateway": 10, "tcp": 30}
 PLACES |= {"nginx": 40, "nginx_tcp": 41}
-UNNAMED = (11, 31, 6, 95)  # the second gateway, the metrics of w2 and p1
+# The second gateway, the metrics of w2 and of the other kinds of workers.
+UNNAMED = (11, 31, 6, *(PLACES["metrics"] + kind.port_offset for kind in KINDS.values() if kind.name != ORDERED))
 CONFIGURATION = """\
 mode = "cluster"
 var = "{var}"

@@ -174,4 +174,4 @@ class RabbitWorkerBus:
 
 
 def _nothing() -> None:
-    """What `wake` has the connection call: that it was called is what ends the waiting."""
+    """Called by the connection when it is woken: a call of any function ends its waiting."""

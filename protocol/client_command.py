@@ -36,7 +36,7 @@ class _Envelope(msgspec.Struct):
 
 @cache
 def _whole(args: type[msgspec.Struct]) -> type[msgspec.Struct]:
-    """`args` where every field must be known: of an unknown one nobody would see what it holds."""
+    """`args` that refuses unknown fields: msgspec skips their values, and would miss a number such as 1e999."""
     return msgspec.defstruct(args.__name__, [], bases=(args,), forbid_unknown_fields=True)
 
 

@@ -10,20 +10,20 @@ from enum import IntEnum
 from typing import Any
 
 HTTP_STATUS: dict[str, int] = {
-    "bad_frame": 400,
-    "bad_field": 400,
-    "unknown_op": 400,
-    "unauthenticated": 401,
-    "forbidden": 403,
-    "not_found": 404,
-    "conflict": 409,
-    "superseded": 409,
-    "session_gone": 410,
-    "too_large": 413,
-    "rate_limited": 429,
-    "busy": 503,
-    "timeout": 503,
-    "internal": 500,
+    "bad_frame": 400,  # what came is no frame
+    "bad_field": 400,  # an argument is missing, of the wrong type or out of range: `field` names it
+    "unknown_op": 400,  # there is no such op for this caller
+    "unauthenticated": 401,  # no token or password, a wrong one, an expired one, or its session has ended
+    "forbidden": 403,  # the caller may see the object and not do this with it
+    "not_found": 404,  # the object does not exist, or the caller may not know that it does
+    "conflict": 409,  # the cid was used for other content, or the name is taken
+    "superseded": 409,  # long-poll: a newer poll of the session took over
+    "session_gone": 410,  # long-poll: the session is over; log in again and sync
+    "too_large": 413,  # a frame, a text or a list is over its limit
+    "rate_limited": 429,  # too many in this time: the same may be sent again after `retry_after` s
+    "busy": 503,  # nothing was done: the same may be sent again
+    "timeout": 503,  # nobody knows whether it was done: the same may be sent again under the same cid
+    "internal": 500,  # a fault of ours, which our logs hold under `trace`
 }
 
 RETRYABLE = frozenset({"busy", "timeout", "rate_limited"})
@@ -99,43 +99,26 @@ def internal(trace: str) -> ImError:
 class Close(IntEnum):
     """Close codes of a connection. After a RECONNECT code a client comes back by itself, after any other it stops."""
 
-    GOING_AWAY = 1001
-    PROTOCOL_ERROR = 1002
-    UNSUPPORTED = 1003
-    NOT_UTF8 = 1007
-    POLICY = 1008
-    TOO_LARGE = 1009
-    RESTART = 1012
-    BUSY = 1013
-    AUTH_TIMEOUT = 4001
-    BAD_FRAMES = 4002
-    NOT_LOGGED_IN = 4003
-    LOGIN_REFUSED = 4004
-    KICKED = 4006
-    RATE_LIMITED = 4008
-    HEARTBEAT_TIMEOUT = 4009
-    SLOW_CONSUMER = 4010
-    TOO_MANY_CONNECTIONS = 4011
+    GOING_AWAY = 1001  # a proxy or a browser leaves; we never send it
+    PROTOCOL_ERROR = 1002  # what came is not WebSocket as RFC 6455 has it
+    UNSUPPORTED = 1003  # a binary frame came, and frames are text
+    NOT_UTF8 = 1007  # the text of a frame is not UTF-8
+    POLICY = 1008  # a message came in too many pieces, or was not finished in time
+    TOO_LARGE = 1009  # a frame is over 64 KiB
+    RESTART = 1012  # this gateway stops: come back after the time that `reconnect` said
+    BUSY = 1013  # there is no room now, or the login could not be carried out
+    AUTH_TIMEOUT = 4001  # no login came in time
+    BAD_FRAMES = 4002  # too many frames were bad, or their ops unknown
+    NOT_LOGGED_IN = 4003  # another frame came before the login was answered
+    LOGIN_REFUSED = 4004  # the token of the login does not stand
+    KICKED = 4006  # the session or its place is gone; the reason says how: replaced, logged_out ...
+    RATE_LIMITED = 4008  # the client went on sending far more than its rate
+    HEARTBEAT_TIMEOUT = 4009  # no sign of life came for 2.5 heartbeats
+    SLOW_CONSUMER = 4010  # the client did not take what was sent: log in again and sync, nothing is lost
+    TOO_MANY_CONNECTIONS = 4011  # the user, or the address, has as many connections as it may have
 
 
-CLOSE_REASON: dict[Close, str] = {
-    Close.GOING_AWAY: "going_away",
-    Close.PROTOCOL_ERROR: "this is not WebSocket as RFC 6455 has it",
-    Close.UNSUPPORTED: "binary frames are not spoken here",
-    Close.NOT_UTF8: "text that is not UTF-8",
-    Close.POLICY: "a message in too many pieces, or never finished",
-    Close.TOO_LARGE: "message too big",
-    Close.RESTART: "restart",
-    Close.BUSY: "busy",
-    Close.AUTH_TIMEOUT: "auth_timeout",
-    Close.BAD_FRAMES: "bad_frames",
-    Close.NOT_LOGGED_IN: "not_logged_in",
-    Close.LOGIN_REFUSED: "login_refused",
-    Close.KICKED: "kicked",
-    Close.RATE_LIMITED: "rate_limited",
-    Close.HEARTBEAT_TIMEOUT: "heartbeat_timeout",
-    Close.SLOW_CONSUMER: "slow_consumer",
-    Close.TOO_MANY_CONNECTIONS: "too_many_connections",
-}
+CLOSE_REASON: dict[Close, str] = {code: code.name.lower() for code in Close}
+"""The word that goes with each code, such as "slow_consumer", unless another one is given."""
 
 RECONNECT = frozenset({Close.GOING_AWAY, Close.RESTART, Close.BUSY, Close.HEARTBEAT_TIMEOUT, Close.SLOW_CONSUMER})

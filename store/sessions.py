@@ -61,9 +61,10 @@ def rotate(
     expires: int,
     used_hash: str | None = None,
 ) -> bool:
-    """Replace the refresh token if it is still the old one; whether it was.
+    """Replace the session's refresh token. False: it was replaced meanwhile, or the session has ended.
 
-    `used_hash` is of the token that was shown for it: an earlier one where a rotation is repeated, the old one else.
+    `new_hash` is of the next token, `old_hash` of the token that must still be current, `used_hash` of the token that
+    the client showed and may show again: the current one, or where a rotation is repeated the one before.
     """
     changed = tx.execute(
         "UPDATE sessions SET refresh_hash = %s, previous_hash = %s, refresh_cid = %s, expires = %s"

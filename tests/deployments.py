@@ -19,7 +19,7 @@ from hongyan.doors import DOORS, address
 from conf.secrets import generate
 from conf.settings import Settings, load
 from logic.app import open_store
-from ops.cluster.components import component_process
+from ops.cluster.components import component_process, gateway_names, worker_names
 from ops.probes import answers_http, metric
 from ops.processes import Process
 from ops.run_environment import our_environment
@@ -193,7 +193,7 @@ class StandaloneDeployment(Deployment):
 
 
 class ClusterDeployment(Deployment):
-    """Two gateways, two ordered workers and a parallel one; their database, virtual host and prefix are their own."""
+    """Two gateways, two ordered workers, one of each other kind; database, virtual host and prefix are their own."""
 
     kind = "cluster"
 
@@ -212,7 +212,7 @@ class ClusterDeployment(Deployment):
         text = re.sub(r"^tcp_port = .*$", f"tcp_port = {ports['nginx_tcp']}", text, flags=re.MULTILINE)
         (var / "cluster.toml").write_text(text)
         super().__init__(var / "cluster.toml")
-        names = ("w1", "w2", "p1", "g1", "g2")
+        names = [*worker_names(2), *gateway_names(2)]
         self.processes = [component_process(self.settings, self.config, name) for name in names]
         self.ports = [ports["gateway"], ports["gateway"] + 1]
         self.tcp_ports = [ports["tcp"], ports["tcp"] + 1]

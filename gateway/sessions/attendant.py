@@ -106,7 +106,7 @@ class Attendant:
         return verdict is ADMIT
 
     def unfinished(self, connection: Connection, *, is_new: bool) -> None:
-        """A part of a message has come; `is_new`: of another than last time."""
+        """A message has come in part; `is_new`: it is not the message that was unfinished before."""
         if not connection.is_closed:
             self._deadlines.unfinished(connection, is_new=is_new, now=time.monotonic())
 

@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class Handover:
-    """One ordered worker's announcements and what it gives up. `leaving` is the queue being given up."""
+    """One ordered worker's announcements and what it gives up. `leaving` is the partition that it is giving up now."""
 
     def __init__(self, worker: str, epoch: str, partitions: int, bus: WorkerBus, resolver: Resolver) -> None:
         self._worker = worker
@@ -85,7 +85,7 @@ class Handover:
             self._bus.slow_down(queues.ordered(partition))
 
     def finish(self) -> int:
-        """Everything taken from the queue that is being left is done: hand it over. Returns the partition."""
+        """Everything that came from the partition that is being left is done: hand it over. Returns the partition."""
         partition = self.leaving
         if partition is None:
             raise RuntimeError(f"{self!r} is leaving nothing")

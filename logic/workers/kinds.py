@@ -1,6 +1,6 @@
 """The kinds of workers: one row each says what its processes are called, what they take and when they start.
 
-Read by `python -m logic`, the cluster's scripts, standalone and the bench. How one is made: logic/app.py.
+Read by `python -m logic`, the cluster's scripts, standalone, the bench and the tests. How one is made: logic/app.py.
 """
 
 from __future__ import annotations

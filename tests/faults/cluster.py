@@ -13,7 +13,7 @@ from pathlib import Path
 from hongyan.doors import DOORS
 
 from logic.app import redis_resolver
-from ops.cluster.components import component_process
+from ops.cluster.components import component_process, gateway_names, worker_names
 from ops.processes import Process, is_frozen
 from ops.run_environment import our_environment
 from protocol.ids import partition_of
@@ -24,7 +24,7 @@ from tests.private_servers import ROOT, PrivateServers
 from tests.through_door import ThroughDoor
 
 SERVERS = ("rabbitmq", "redis", "mariadb")
-OURS = ("w1", "w2", "p1", "g1", "g2")
+OURS = (*worker_names(2), *gateway_names(2))
 HELD = re.compile(r'^hongyan_partition_held{partition="(\d+)"} 1', re.MULTILINE)
 # That Redis is gone in the middle of an answer is a line of nginx's own, and no bug.
 BUG = re.compile(r'"level": ?"(error|critical)"|Traceback|\[emerg\]|\[error\](?!.* recv\(\) failed)')

@@ -61,7 +61,7 @@ class Answers:
         return f"Answers({len(self._frames)} frames, {self._unanswered} unanswered)"
 
     def settle(self, place: int, frame: bytes | None) -> None:
-        """The frame at `place` was on its way up and has its answer; None where it wants none."""
+        """The frame at `place`, which was on its way up, is answered by `frame`; None: its sender wants no answer."""
         self._frames[place] = frame
         self.expect_one_less()
 
