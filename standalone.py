@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from bus.memory import MemoryBus
+from bus.memory.bus import MemoryBus
 from conf.gc_tuning import tune_garbage_collector
 from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
@@ -21,7 +21,7 @@ from gateway.__main__ import stop_on_signals
 from gateway.app import Gateway
 from logic import app as logic
 from logic.workers.kinds import KINDS
-from router.memory import MemoryRouter
+from router.memory.router import MemoryRouter
 from store import meta
 from store.errors import StoreError, WrongPartitions
 

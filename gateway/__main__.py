@@ -10,16 +10,16 @@ import signal
 import sys
 from pathlib import Path
 
-from bus.rabbit_gateway import RabbitGatewayBus
-from bus.rabbit_topology import RabbitAddress
+from bus.rabbit.gateway import RabbitGatewayBus
+from bus.rabbit.topology import RabbitAddress
 from conf.gc_tuning import tune_garbage_collector
 from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
 from gateway.app import Gateway
-from router.address import RedisAddress
 from router.interface import NameTaken
-from router.keys import Keys
-from router.redis_registrar import RedisRegistrar
+from router.redis.address import RedisAddress
+from router.redis.keys import Keys
+from router.redis.registrar import RedisRegistrar
 
 
 def _arguments() -> argparse.Namespace:

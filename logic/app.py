@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 
 from bus.interface import WorkerBus
-from bus.rabbit_topology import RabbitAddress
-from bus.rabbit_worker import RabbitWorkerBus
+from bus.rabbit.topology import RabbitAddress
+from bus.rabbit.worker import RabbitWorkerBus
 from conf.settings import Settings
 from logic.delivery.emitter import Emitter
 from logic.delivery.fanout import FanOut
@@ -24,10 +24,10 @@ from logic.workers.outbox_watch import OutboxWatch
 from logic.workers.pool import PoolWorker
 from protocol.ops import OPS, ORDERED, PARALLEL
 from protocol.tokens import TokenSigner
-from router.address import RedisAddress
 from router.interface import Resolver
-from router.keys import Keys
-from router.redis_resolver import RedisResolver
+from router.redis.address import RedisAddress
+from router.redis.keys import Keys
+from router.redis.resolver import RedisResolver
 from store import meta
 from store.database import Database, open_mysql, open_sqlite
 

@@ -12,10 +12,10 @@ from typing import Any
 import pika
 
 from bus.interface import BusLost, Delivery, GatewayBus, WorkerBus
-from bus.memory import MemoryBus
-from bus.rabbit_gateway import RabbitGatewayBus
-from bus.rabbit_topology import RabbitAddress
-from bus.rabbit_worker import RabbitWorkerBus
+from bus.memory.bus import MemoryBus
+from bus.rabbit.gateway import RabbitGatewayBus
+from bus.rabbit.topology import RabbitAddress
+from bus.rabbit.worker import RabbitWorkerBus
 from conf.settings import BusSettings
 
 PARTITIONS = 4

@@ -24,7 +24,7 @@ from ops.probes import answers_http, metric
 from ops.processes import Process
 from ops.run_environment import our_environment
 from ops.seed import seed_users
-from router.keys import Keys
+from router.redis.keys import Keys
 from store import meta
 from store.database import Database
 from tests.private_servers import ROOT, PrivateServers, free_ports

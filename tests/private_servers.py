@@ -19,7 +19,7 @@ from ops.processes import Process
 from ops.servers.mariadb import create_database
 from ops.servers.rabbitmq import evaluate
 from ops.servers.servers import Servers
-from router.address import RedisAddress
+from router.redis.address import RedisAddress
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "var" / "test"

@@ -44,6 +44,8 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "handlers/conversations": {"", "handlers"},
         "workers": {"", "delivery", "handlers"},
     },
+    "bus": {"": set(), "memory": {""}, "rabbit": {""}},
+    "router": {"": set(), "memory": {""}, "redis": {""}},
     "store": {"": {"engines"}, "engines": {""}},
     "ops": {
         "": {"servers"},

@@ -1,5 +1,5 @@
--- The leases of the gateways, as Redis has them: the set `{prefix}:gateways` and `{prefix}:gateway:{id}` (router/keys.py,
--- router/records.py).
+-- The leases of the gateways, as Redis has them: the set `{prefix}:gateways` and `{prefix}:gateway:{id}` (router/redis/keys.py,
+-- router/redis/records.py).
 --
 -- Law: one question, one answer. Redis itself reads the JSON of the leases, so that no JSON library is needed here.
 

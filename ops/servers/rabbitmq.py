@@ -10,8 +10,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from bus import rabbit_probe
-from bus.rabbit_topology import RabbitAddress
+from bus.rabbit import probe
+from bus.rabbit.topology import RabbitAddress
 from conf.settings import BusSettings
 from ops.probes import accepts
 from ops.processes import Process, ProcessFailed
@@ -73,8 +73,8 @@ def rabbitmq_serves(settings: BusSettings) -> bool:
     """Whether it lets us in; False while it is not there yet. Raises ProcessFailed where waiting cannot help."""
     address = RabbitAddress(settings.host, settings.port, settings.user, settings.password, settings.virtual_host)
     try:
-        return rabbit_probe.serves(address)
-    except rabbit_probe.AccessRefused as refused:
+        return probe.serves(address)
+    except probe.AccessRefused as refused:
         raise ProcessFailed(
             f"RabbitMQ on port {settings.port} refuses {refused}: its data was made with another password or "
             "configuration. Stop it and remove its data directory, or give back the secrets it was made with."

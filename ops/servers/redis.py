@@ -8,8 +8,8 @@ from conf.settings import RouterSettings
 from ops.processes import Process, ProcessFailed
 from ops.programs import find_program, plain_environment
 from ops.templates import fill_template
-from router import redis_probe
-from router.address import RedisAddress
+from router.redis import probe
+from router.redis.address import RedisAddress
 
 
 def redis_process(settings: RouterSettings, var: Path) -> Process:
@@ -33,6 +33,6 @@ def redis_process(settings: RouterSettings, var: Path) -> Process:
 def redis_serves(settings: RouterSettings) -> bool:
     """Whether it lets us in; False while it is not there yet. Raises ProcessFailed where waiting cannot help."""
     try:
-        return redis_probe.serves(RedisAddress(settings.host, settings.port, settings.password))
-    except redis_probe.AccessRefused:
+        return probe.serves(RedisAddress(settings.host, settings.port, settings.password))
+    except probe.AccessRefused:
         raise ProcessFailed(f"Redis on port {settings.port} refuses the password: is it another one's?") from None

@@ -27,10 +27,10 @@ from ops.processes import ProcessFailed
 from ops.programs import MissingServer, plain_environment
 from ops.servers.nginx import directory_of, nginx_command
 from ops.templates import write_private
-from router.address import RedisAddress
 from router.interface import RENEW_S, GatewayLease, Resolver, RouterAway
-from router.keys import Keys
-from router.redis_resolver import RedisResolver
+from router.redis.address import RedisAddress
+from router.redis.keys import Keys
+from router.redis.resolver import RedisResolver
 
 EVERY_S = 1.0
 GRACE_S = RENEW_S + 1.0

@@ -12,8 +12,8 @@ import sys
 import structlog
 
 from bus.interface import BusLost
-from bus.rabbit_topology import RabbitAddress
-from bus.rabbit_worker import RabbitWorkerBus
+from bus.rabbit.topology import RabbitAddress
+from bus.rabbit.worker import RabbitWorkerBus
 
 
 def main() -> None:

@@ -6,10 +6,11 @@ import threading
 
 import pytest
 
-from bus import memory, memory_gateway
 from bus.interface import Put
-from bus.memory import MemoryBus
-from bus.memory_queue import Consumer, MemoryQueue
+from bus.memory import bus as memory
+from bus.memory import gateway as memory_gateway
+from bus.memory.bus import MemoryBus
+from bus.memory.queue import Consumer, MemoryQueue
 from bus.queues import ordered
 from tests.bus_fabric import Gateway, Worker
 

@@ -15,9 +15,9 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from bus import rabbit_link
 from bus.interface import BusLost, Delivery, Put
 from bus.queues import DEAD, gateway, ordered
+from bus.rabbit import link as rabbit_link
 from conf.settings import BusSettings
 from ops.servers.rabbitmq import evaluate
 from tests.bus_fabric import PARTITIONS, Fabric, Gateway, Worker, numbered, on_channel, rabbit_address

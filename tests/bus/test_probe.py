@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from bus.rabbit_probe import WHOLE_S, AccessRefused, serves
-from bus.rabbit_topology import RabbitAddress
+from bus.rabbit.probe import WHOLE_S, AccessRefused, serves
+from bus.rabbit.topology import RabbitAddress
 from tests.bus_fabric import rabbit_address
 from tests.private_servers import PrivateServers, free_ports
 

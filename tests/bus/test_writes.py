@@ -1,4 +1,4 @@
-"""How often RabbitMQ is written to, and so woken. Pins how pika hands over its frames (bus/rabbit_writes.py)."""
+"""How often RabbitMQ is written to, and so woken. Pins how pika hands over its frames (bus/rabbit/writes.py)."""
 
 from __future__ import annotations
 

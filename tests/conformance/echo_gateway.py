@@ -12,7 +12,7 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from bus.memory import MemoryBus
+from bus.memory.bus import MemoryBus
 from conf.logs import configure_logs
 from conf.settings import GatewaySettings, Settings, TokenSettings
 from gateway.app import Gateway
@@ -20,7 +20,7 @@ from gateway.clients.connection import Connection
 from gateway.doors import websocket, ws_frames
 from gateway.road.reply_to import FrameReplyTo
 from gateway.sessions.attendant import Attendant
-from router.memory import MemoryRouter
+from router.memory.router import MemoryRouter
 
 PARTITIONS = 1
 NOT_A_SECRET = "nobody logs in at a gateway that only echoes, so that no token is ever signed"

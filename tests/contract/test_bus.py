@@ -12,7 +12,7 @@ import pytest
 
 from bus.interface import BusLost, Delivery, Put
 from bus.queues import DEAD, gateway, ordered
-from bus.rabbit_topology import durable_queues
+from bus.rabbit.topology import durable_queues
 from conf.settings import BusSettings
 from protocol.ops import PARALLEL
 from tests.bus_fabric import PARTITIONS, Fabric, Gateway, Worker, numbered, on_channel

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import pytest
 
 from router.interface import NameTaken, Registrar, Resolver, Route, RouterAway, TooManyConnections
-from router.keys import Keys
-from router.memory import MemoryRouter
-from router.redis_registrar import RedisRegistrar
-from router.redis_resolver import RedisResolver
+from router.memory.router import MemoryRouter
+from router.redis.keys import Keys
+from router.redis.registrar import RedisRegistrar
+from router.redis.resolver import RedisResolver
 from tests.private_servers import PrivateServers
 from tests.router.gateways import Gateway, group_holders, holders, loop_thread, until
 

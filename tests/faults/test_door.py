@@ -8,8 +8,8 @@ from collections import Counter
 
 import pytest
 
-from router.address import gateway_and_epoch
 from router.interface import RouterAway
+from router.redis.address import gateway_and_epoch
 from tests.client import Client
 from tests.faults.cluster import FaultCluster
 from tests.faults.figures import note

@@ -16,7 +16,7 @@ from msgspec import Raw
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from bus.memory import MemoryBus
+from bus.memory.bus import MemoryBus
 from conf.settings import GatewaySettings, Settings, TokenSettings
 from gateway.app import Gateway
 from gateway.doors.long_poll.sessions import PollSessions
@@ -24,7 +24,7 @@ from protocol import codec
 from protocol.errors import ImError, unauthenticated
 from protocol.models import Answer, Downward, ReceiveInfo, Takeover
 from protocol.tokens import TokenSigner
-from router.memory import MemoryRouter
+from router.memory.router import MemoryRouter
 from tests.gateway.wires import PARTITIONS, FarEnd
 
 SECRET = "a secret of tests, long enough even for the algorithms that we do not take"

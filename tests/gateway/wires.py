@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bus import queues
-from bus.memory import MemoryBus
+from bus.memory.bus import MemoryBus
 from gateway.clients.connection import Connection
 from gateway.clients.hub import Hub
 from gateway.clients.session import State

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from bus.memory import MemoryBus
+from bus.memory.bus import MemoryBus
 from logic.delivery.fanout import FanOut
 from logic.delivery.gateways import Gateways
 from logic.outcome import Outcome
@@ -26,8 +26,8 @@ from protocol.models import (
     read_downward,
 )
 from router.interface import GatewayLease, Route, RouterAway, Snapshot
-from router.memory import MemoryRouter
-from router.memory_registrar import MemoryRegistrar
+from router.memory.registrar import MemoryRegistrar
+from router.memory.router import MemoryRouter
 
 FRAME = Raw(b'{"op":"message","data":{}}')
 

@@ -13,7 +13,7 @@ import pytest
 from msgspec import Raw
 
 from bus import queues
-from bus.memory import MemoryBus
+from bus.memory.bus import MemoryBus
 from logic.delivery.emitter import Emitter, command_of
 from logic.delivery.fanout import FanOut
 from logic.delivery.gateways import Gateways
@@ -45,7 +45,7 @@ from protocol.ops import OPS, ORDERED, PARALLEL
 from protocol.replies import Reply
 from protocol.tokens import TokenSigner
 from router.interface import GatewayLease, Route, Snapshot
-from router.memory import MemoryRouter
+from router.memory.router import MemoryRouter
 from store import attempts, messages, meta, outbox, users
 from store.database import Database, open_sqlite
 from store.outbox import OutboxRow

@@ -8,8 +8,8 @@ from collections import Counter
 from typing import Self
 
 from router.interface import GatewayLease
-from router.keys import Keys
-from router.records import write_lease
+from router.redis.keys import Keys
+from router.redis.records import write_lease
 from tests.nginx.door import PREFIX, Door
 
 LEASE_MS = 600_000

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 import pytest
 import redis
 
-from router.address import RedisAddress
-from router.keys import Keys
-from router.redis_registrar import RedisRegistrar
-from router.redis_resolver import RedisResolver
+from router.redis.address import RedisAddress
+from router.redis.keys import Keys
+from router.redis.registrar import RedisRegistrar
+from router.redis.resolver import RedisResolver
 from tests.private_servers import PrivateServers
 from tests.router.gateways import Gateway
 

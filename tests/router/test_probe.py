@@ -11,8 +11,8 @@ import pytest
 
 from ops.processes import Process
 from ops.programs import find_program
-from router.address import RedisAddress
-from router.redis_probe import TIMEOUT_S, AccessRefused, serves
+from router.redis.address import RedisAddress
+from router.redis.probe import TIMEOUT_S, AccessRefused, serves
 from tests.private_servers import PrivateServers, free_ports
 
 

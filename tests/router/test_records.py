@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from router.interface import GatewayLease
-from router.records import read_lease, write_lease
+from router.redis.records import read_lease, write_lease
 
 
 def test_a_lease_is_read_as_it_was_written() -> None:

@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 import pytest
 import redis
 
-from router.address import RedisAddress
 from router.interface import RENEW_S, GatewayLease, Resolver, RouterAway
-from router.keys import Keys
-from router.redis_registrar import RedisRegistrar
-from router.redis_resolver import RedisResolver
-from router.write_queue import MAX_QUEUED
+from router.redis.address import RedisAddress
+from router.redis.keys import Keys
+from router.redis.registrar import RedisRegistrar
+from router.redis.resolver import RedisResolver
+from router.redis.write_queue import MAX_QUEUED
 from tests.private_servers import PrivateServers
 from tests.router.gateways import Gateway, group_holders, holders, until, worst_lag
 

@@ -10,7 +10,7 @@ from typing import get_args
 from msgspec import Raw
 
 from bus import queues
-from bus.memory import MemoryBus
+from bus.memory.bus import MemoryBus
 from gateway.clients.outgoing import Outgoing
 from gateway.road.downlink import TURN_S, Downlink
 from gateway.road.links import Links

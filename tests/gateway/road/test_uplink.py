@@ -10,8 +10,8 @@ from msgspec import Raw
 
 from bus import queues
 from bus.interface import Put
-from bus.memory import MemoryBus
-from bus.memory_gateway import MemoryGatewayBus
+from bus.memory.bus import MemoryBus
+from bus.memory.gateway import MemoryGatewayBus
 from gateway.road.numbering import CommandMaker
 from gateway.road.reply_to import PendingReply, Refused
 from gateway.road.uplink import MAX_BATCH_COMMANDS, Uplink

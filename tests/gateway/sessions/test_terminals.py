@@ -19,8 +19,8 @@ from gateway.sessions.terminals import Terminals, slot_of
 from protocol.errors import Close
 from protocol.models import Takeover
 from router.interface import GatewayLease, Route, RouterAway, Snapshot, TooManyConnections
-from router.memory import MemoryRouter
-from router.memory_registrar import MemoryRegistrar
+from router.memory.registrar import MemoryRegistrar
+from router.memory.router import MemoryRouter
 from tests.gateway.conftest import NewSite
 from tests.gateway.wires import KeptWire
 

@@ -15,8 +15,8 @@ WORKER_MS = 10_000
 class Keys:
     """The keys of one deployment; `prefix` is a word without a colon (router.prefix of the settings).
 
-    Where Lua makes keys itself it is given the prefix: router/lua.py, nginx/lua/leases.lua. Those that no other place
-    needs are `{prefix}:workers`, the set of the names of ordered workers, and `{prefix}:worker:{name}`, which tells for
+    Where Lua makes keys itself it is given the prefix: lua.py, nginx/lua/leases.lua. Those that no other place needs
+    are `{prefix}:workers`, the set of the names of ordered workers, and `{prefix}:worker:{name}`, which tells for
     WORKER_MS that one of them lives: its epoch.
     """
 

@@ -6,7 +6,7 @@ from pika import BlockingConnection
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError
 
-from bus.rabbit_topology import RabbitAddress, parameters
+from bus.rabbit.topology import RabbitAddress, parameters
 
 CONNECT_S = 1.0
 WHOLE_S = 3.0

@@ -16,11 +16,11 @@ from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
-from router import lua
-from router.address import RedisAddress, gateway_and_epoch
 from router.interface import GatewayLease, RouterAway
-from router.keys import WORKER_MS, Keys
-from router.records import read_lease
+from router.redis import lua
+from router.redis.address import RedisAddress, gateway_and_epoch
+from router.redis.keys import WORKER_MS, Keys
+from router.redis.records import read_lease
 
 TIMEOUT_S = 0.1
 REST_S = 0.5

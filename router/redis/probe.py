@@ -7,7 +7,7 @@ from typing import Any
 import redis
 from redis.exceptions import AuthenticationError
 
-from router.address import RedisAddress
+from router.redis.address import RedisAddress
 
 TIMEOUT_S = 1.0
 

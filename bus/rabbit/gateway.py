@@ -12,8 +12,8 @@ import structlog
 from bus import queues
 from bus.backoff import Backoff
 from bus.interface import OnMessage, OnState, Put
-from bus.rabbit_link import RabbitLink
-from bus.rabbit_topology import CONNECT_TIMEOUT_S, RabbitAddress
+from bus.rabbit.link import RabbitLink
+from bus.rabbit.topology import CONNECT_TIMEOUT_S, RabbitAddress
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from router.interface import RouterAway
-from router.redis_commands import Command
+from router.redis.commands import Command
 
 MAX_BATCH = 200
 MAX_QUEUED = 20_000

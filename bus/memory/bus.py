@@ -13,8 +13,8 @@ import structlog
 
 from bus import queues
 from bus.interface import BusLost, Delivery, Put
-from bus.memory_gateway import MemoryGatewayBus
-from bus.memory_queue import Consumer, MemoryQueue, Message
+from bus.memory.gateway import MemoryGatewayBus
+from bus.memory.queue import Consumer, MemoryQueue, Message
 
 COMMANDS_BYTES = 256 * 1024 * 1024
 DEAD_BYTES = 16 * 1024 * 1024

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from router.interface import LEASE_S, RENEW_S, GatewayLease, Route, Snapshot, TooManyConnections
 from router.leasing import Claim, judge
-from router.memory_registrar import MemoryRegistrar
+from router.memory.registrar import MemoryRegistrar
 
 
 class MemoryRouter:

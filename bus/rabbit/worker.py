@@ -16,8 +16,8 @@ from pika.exceptions import AMQPError
 from bus import queues
 from bus.backoff import Backoff
 from bus.interface import BusLost, Delivery
-from bus.rabbit_subscription import RabbitSubscription
-from bus.rabbit_topology import (
+from bus.rabbit.subscription import RabbitSubscription
+from bus.rabbit.topology import (
     TRANSIENT,
     RabbitAddress,
     bus_lost,
@@ -25,7 +25,7 @@ from bus.rabbit_topology import (
     durable_queues,
     parameters,
 )
-from bus.rabbit_writes import GatheringSelectConnection, gathered
+from bus.rabbit.writes import GatheringSelectConnection, gathered
 
 # A broker under its memory or disk alarm does not read from publishers: pika would wait for ever.
 BLOCKED_TIMEOUT_S = 8.0

@@ -13,7 +13,7 @@ from router.interface import GatewayLease, NameTaken, Route, RouterAway, Snapsho
 from router.leasing import LOOKS_A_RENEWAL, Claim, take_name
 
 if TYPE_CHECKING:
-    from router.memory import MemoryRouter
+    from router.memory.router import MemoryRouter
 
 _log = structlog.get_logger()
 

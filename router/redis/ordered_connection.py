@@ -13,10 +13,10 @@ from hiredis import pack_command
 from redis.asyncio import Connection
 from redis.exceptions import RedisError
 
-from router.address import RedisAddress
 from router.interface import RouterAway
-from router.loop_timeout import loop_timeout
-from router.redis_commands import ALL, Command
+from router.redis.address import RedisAddress
+from router.redis.commands import ALL, Command
+from router.redis.loop_timeout import loop_timeout
 
 TIMEOUT_S = 1.0
 

@@ -21,8 +21,8 @@ from pika.exceptions import AMQPError
 
 from bus.acks import AckFloor
 from bus.interface import OnMessage, Put
-from bus.rabbit_topology import TRANSIENT, RabbitAddress, gateway_arguments, parameters
-from bus.rabbit_writes import GatheringAsyncioConnection
+from bus.rabbit.topology import TRANSIENT, RabbitAddress, gateway_arguments, parameters
+from bus.rabbit.writes import GatheringAsyncioConnection
 
 PREFETCH = 64
 MAX_BUFFERED_BYTES = 8 * 1024 * 1024

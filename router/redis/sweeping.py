@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from router.interface import RouterAway
-from router.redis_commands import Command, GatewayCommands
+from router.redis.commands import Command, GatewayCommands
 
 NAMES_AT_ONCE = 100
 

@@ -10,8 +10,8 @@ from itertools import groupby, islice
 from operator import attrgetter
 
 from router.interface import Route, Snapshot
-from router.ordered_connection import OrderedConnection
-from router.redis_commands import Command, GatewayCommands
+from router.redis.commands import Command, GatewayCommands
+from router.redis.ordered_connection import OrderedConnection
 
 CHUNK = 200
 

@@ -19,15 +19,15 @@ from typing import Any
 
 import structlog
 
-from router.address import RedisAddress
 from router.interface import LEASE_S, RENEW_S, GatewayLease, NameTaken, Route, RouterAway, Snapshot, TooManyConnections
-from router.keys import Keys
 from router.leasing import LOOKS_A_RENEWAL, Claim, take_name
-from router.ordered_connection import OrderedConnection
-from router.redis_commands import Command, GatewayCommands
-from router.restoring import restore
-from router.sweeping import sweep_dead_gateways
-from router.write_queue import MAX_BATCH, Write, WriteQueue
+from router.redis.address import RedisAddress
+from router.redis.commands import Command, GatewayCommands
+from router.redis.keys import Keys
+from router.redis.ordered_connection import OrderedConnection
+from router.redis.restoring import restore
+from router.redis.sweeping import sweep_dead_gateways
+from router.redis.write_queue import MAX_BATCH, Write, WriteQueue
 
 RETRY_S = 0.5
 CLOSE_S = 1.0

@@ -9,12 +9,12 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from router import lua
-from router.address import gateway_and_epoch
 from router.interface import GatewayLease, Route
-from router.keys import Keys, connection_field
 from router.leasing import Claim, judge
-from router.records import read_lease, read_route, write_lease, write_route
+from router.redis import lua
+from router.redis.address import gateway_and_epoch
+from router.redis.keys import Keys, connection_field
+from router.redis.records import read_lease, read_route, write_lease, write_route
 
 Word = str | bytes | int
 Command = tuple[Word, ...]

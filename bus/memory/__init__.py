@@ -1,0 +1,1 @@
+"""The bus of standalone: queues in this process."""

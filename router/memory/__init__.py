@@ -1,0 +1,1 @@
+"""The router of standalone, in this process."""

@@ -1,0 +1,1 @@
+"""The router in Redis, for a cluster."""
