@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from types import TracebackType
 from typing import Any
 
 import structlog
 from tornado.web import HTTPError, RequestHandler
 
-from protocol import codec, ids
+from gateway.doors.request_id import NamedRequest
+from protocol import codec
 from protocol.errors import HTTP_STATUS, ImError, internal, too_large
 from protocol.frames import MAX_CLIENT_FRAME_BYTES, bad_frame, read_object
 
@@ -19,20 +19,11 @@ Rules = list[tuple[str, type[RequestHandler], dict[str, Any]]]
 """Addresses of a door, as patterns, each with its handler and what the handler is given."""
 
 
-REQUEST_ID = "X-Request-Id"
-_GIVEN_ID = re.compile(r"[A-Za-z0-9-]{8,64}\Z")
-
-
-class JsonHandler(RequestHandler):
-    """Answers errors as JSON, also those of Tornado itself. `trace` names the request in every log that it reaches, and
-    in its answer: it is what the door has called it, else an id of ours."""
-
-    trace = ""
+class JsonHandler(NamedRequest):
+    """Answers errors as JSON, also those of Tornado itself."""
 
     def set_default_headers(self) -> None:
-        given = self.request.headers.get(REQUEST_ID, "")
-        self.trace = given if _GIVEN_ID.match(given) else ids.new_id()
-        self.set_header(REQUEST_ID, self.trace)
+        super().set_default_headers()
         self.set_header("Content-Type", "application/json; charset=utf-8")
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from tornado.web import RequestHandler
 
 from gateway.doors.json_handler import Rules
+from gateway.doors.request_id import NamedRequest
 
 Checks = Callable[[], dict[str, bool]]
 
@@ -20,7 +20,7 @@ def operations_rules(name: str, checks: Checks) -> Rules:
     ]
 
 
-class Healthz(RequestHandler):
+class Healthz(NamedRequest):
     """200 as long as the loop turns."""
 
     def initialize(self, name: str) -> None:
@@ -30,7 +30,7 @@ class Healthz(RequestHandler):
         self.write({"name": self._name, "ok": True})
 
 
-class Readyz(RequestHandler):
+class Readyz(NamedRequest):
     """200 with what is up, 503 when something is not."""
 
     def initialize(self, checks: Checks) -> None:
@@ -42,7 +42,7 @@ class Readyz(RequestHandler):
         self.write(dict(checks))
 
 
-class Metrics(RequestHandler):
+class Metrics(NamedRequest):
     def get(self) -> None:
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
         self.write(generate_latest())

@@ -20,6 +20,7 @@ from gateway.clients.connection import Connection
 from gateway.doors.decoding import Failed
 from gateway.doors.framed_wire import FramedWire
 from gateway.doors.json_handler import Rules
+from gateway.doors.request_id import NamedRequest
 from gateway.doors.socket_wire import READ_BYTES
 from gateway.doors.ws_frames import Closing, Event, FrameDecoder, Ping, close_frame, pong_frame, text_frame
 from gateway.sessions.attendant import RETRY_AFTER_S, Attendant
@@ -86,7 +87,7 @@ def websocket_rules(attendant: Attendant, origins: tuple[str, ...]) -> Rules:
     return [(r"/ws", WebSocketDoor, {"attendant": attendant, "origins": origins})]
 
 
-class WebSocketDoor(WebSocketHandler):
+class WebSocketDoor(NamedRequest, WebSocketHandler):
     """The handshake. `origins` are the exact origins of pages that may open a WebSocket besides the gateway's own."""
 
     def initialize(self, attendant: Attendant, origins: tuple[str, ...]) -> None:

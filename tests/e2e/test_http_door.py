@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
@@ -18,6 +19,7 @@ def assert_error(answer: Answer, status: int, code: str) -> None:
     assert (answer.status, answer.code) == (status, code), answer.body
     assert answer.headers["content-type"].startswith("application/json")
     assert answer.headers["cache-control"] == "no-store"
+    assert re.fullmatch(r"[A-Za-z0-9-]{8,64}", answer.headers["x-request-id"])
     error = answer.json["error"]
     assert error.keys() >= ERROR_FIELDS
     assert error["retry"] is False

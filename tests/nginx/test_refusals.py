@@ -52,6 +52,7 @@ def assert_refused(answer: Answer, status: int, code: str, retry: bool = False) 
     assert answer.json["error"]["retry"] is retry
     assert answer.json["error"].keys() >= {"code", "message", "retry"}
     assert answer.headers["server"] == "nginx"
+    assert len(answer.headers["x-request-id"]) == 32
 
 
 async def test_what_is_not_for_the_public_is_not_there(door: Door, new_gateways: NewGateways) -> None:
