@@ -92,10 +92,10 @@ class RabbitLink:
             self.end("no longer wanted")
         if not self._consumer_tag or self._is_ended:
             return
-        cancelled = asyncio.get_running_loop().create_future()
+        cancelled = asyncio.Event()  # not a future: the answer may come after the wait for it was given up
         with suppress(AMQPError, TimeoutError):
-            self._consumer.basic_cancel(self._consumer_tag, callback=lambda _frame: cancelled.set_result(None))
-            await asyncio.wait_for(cancelled, CLOSE_TIMEOUT_S)
+            self._consumer.basic_cancel(self._consumer_tag, callback=lambda _frame: cancelled.set())
+            await asyncio.wait_for(cancelled.wait(), CLOSE_TIMEOUT_S)
 
     def end(self, reason: str) -> None:
         """Give this connection up. A dead peer need not answer: what is left closes by itself."""
