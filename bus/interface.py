@@ -14,6 +14,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
+COMMANDS_BYTES = 256 * 1024 * 1024
+"""How much a queue of commands holds; a full one refuses what comes next."""
+
+GATEWAY_BODIES = 20_000
+"""How many bodies a gateway's queue holds; a full one drops its oldest, which its link's numbers show as a hole."""
+
+GATEWAY_PREFETCH = 64
+"""How many bodies a gateway is given before it acks one of them."""
+
 
 class BusLost(Exception):
     """The connection to the broker ended: whatever was taken and not acked now belongs to somebody else."""

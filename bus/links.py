@@ -61,7 +61,7 @@ class LinkWatch:
     def __repr__(self) -> str:
         return f"LinkWatch({ {source: number for source, (number, _) in self._last.items()} })"
 
-    def receive(self, message: TopicMessage[Any], now: float) -> bool:
+    def note(self, message: TopicMessage[Any], now: float) -> bool:
         """Note a message. True: something before it is missing."""
         source, number = message.source, message.number
         if source in self._last:

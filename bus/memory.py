@@ -12,11 +12,10 @@ from collections.abc import Callable
 import structlog
 
 from bus import queues
-from bus.interface import BusLost, Delivery, Put
+from bus.interface import COMMANDS_BYTES, BusLost, Delivery, Put
 from bus.memory_gateway import MemoryGatewayBus
 from bus.memory_queue import Consumer, MemoryQueue, Message
 
-COMMANDS_BYTES = 256 * 1024 * 1024
 DEAD_BYTES = 16 * 1024 * 1024
 
 log = structlog.get_logger()
@@ -126,7 +125,7 @@ class MemoryWorkerBus:
     def give_up(self, queue: str) -> None:
         with self._bus.lock:
             self._check_open()
-            self._bus.queue(queue).leave(self._consumers.pop(queue))
+            self._bus.queue(queue).unsubscribe(self._consumers.pop(queue))
             self._subscribe(queue)
             self._bus.arrival.notify_all()
 
@@ -151,7 +150,7 @@ class MemoryWorkerBus:
 
     def _leave(self) -> None:
         for queue, consumer in self._consumers.items():
-            self._bus.queue(queue).leave(consumer)
+            self._bus.queue(queue).unsubscribe(consumer)
         self._consumers = {}
 
     def _can_take(self, taken: list[Delivery]) -> bool:

@@ -14,10 +14,7 @@ from typing import Protocol
 import structlog
 
 from bus import queues
-from bus.interface import OnMessage, OnState, Put
-
-PREFETCH = 64
-MAX_WAITING = 20_000
+from bus.interface import GATEWAY_BODIES, GATEWAY_PREFETCH, OnMessage, OnState, Put
 
 log = structlog.get_logger()
 
@@ -42,7 +39,7 @@ class MemoryGatewayBus:
         self._bus = bus
         self._name = ""
         self._lock = threading.Lock()
-        self._waiting: deque[bytes] = deque(maxlen=MAX_WAITING)
+        self._waiting: deque[bytes] = deque(maxlen=GATEWAY_BODIES)
         self._is_drain_due = False
         self._unacked: set[int] = set()
         self._tag = 0
@@ -91,7 +88,7 @@ class MemoryGatewayBus:
         """Hand over what waits, as far as the unacked allow."""
         with self._lock:
             self._is_drain_due = False
-            count = min(PREFETCH - len(self._unacked), len(self._waiting))
+            count = min(GATEWAY_PREFETCH - len(self._unacked), len(self._waiting))
             bodies = [self._waiting.popleft() for _ in range(count)]
         for body in bodies:
             self._tag += 1

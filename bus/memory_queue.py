@@ -63,7 +63,7 @@ class MemoryQueue:
         """Stand at the back of the line."""
         self._line.append(consumer)
 
-    def leave(self, consumer: Consumer) -> None:
+    def unsubscribe(self, consumer: Consumer) -> None:
         """Step out of the line; the unacked go back, in order."""
         self._line.remove(consumer)
         returned = consumer.unacked.values()

@@ -20,11 +20,10 @@ import structlog
 from pika.exceptions import AMQPError
 
 from bus.acks import AckFloor
-from bus.interface import OnMessage, Put
+from bus.interface import GATEWAY_PREFETCH, OnMessage, Put
 from bus.rabbit_topology import TRANSIENT, RabbitAddress, gateway_arguments, parameters
 from bus.rabbit_writes import GatheringAsyncioConnection
 
-PREFETCH = 64
 MAX_BUFFERED_BYTES = 8 * 1024 * 1024
 # While blocked nothing is published and heartbeats still show that the broker lives: no reason to reconnect soon.
 BLOCKED_TIMEOUT_S = 60.0
@@ -135,7 +134,7 @@ class RabbitLink:
         self._step(declare, self._queue, auto_delete=True, arguments=gateway_arguments(), callback=self._declared)
 
     def _declared(self, _frame: Any) -> None:
-        self._step(self._consumer.basic_qos, prefetch_count=PREFETCH, callback=self._limited)
+        self._step(self._consumer.basic_qos, prefetch_count=GATEWAY_PREFETCH, callback=self._limited)
 
     def _limited(self, _frame: Any) -> None:
         self._step(self._consumer.basic_consume, self._queue, self._deliver, callback=self._consumed)

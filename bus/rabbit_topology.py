@@ -19,10 +19,8 @@ from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError
 
 from bus import queues
-from bus.interface import BusLost
+from bus.interface import COMMANDS_BYTES, GATEWAY_BODIES, BusLost
 
-COMMANDS_BYTES = 256 * 1024 * 1024
-GATEWAY_MESSAGES = 20_000
 GATEWAY_EXPIRES_MS = 60_000
 CONNECT_TIMEOUT_S = 5.0
 
@@ -81,7 +79,7 @@ def durable_queues(partitions: int) -> dict[str, dict[str, Any]]:
 
 def gateway_arguments() -> dict[str, Any]:
     """The arguments of a gateway's queue. It also expires, should its gateway die before it consumes."""
-    return {"x-expires": GATEWAY_EXPIRES_MS, "x-max-length": GATEWAY_MESSAGES, "x-overflow": "drop-head"}
+    return {"x-expires": GATEWAY_EXPIRES_MS, "x-max-length": GATEWAY_BODIES, "x-overflow": "drop-head"}
 
 
 def dead_letter_properties(reason: str) -> pika.BasicProperties:
