@@ -1,6 +1,6 @@
-"""A gateway's end of the bus in memory. Bodies arrive from worker threads and are handed over on the gateway's loop.
+"""A gateway's end of the bus in memory. Bodies come from threads of workers and are handed over on the gateway's loop.
 
-Bounded like its counterpart: 20,000 bodies wait at most and then the oldest is dropped, which its link's numbers show.
+As in RabbitMQ at most 20,000 bodies wait. Then the oldest is dropped, which the numbers of its link show.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ class Queues(Protocol):
     """What a gateway's end needs of the bus."""
 
     def publish(self, name: str, body: bytes) -> Put:
-        """Put `body` into a queue, from any thread."""
+        """Put `body` into the queue `name`. Any thread may call it."""
         ...
 
     def add_gateway(self, name: str, receive: Callable[[bytes], None]) -> None:
-        """Give what is published to the queue `name` to `receive`, which must not wait."""
+        """Give bodies for the queue `name` to `receive`, which must not wait."""
 
-    def remove_gateway(self, name: str) -> None: ...
+    def remove_gateway(self, name: str) -> None:
+        """Drop bodies for the queue `name` from now on."""
 
 
 class MemoryGatewayBus:
-    """The GatewayBus of memory."""
+    """The GatewayBus of memory: bus/interface.py says what its methods promise."""
 
     def __init__(self, bus: Queues) -> None:
         self._bus = bus
@@ -74,7 +75,7 @@ class MemoryGatewayBus:
         self._is_connected = False
 
     def _receive(self, body: bytes) -> None:
-        """From any thread: keep `body` and have the loop drain."""
+        """On any thread: keep `body` and have the loop drain."""
         with self._lock:
             self._waiting.append(body)
             if not self._is_drain_due:
@@ -85,7 +86,7 @@ class MemoryGatewayBus:
                     self._waiting.clear()
 
     def _drain(self) -> None:
-        """Hand over what waits, as far as the unacked allow."""
+        """On the loop: hand over what waits, up to GATEWAY_PREFETCH unacked bodies."""
         with self._lock:
             self._is_drain_due = False
             count = min(GATEWAY_PREFETCH - len(self._unacked), len(self._waiting))
