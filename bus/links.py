@@ -1,7 +1,8 @@
-"""Numbered links: how a gateway notices that something sent to it never came (docs/architecture.md). Pure.
+"""Numbered links: how a gateway notices that a message to it never came (docs/architecture.md, "How loss is noticed").
 
-Laws: a sender uses a number up when it decides to send, even if publishing fails; the receiver reports a hole at the
-first number that is not its successor, and a link silent for 5 s that said no bye.
+Pure. Laws: a sender uses a number up when it decides to send, even if publishing fails. The receiver reports a hole at
+the first number that does not follow the last one, and a link that is silent for 5 s and said no bye. Times are seconds
+of the monotonic clock.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ SILENT_AFTER_S = 5.0
 
 
 class LinkNumbers:
-    """The sending side: one number line per gateway address; times are of the monotonic clock, in seconds."""
+    """The sending side: it counts the batches to each gateway, by address (`{gateway}.{epoch}`)."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -32,11 +33,12 @@ class LinkNumbers:
         return number
 
     def current(self, address: str) -> int:
-        """The number used last, 0 before the first."""
+        """The number of the last batch to `address`, 0 before the first."""
         return self._numbers.get(address, 0)
 
     def idle(self, live: set[str], now: float) -> list[str]:
-        """The live gateways that are owed a beacon; they count as told from now. Forgets those that live no more."""
+        """Those of the `live` addresses to which nothing was sent for 1 s: they are to get a beacon now. Forgets the
+        numbers of all other addresses."""
         for address in set(self._sent_at) - live:
             self._numbers.pop(address, None)
             del self._sent_at[address]
@@ -47,10 +49,10 @@ class LinkNumbers:
 
 
 class LinkWatch:
-    """The receiving side: what each source sent last, and when.
+    """The receiving side: the last number of each source (`{worker}.{epoch}`), and when it came.
 
-    A source that is new starts at 1. Only in the seconds after `begin`, when everything is asked for anyway, the first
-    number of a source that has long been running is taken as it is.
+    A new source starts at 1. Only in the 5 s after `begin`, when the gateway asks for everything anyway, the first
+    number of a source may be any: it may have been running for long.
     """
 
     def __init__(self) -> None:
@@ -61,8 +63,8 @@ class LinkWatch:
     def __repr__(self) -> str:
         return f"LinkWatch({ {source: number for source, (number, _) in self._last.items()} })"
 
-    def receive(self, message: TopicMessage[Any], now: float) -> bool:
-        """Note a message. True: something before it is missing."""
+    def note(self, message: TopicMessage[Any], now: float) -> bool:
+        """Note a message that came at `now`; returns whether one before it is missing."""
         source, number = message.source, message.number
         if source in self._last:
             expected = self._last[source][0] + (message.kind == "batch")
@@ -82,7 +84,7 @@ class LinkWatch:
         return number != expected
 
     def silent(self, now: float) -> list[str]:
-        """The sources that fell silent without a bye; they are forgotten."""
+        """The sources that have sent nothing for 5 s and said no bye; they are forgotten, so each is reported once."""
         gone = [source for source, (_, at) in self._last.items() if now - at > SILENT_AFTER_S]
         for source in gone:
             del self._last[source]
@@ -90,12 +92,12 @@ class LinkWatch:
         return gone
 
     def begin(self, now: float) -> None:
-        """A new broker connection: nothing is known of any link."""
+        """A new broker connection stands: forget all links."""
         self._began = now
         self._last.clear()
         self._ready.clear()
 
     @property
     def ready_workers(self) -> set[str]:
-        """The kinds of workers of which one says that it can serve."""
+        """The kinds of workers of which at least one has last said that it can serve."""
         return set(self._ready.values())

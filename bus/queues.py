@@ -1,7 +1,7 @@
-"""The names of the queues, and nothing else about them.
+"""The names of the queues, and nothing else about them. Pure.
 
-`ordered.{partition}` one owner each; a named one, such as `parallel`, any number of consumers; `gateway.{id}.{epoch}`
-one gateway's life; `dead` what no worker could carry out.
+`ordered.{partition}` has one owner at a time, a named queue such as `parallel` any number of consumers;
+`gateway.{id}.{epoch}` is that of one life of a gateway; `dead` holds commands that no worker could carry out.
 """
 
 from __future__ import annotations
@@ -14,20 +14,22 @@ DEAD = "dead"
 
 
 def ordered(partition: int) -> str:
+    """`ordered.{partition}`, from 0."""
     return f"{ORDERED}.{partition}"
 
 
 def all_ordered(partitions: int) -> list[str]:
+    """The queues of all partitions, in their order."""
     return [ordered(partition) for partition in range(partitions)]
 
 
 def of_command(op: Op, key: str, partitions: int) -> str:
-    """Where a command goes: to the owner of its key, or to the queue that its op names."""
+    """The queue of a command: that of the owner of its `key`, or the one that its op names."""
     return op.queue if op.key is None else ordered(ids.partition_of(key, partitions))
 
 
 def partition_of_queue(queue: str) -> int | None:
-    """The partition of an ordered queue; None for another queue."""
+    """The partition of an ordered queue; None for any other queue."""
     name, _, partition = queue.partition(".")
     return int(partition) if name == ORDERED else None
 

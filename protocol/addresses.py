@@ -1,16 +1,17 @@
-"""How gateways and their connections are called everywhere else: built here, once each. Pure.
+"""The names of gateways and their connections, for queues, routes and logs. Pure.
 
-The epoch tells what a gateway writes in this life from what a former life wrote. An id may hold dots, an epoch may not.
+The epoch is new with each start of a gateway: it tells entries of this life from those of a former one. An id may hold
+dots, an epoch may not.
 """
 
 from __future__ import annotations
 
 
 def gateway_address(gateway: str, epoch: str) -> str:
-    """`{gateway}.{epoch}`: where answers go."""
+    """`{gateway}.{epoch}`: one life of a gateway, to which answers and pushes are addressed."""
     return f"{gateway}.{epoch}"
 
 
 def connection_name(address: str, number: int) -> str:
-    """`{gateway}.{epoch}.{number}`: one connection of the gateway at `address`."""
+    """`{gateway}.{epoch}.{number}`: connection `number` (from 1) of the gateway at `address`."""
     return f"{address}.{number}"

@@ -1,7 +1,8 @@
-"""One struct per op: what a client's `data` must hold (protocol.md section 5). Types, ranges and lengths; no meaning.
+"""One struct for each op: what its `data` must hold (protocol.md section 5). Types, ranges and lengths; no meaning.
 
-`ident` is a user's or a group's id, `conversation` a conversation id, `seq` an integer from 1. The literal bytes of a
-call stand in the docstrings of those that are most used.
+Lengths of strings count characters. An `Ident` is a user's or a group's id, a `Seq` an integer from 1, a `Position` one
+from 0. Each docstring shows the literal `data`. A struct is decoded by msgspec, so a wrong field is found there
+(protocol/ops.py `read_args`), and making one in Python checks nothing.
 """
 
 from __future__ import annotations
@@ -30,26 +31,31 @@ JoinMode = Literal["open", "approval", "invite"]
 
 
 class Args(msgspec.Struct, omit_defaults=True):
-    """Arguments of an op that only reads."""
+    """Base of the arguments of an op that only reads; `{}` where it has none."""
 
 
 class WriteArgs(Args, kw_only=True):
-    """Arguments of an op that writes: each takes a cid; where the client gave none, the gateway gives one."""
+    """Base of the arguments of an op that writes. `cid` is the client's own id of the write (protocol.md section 1);
+    where the client gave none ("") the gateway gives one that begins with `~`."""
 
     cid: Cid = ""
 
     def without_secrets(self) -> WriteArgs:
-        """What a digest may be taken of: of a password not even that is kept."""
+        """These arguments as a digest may be taken of them: of a password not even a digest is kept."""
         return self
 
 
 class Register(WriteArgs):
+    """`{"username":"alice","password":"correct horse","name":"Alice"}`; without `name` people see the user name."""
+
     username: Username
     password: Annotated[str, Meta(min_length=8, max_length=128)]
     name: Name | None = None
 
 
 class Login(WriteArgs):
+    """`{"username":"alice","password":"correct horse","terminal":"app","device":"d1"}`"""
+
     username: Username
     password: Password
     terminal: Terminal = "web"
@@ -57,24 +63,31 @@ class Login(WriteArgs):
 
 
 class ChangePassword(WriteArgs):
+    """`{"old":"correct horse","new":"battery staple"}`"""
+
     old: Password
     new: Annotated[str, Meta(min_length=8, max_length=128)]
 
     def without_secrets(self) -> ChangePassword:
+        """The cid alone, so that two changes of the password have one digest."""
         return ChangePassword("", "", cid=self.cid)
 
 
 class Logout(WriteArgs):
+    """`{"all":true}`: every session of the user ends, not only this one."""
+
     all: bool = False
 
 
 class Refresh(WriteArgs):
+    """`{"refresh":"..."}`: the refresh token of an earlier login or refresh."""
+
     refresh: Token
 
 
 class OpenSession(Args):
-    """Internal: what a gateway asks before it answers a login; the claims of the verified token, and what the login
-    takes over where the session stands."""
+    """Internal: what a gateway asks before it answers a login. `user` and `session` are claims of the verified token;
+    `takeover` is told to other gateways if the session is valid."""
 
     user: str
     session: str
@@ -82,25 +95,32 @@ class OpenSession(Args):
 
 
 class RefreshSessions(Args):
-    """Internal: `sessions` {session: user} of everyone that a gateway holds, after it may have missed something;
-    `takeovers` of which others seem not to have heard."""
+    """Internal: what a gateway asks after it may have missed something. `sessions` {session: user} of all connections
+    that it holds; `takeovers` are told again to other gateways that seem not to have heard of them."""
 
     sessions: dict[str, str]
     takeovers: list[Takeover] = []
 
 
 class GetUsers(Args):
+    """`{"ids":["alice","bob"]}`, 1 to 200."""
+
     ids: Annotated[list[Ident], Meta(min_length=1, max_length=200)]
 
 
 class UpdateUser(WriteArgs):
+    """`{"name":"Alice","avatar":"https://...","bio":"..."}`; a field that is missing stays as it is."""
+
     name: Name | None = None
     avatar: Url | None = None
     bio: Annotated[str, Meta(max_length=1024)] | None = None
 
 
 class SendMessage(WriteArgs):
-    """`{"conversation":"p:alice:bob","cid":"c1","type":"text","body":{"text":"hello"}}`"""
+    """`{"conversation":"p:alice:bob","cid":"c1","type":"text","body":{"text":"hello"}}`
+
+    Here the cid is required. `type` and `body` are checked by protocol/content.py; `mentions` are users, or "all".
+    """
 
     conversation: ConversationId
     cid: Cid
@@ -111,20 +131,20 @@ class SendMessage(WriteArgs):
 
 
 class AppendNotice(WriteArgs):
-    """Internal: what the system tells a user, in `s:{user}`; `body` is that of the notice."""
+    """Internal: what the system tells a user. `conversation` is `s:{user}`, `body` `{"event":...,...}`."""
 
     conversation: ConversationId
     body: dict[str, Any]
 
 
 class Typing(Args):
-    """`{"conversation":"p:alice:bob"}`"""
+    """`{"conversation":"p:alice:bob"}`: the caller is writing there."""
 
     conversation: ConversationId
 
 
 class History(Args):
-    """`{"conversation":"g:team","after":40,"limit":100}`; `before` and `after` exclude each other."""
+    """`{"conversation":"g:team","after":40,"limit":100}`; `before` and `after` are seqs and exclude each other."""
 
     conversation: ConversationId
     before: Seq | None = None
@@ -133,19 +153,25 @@ class History(Args):
 
 
 class ReadMessage(WriteArgs):
+    """`{"conversation":"p:alice:bob","seq":7}`: the caller has read up to this seq."""
+
     conversation: ConversationId
     seq: Seq
 
 
 class RecallMessage(WriteArgs):
-    """`{"conversation":"p:alice:bob","seq":7}`: what it says is erased for everybody."""
+    """`{"conversation":"p:alice:bob","seq":7}`: what this message says is erased for everybody."""
 
     conversation: ConversationId
     seq: Seq
 
 
 class Sync(Args):
-    """`{"cursors":{"p:alice:bob":17},"epoch":"..."}`: what the client has, by conversation."""
+    """`{"cursors":{"p:alice:bob":17},"epoch":"..."}`: the last seq that the client has, by conversation; at most 400.
+
+    `epoch` is that of an earlier answer; `only` leaves out conversations that `cursors` does not name; `after` is the
+    `next` of the page before.
+    """
 
     cursors: Annotated[dict[ConversationId, Position], Meta(max_length=400)]
     epoch: Annotated[str, Meta(max_length=64)] | None = None
@@ -154,6 +180,8 @@ class Sync(Args):
 
 
 class ListConversations(Args):
+    """`{"limit":50}`; `after` is the `next` of the page before."""
+
     after: Annotated[str, Meta(max_length=256)] | None = None
     limit: Limit = 50
 
@@ -166,6 +194,8 @@ class RequestFriend(WriteArgs):
 
 
 class CreateGroup(WriteArgs):
+    """`{"name":"Team","members":["bob","carol"]}`; the caller becomes its owner and need not be named."""
+
     name: Name
     members: Annotated[list[Ident], Meta(max_length=500)]
     avatar: Url | None = None
@@ -173,24 +203,34 @@ class CreateGroup(WriteArgs):
 
 
 class GroupOnly(Args):
+    """`{"group":"team"}`"""
+
     group: Ident
 
 
 class LeaveGroup(WriteArgs):
+    """`{"group":"team"}`: the caller leaves."""
+
     group: Ident
 
 
 class ListGroups(Args):
+    """`{"limit":200}`: the caller's groups by id; `after` is the `next` of the page before."""
+
     after: Ident | None = None
     limit: Limit = 200
 
 
 class ListMembers(Args):
+    """`{"group":"team","limit":200}`: its members by user id; `after` is the `next` of the page before."""
+
     group: Ident
     after: Ident | None = None
     limit: Limit = 200
 
 
 class GroupUsers(WriteArgs):
+    """`{"group":"team","users":["dave"]}`: whom to invite or to remove."""
+
     group: Ident
     users: Annotated[list[Ident], Meta(min_length=1, max_length=500)]

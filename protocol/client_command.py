@@ -1,7 +1,7 @@
-"""A client's command read in one pass from its text: the usual case, in which all that is there is known and right.
+"""A client's command, read from its text in one pass: the usual case, a frame in which every field is known and right.
 
-Law: what this refuses is not wrong yet. It takes the careful way, which tells what is wrong and takes what is odd:
-`read_frame`, `find_op`, `read_args`.
+Law: a frame that `read_command` does not take may still be good. It is then read carefully by `read_frame`, `find_op`
+and `read_args`, which accept unusual frames and name the fault of a wrong one. Pure.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from protocol.ops import CLIENTS, OPS, Op, checked
 
 
 class ClientCommand(msgspec.Struct, frozen=True, gc=False):
-    """`args` are the typed arguments of `op`; `id` is None where no answer is wanted."""
+    """A command as a client sent it. `args` is an `op.args`; `id` is None where no answer is wanted."""
 
     op: Op
     args: Any
@@ -41,7 +41,7 @@ def _whole(args: type[msgspec.Struct]) -> type[msgspec.Struct]:
 
 
 def read_command(text: str) -> ClientCommand | None:
-    """The command that a logged-in client sends; None where that takes a closer look."""
+    """The command of a logged-in client in `text`, a frame of section 2; None where it must be read carefully."""
     if len(text) > MAX_CLIENT_FRAME_BYTES:
         return None
     envelope = codec.read_plain(text, _Envelope)

@@ -6,4 +6,5 @@ import time
 
 
 def now_ms() -> int:
+    """Now, by this machine's clock. It may run back; times of a conversation do not (logic/timeline.py)."""
     return time.time_ns() // 1_000_000

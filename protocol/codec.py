@@ -27,7 +27,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 class IntegerOutOfRange(ValueError):
-    """An integer that no field of ours can hold."""
+    """An integer of thousands of digits, which no field can hold."""
 
 
 def _is_too_deep(text: str) -> bool:
@@ -59,8 +59,11 @@ def _refuse_nul(value: Any) -> None:
 
 
 def read(text: str) -> Any:
-    """The value of strict JSON. Raises ValueError: not JSON, nested deeper than 16, NaN, U+0000, half a surrogate;
-    IntegerOutOfRange for one of thousands of digits."""
+    """The value of strict JSON (protocol.md section 2).
+
+    Raises ValueError where `text` is not JSON, is nested deeper than 16, or holds NaN, U+0000 or half a surrogate;
+    IntegerOutOfRange for an integer of thousands of digits.
+    """
     if _is_too_deep(text):
         raise ValueError("nested too deep")
     try:
@@ -74,19 +77,20 @@ def read(text: str) -> Any:
 
 @cache
 def decoder_of(kind: type[Shape]) -> Callable[[str | Raw], Shape]:
-    """What reads a `kind` from strict JSON, made once. Raises msgspec.MsgspecError."""
+    """A function from JSON to a `kind`, made once for each kind. It raises msgspec.MsgspecError, and does not check
+    what `read` checks beyond msgspec: depth and U+0000."""
     return msgspec.json.Decoder(kind).decode
 
 
 def read_plain(text: str, kind: type[Shape]) -> Shape | None:
-    """The struct that `text` plainly is; None where that takes a closer look by `read`. One pass for the usual case."""
+    """A `kind` from `text` in one pass; None where `text` is no such struct, or where `read` must look closer."""
     if text.count("{") + text.count("[") > MAX_DEPTH or ("\\" in text and "\\u0000" in text):
         return None
     return decode_plain(text, kind)
 
 
 def decode_plain(encoded: str | Raw, kind: type[Shape]) -> Shape | None:
-    """`read_plain` of a part of what was looked through already."""
+    """A `kind` from a part of a text whose whole passed `read_plain`; None where it is no such struct."""
     decode: Callable[[str | Raw], Shape] = decoder_of(kind)
     try:
         return decode(encoded)
@@ -95,15 +99,16 @@ def decode_plain(encoded: str | Raw, kind: type[Shape]) -> Shape | None:
 
 
 def write(value: Any) -> bytes:
-    """Compact UTF-8 JSON of plain values."""
+    """Compact UTF-8 JSON of plain values. Raises OverflowError for NaN or infinity."""
     return ujson.dumps(value, ensure_ascii=False, escape_forward_slashes=False, allow_nan=False).encode()
 
 
 _encoder = msgspec.json.Encoder()
 
 write_struct = _encoder.encode
+"""Compact UTF-8 JSON of a struct, as bytes."""
 
 
 def canonical(value: Any) -> bytes:
-    """JSON with sorted keys: the same bytes for the same content, for digests."""
+    """UTF-8 JSON with sorted keys: the same bytes for the same content, for digests."""
     return msgspec.json.encode(value, order="sorted")

@@ -27,10 +27,14 @@ Pixels = Annotated[int, Meta(ge=1, le=100_000)]
 
 
 class Text(msgspec.Struct):
+    """`{"text":"hello"}`, at most 16 KiB of UTF-8 with something visible in it; of `text` and `markdown`."""
+
     text: str
 
 
 class Image(msgspec.Struct):
+    """`{"url":"https://...","width":640,"height":480}`, sizes in pixels; `thumb` is the URL of a small one."""
+
     url: Url
     width: Pixels
     height: Pixels
@@ -38,38 +42,50 @@ class Image(msgspec.Struct):
 
 
 class Voice(msgspec.Struct):
+    """`{"url":"https://...","seconds":3.5}`"""
+
     url: Url
     seconds: Seconds
 
 
 class Video(msgspec.Struct):
+    """`{"url":"https://..."}`"""
+
     url: Url
 
 
 class File(msgspec.Struct):
+    """`{"url":"https://...","name":"plan.pdf","size":52000}`, `size` in bytes."""
+
     url: Url
     name: Annotated[str, Meta(min_length=1, max_length=255)]
     size: Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class Location(msgspec.Struct):
+    """`{"lat":25.04,"lng":102.71,"title":"Green Lake"}`, in degrees."""
+
     lat: Annotated[float, Meta(ge=-90, le=90)]
     lng: Annotated[float, Meta(ge=-180, le=180)]
     title: Annotated[str, Meta(max_length=255)]
 
 
 class Card(msgspec.Struct):
+    """`{"user":"bob"}` or `{"group":"team"}`, not both."""
+
     user: Ident | None = None
     group: Ident | None = None
 
 
 class Forward(msgspec.Struct):
+    """`{"title":"Plans","messages":[{...}]}`, 1 to 100 messages."""
+
     title: Annotated[str, Meta(max_length=255)]
     messages: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=100)]
 
 
 class Custom(msgspec.Struct):
-    pass
+    """Any object: its meaning is the clients' own."""
 
 
 BODIES: dict[str, type[msgspec.Struct]] = {
@@ -87,7 +103,7 @@ BODIES: dict[str, type[msgspec.Struct]] = {
 
 
 def is_countable(type_: str) -> bool:
-    """Whether messages of this type count as unread; events do not."""
+    """Whether messages of this type count as unread. Events do not, though they have a seq like every message."""
     return type_ not in EVENT_TYPES
 
 
@@ -99,7 +115,8 @@ def _check_text(text: str) -> None:
 
 
 def check_body(type_: str, body: dict[str, Any]) -> None:
-    """Raises ImError bad_field or too_large where `body` is not one that a client may send as `type_`."""
+    """Check a body that a client sends as `type_`. Raises ImError bad_field where the type or a field of the body is
+    wrong, too_large for a text over 16 KiB."""
     kind = BODIES.get(type_)
     if kind is None:
         raise bad_field("type", f"one of {', '.join(BODIES)}")
@@ -122,8 +139,9 @@ def _holds_wide_integer(value: Any) -> bool:
 
 
 def encode_body(body: dict[str, Any]) -> str:
-    """The body as it is stored and sent. Raises ImError bad_field for an integer beyond 64 bits: many readers of JSON
-    would stumble over the whole frame."""
+    """The body as it is stored and sent: JSON text. Raises ImError bad_field for an integer beyond 64 bits, on which
+    many readers of JSON would give up the whole frame."""
+    # Most bodies hold only strings; among the others only a text with 19 digits in a row can hold such an integer.
     text = msgspec.json.encode(body).decode()
     if not _ONLY_TEXT.issuperset(map(type, body.values())) and _MANY_DIGITS.search(text) and _holds_wide_integer(body):
         raise bad_field("body", "a number is out of range")

@@ -1,4 +1,4 @@
-"""The digest of a request: what tells a retry (same content) from a conflict (other content under the same cid)."""
+"""The digest of a request: it tells a retry (the same content) from a conflict (other content under the same cid)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from protocol.args import Args
 
 
 def content_digest(op: str, args: Args) -> bytes:
-    """16 bytes over the op and its typed arguments; fields that the op does not know do not count."""
+    """16 bytes over the op and its typed arguments. Fields that the op does not know, and their order, do not count."""
     digest = _begun(op).copy()
     digest.update(codec.canonical(args))
     return digest.digest()

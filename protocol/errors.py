@@ -1,7 +1,7 @@
-"""Every refusal and every close, each with one sentence of meaning (protocol.md section 4).
+"""Every refusal and every close code, with its meaning (protocol.md section 4). Pure.
 
-A refusal is an `ImError`: raised anywhere on the road, turned into an error frame or an HTTP status at a door.
-`not_found` never says what was looked for, so that a forbidden object and a missing one give the same bytes.
+A refusal is an `ImError`: raised anywhere on the road, turned into an error frame or an HTTP status at a door. The
+functions below make refusals; the caller raises or returns them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ RETRYABLE = frozenset({"busy", "timeout", "rate_limited"})
 
 
 class ImError(Exception):
-    """A refusal with its code of protocol.md section 4; `message` is one sentence for people."""
+    """A refusal. `code` is a key of HTTP_STATUS, `message` one sentence for people, `extra` further fields of the error
+    frame, such as `field` or `retry_after`."""
 
     def __init__(self, code: str, message: str, **extra: Any) -> None:
         super().__init__(message)
@@ -52,52 +53,63 @@ class ImError(Exception):
 
 
 def bad_field(name: str, why: str) -> ImError:
+    """The field `name` is missing, empty, of the wrong type or out of range."""
     return ImError("bad_field", f"{name}: {why}", field=name)
 
 
 def unknown_op() -> ImError:
+    """No such op, or none for this caller."""
     return ImError("unknown_op", "there is no such op")
 
 
 def unauthenticated() -> ImError:
+    """The caller has not shown who it is; the message is the same for every reason, so that it gives nothing away."""
     return ImError("unauthenticated", "the token or the password is missing, wrong, expired or revoked")
 
 
 def forbidden(why: str) -> ImError:
+    """The caller may see the object and may not do this to it; `why` is a sentence for people."""
     return ImError("forbidden", why)
 
 
 def not_found() -> ImError:
+    """There is no such object, or the caller may not know of it: the same bytes in both cases."""
     return ImError("not_found", "there is no such object for you")
 
 
 def conflict(why: str = "this cid was used for other content") -> ImError:
+    """Something else has this cid, or this name; `why` is a sentence for people."""
     return ImError("conflict", why)
 
 
 def too_large(what: str) -> ImError:
+    """A frame, a text or a list is over its limit, which `what` names."""
     return ImError("too_large", what)
 
 
 def busy() -> ImError:
+    """Nothing was carried out, and the same may succeed later."""
     return ImError("busy", "the system cannot take this now: send it again with the same cid")
 
 
 def rate_limited(retry_after_s: int) -> ImError:
+    """The caller sends more than it may; what it sends after `retry_after_s` seconds is taken."""
     why = f"more than is allowed in this time: send it again after {retry_after_s} s"
     return ImError("rate_limited", why, retry_after=retry_after_s)
 
 
 def timeout() -> ImError:
+    """It may have been carried out: only a retry under the same cid finds out."""
     return ImError("timeout", "the outcome is not known: send it again with the same cid")
 
 
 def internal(trace: str) -> ImError:
+    """A fault of ours. `trace` is the id under which logs have it; the answer says nothing else of it."""
     return ImError("internal", "a fault of ours", trace=trace)
 
 
 class Close(IntEnum):
-    """Close codes of a connection. After a RECONNECT code a client comes back by itself, after any other it stops."""
+    """Close codes of a connection: RFC 6455 section 7.4.1 below 4000, our own from there on.
 
     GOING_AWAY = 1001  # a proxy or a browser leaves; we never send it
     PROTOCOL_ERROR = 1002  # what came is not WebSocket as RFC 6455 has it

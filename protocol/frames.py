@@ -1,4 +1,4 @@
-"""A client's frame from text, the server's frames to bytes (protocol.md section 2). Pure.
+"""From text to a client's frame, and from the server's data to the bytes of a frame (protocol.md section 2). Pure.
 
 Law: `read_frame` returns a Frame or raises ImError, nothing else, whatever the text.
 """
@@ -16,12 +16,12 @@ from protocol.models import SendInfo
 
 MAX_CLIENT_FRAME_BYTES = 64 * 1024
 MAX_SERVER_FRAME_BYTES = 128 * 1024
-MAX_LIST_BYTES = 96 * 1024
+MAX_LIST_BYTES = 96 * 1024  # of the entries of a list within a reply
 MAX_ID_CHARACTERS = 64
 
 
 class Frame(NamedTuple):
-    """A client's frame: `id` is None where no answer is wanted."""
+    """A client's frame; `data` is not looked at yet. `id` is None where no answer is wanted."""
 
     op: str
     id: str | None
@@ -37,7 +37,8 @@ class _FrameShape(msgspec.Struct):
 
 
 class BadFrameField(ImError):
-    """A frame that is JSON but whose op, id or data is wrong; `id` is what an answer may echo."""
+    """A frame that is JSON and whose op, id or data is wrong. `id` is that of the frame, for the error to echo; None
+    where it has none, or a wrong one."""
 
     def __init__(self, refusal: ImError, frame_id: str | None) -> None:
         super().__init__(refusal.code, refusal.message, **refusal.extra)
@@ -45,11 +46,12 @@ class BadFrameField(ImError):
 
 
 def bad_frame(why: str) -> ImError:
+    """The refusal of bytes that are no frame; the caller raises it."""
     return ImError("bad_frame", f"not a frame: {why}")
 
 
 def read_object(text: str) -> dict[str, Any]:
-    """A JSON object within the limits, or ImError bad_frame."""
+    """The JSON object that `text` is. Raises ImError bad_frame; bad_field for an integer of thousands of digits."""
     try:
         value = codec.read(text)
     except codec.IntegerOutOfRange:
@@ -64,7 +66,8 @@ def read_object(text: str) -> dict[str, Any]:
 def read_frame(text: str) -> Frame:
     """A client's frame: `{"op":"message.send","id":"17","data":{...}}`.
 
-    Raises ImError bad_frame, too_large; BadFrameField (unknown_op, bad_field) where it is JSON with a wrong part.
+    Raises ImError bad_frame, or too_large over 64 Ki characters (a door has counted the bytes before); BadFrameField
+    (unknown_op, bad_field) where it is JSON with a wrong part.
     """
     if len(text) > MAX_CLIENT_FRAME_BYTES:
         raise ImError("too_large", "a frame is at most 64 KiB")
@@ -75,7 +78,7 @@ def read_frame(text: str) -> Frame:
 
 
 def _read_odd_frame(text: str) -> Frame:
-    """A frame that is not plainly right: find out what is wrong with it, if anything."""
+    """A frame that `read_plain` did not take: find out what is wrong with it, if anything."""
     value = read_object(text)
     frame_id = value.get("id")
     if frame_id is not None and not (isinstance(frame_id, str) and 0 < len(frame_id) <= MAX_ID_CHARACTERS):
@@ -90,7 +93,7 @@ def _read_odd_frame(text: str) -> Frame:
 
 
 def write_frame(op: str, data: bytes = b"{}", frame_id: str | None = None) -> bytes:
-    """The bytes of a frame from its op, its encoded data and the id that it answers."""
+    """The bytes of a server's frame: `data` is JSON, `frame_id` the id of the client's frame that it answers."""
     return codec.write_struct(SendInfo(op, frame_id, Raw(data)))
 
 

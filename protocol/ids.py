@@ -1,4 +1,4 @@
-"""Identifiers of protocol.md section 1: users, groups, conversations, cids, and the ids that are derived from others.
+"""Identifiers of protocol.md section 1: users, groups, conversations, cids, and ids derived from others. Pure.
 
 A conversation is `p:{a}:{b}` (a <= b in byte order), `g:{group}` or `s:{user}`. Ids that begin with `_` are
 the system's.
@@ -23,7 +23,8 @@ _ID = re.compile(ID_PATTERN)
 
 
 class Conversation(NamedTuple):
-    """A parsed conversation id. `users` are the two of a private one, the one of `s:`; `group` is the group's id."""
+    """A parsed conversation id. `users` are two for `p:` (twice the same for notes to oneself), one for `s:`, none for
+    `g:`; `group` is the group's id, "" for the others."""
 
     kind: str  # "p", "g" or "s"
     users: tuple[str, ...]
@@ -37,7 +38,7 @@ def is_id(text: str) -> bool:
 
 @lru_cache(16_384)
 def parse_conversation(text: str) -> Conversation | None:
-    """The parts of a conversation id, or None where it is not one (the wrong order of users included)."""
+    """The parts of a conversation id; None where `text` is none, also where its two users are in the wrong order."""
     kind, _, rest = text.partition(":")
     if kind == "p":
         first, _, second = rest.partition(":")
@@ -51,36 +52,40 @@ def parse_conversation(text: str) -> Conversation | None:
 
 
 def private_conversation(one: str, other: str) -> str:
-    """`p:{a}:{b}` with the two users in ascending byte order."""
+    """`p:{a}:{b}` of two users, whichever is given first."""
     return f"p:{one}:{other}" if one <= other else f"p:{other}:{one}"
 
 
 def group_conversation(group: str) -> str:
+    """`g:{group}`."""
     return f"g:{group}"
 
 
 def notice_conversation(user: str) -> str:
-    """Where the system tells `user` what concerns nobody else."""
+    """`s:{user}`: where the system tells a user something that concerns nobody else."""
     return f"s:{user}"
 
 
 def new_id() -> str:
-    """A fresh id that nobody can guess: 26 characters, 130 bits."""
+    """A fresh id that nobody can guess: 26 characters of `a-z2-7`, 130 random bits."""
     return base64.b32encode(secrets.token_bytes(17))[:26].decode().lower()
 
 
 def derived_id(*parts: str) -> str:
-    """An id that is the same for the same parts, so that a retried creation finds what it made before."""
+    """26 characters of `a-z2-7` that are the same for the same parts, so that a retried creation finds what it made
+    before. No part may hold U+0000."""
     digest = hashlib.blake2b("\0".join(parts).encode(), digest_size=17).digest()
     return base64.b32encode(digest)[:26].decode().lower()
 
 
 def derived_cid(*parts: str) -> str:
-    """A cid of the system's own (`~...`) for what one write causes elsewhere; a retry causes it under the same cid."""
+    """A cid of the system's own (27 characters, the first is `~`) for a command that a write emits: a retry of the
+    write emits it under the same cid."""
     return "~" + derived_id(*parts)
 
 
 @lru_cache(16_384)
 def partition_of(key: str, partitions: int) -> int:
-    """The partition that owns `key`: crc32 modulo the number of partitions, which is fixed at the first start."""
+    """The partition (from 0) that owns the conversation `key`: its crc32 modulo `partitions`, a number that is fixed at
+    the first start."""
     return zlib.crc32(key.encode()) % partitions

@@ -1,7 +1,8 @@
-"""The ten generic models, named as in the seed documents, and the parts they are made of.
+"""The ten generic models, named as in the seed documents, and the parts that they are made of.
 
-What a client shows is LoginInfo; who it then is, SessionInfo. A command going up is a ReceiveInfo, a frame going down a
-SendInfo; many of either cross RabbitMQ in one TopicMessage. Times are integer milliseconds since 1970 UTC.
+A client logs in with a LoginInfo; from then on a SessionInfo says who it is. A command that goes up is a ReceiveInfo, a
+frame that goes down a SendInfo; many of either cross RabbitMQ in one TopicMessage. Times are integer milliseconds since
+1970 UTC.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class LoginInfo(msgspec.Struct):
 
 
 class SessionInfo(msgspec.Struct, frozen=True):
-    """Who a verified connection is: the claims of its token. `issued` and `expires` in ms."""
+    """Whose connection it is: the claims of a verified token. `issued` and `expires` (of the token) in ms."""
 
     user: str
     session: str
@@ -37,20 +38,22 @@ class SessionInfo(msgspec.Struct, frozen=True):
 
 
 class UserInfo(msgspec.Struct, frozen=True):
-    """A user at a terminal, as sender or receiver; `terminal` is "" where every one is meant."""
+    """A user at a terminal, as sender or receiver. `terminal` "" means all terminals; `user` "" a caller without a
+    token."""
 
     user: str
     terminal: str = ""
 
 
 class Heartbeat(msgspec.Struct):
-    """Keep-alive of a connection: the server's clock in ms."""
+    """The server's answer to a heartbeat: its clock in ms."""
 
     time: int
 
 
 class Content(msgspec.Struct, omit_defaults=True):
-    """What a message says: a type of protocol.md section 5 and the body that belongs to it."""
+    """What a message says: a type of protocol.md section 5 with its body, the users whom it mentions, and the seq of
+    the message that it answers."""
 
     type: str
     body: dict[str, Any]
@@ -59,7 +62,7 @@ class Content(msgspec.Struct, omit_defaults=True):
 
 
 class PrivateMessage(msgspec.Struct):
-    """One to one. `terminals` to reach (None: all), `to_self`: the sender's other connections too."""
+    """One to one. `terminals` are those to reach (None: all); `to_self`: the sender's other connections get it too."""
 
     sender: UserInfo
     recipient: UserInfo
@@ -70,7 +73,7 @@ class PrivateMessage(msgspec.Struct):
 
 
 class GroupMessage(msgspec.Struct):
-    """One to a group; its mentions are in the content."""
+    """To a group; the other fields are those of a PrivateMessage."""
 
     sender: UserInfo
     group: str
@@ -81,7 +84,8 @@ class GroupMessage(msgspec.Struct):
 
 
 class SendInfo(msgspec.Struct, omit_defaults=True):
-    """The generic send model: a frame from the server to a client. Encoded, it is the frame's very bytes."""
+    """The generic send model: a frame from the server to a client (protocol.md section 2). Encoded it is the frame's
+    bytes; `id` is that of the frame that it answers."""
 
     op: str
     id: str | None = None
@@ -91,10 +95,10 @@ class SendInfo(msgspec.Struct, omit_defaults=True):
 class ReceiveInfo(msgspec.Struct, omit_defaults=True):
     """The generic receive model: one command, as it crosses RabbitMQ to a worker.
 
-    `number` is the gateway's own (clients may reuse ids) and rises for ever within (gateway, epoch). `connection` is
-    the sender's connection there, 0 for HTTP. `data` is the op's typed arguments as JSON. `trace` is the id of the HTTP
-    request that it came by. A command that another one emitted has no gateway that waits for an answer: `emitted` is
-    then its cid.
+    `number` is given by the gateway, since clients may reuse ids, and rises for ever within (gateway, epoch).
+    `connection` is the number of the sender's connection there, 0 for HTTP. `data` is the op's typed arguments as JSON.
+    `trace` is the id of the HTTP request in which the command came, else "". No gateway waits for the answer to a
+    command that another command emitted: `emitted` is then its cid, else "".
     """
 
     op: str
@@ -115,19 +119,23 @@ class ReceiveInfo(msgspec.Struct, omit_defaults=True):
 
     @property
     def from_connection(self) -> str:
-        """The connection that it came by, `{gateway}.{epoch}.{connection}`; "" where it came by none."""
+        """The connection that it came in on, `{gateway}.{epoch}.{connection}`; "" for a command that came by HTTP."""
         return f"{self.gateway}.{self.epoch}.{self.connection}" if self.connection else ""
 
     @property
     def name(self) -> str:
-        """What names this command in logs and in the record of attempts; the same at each redelivery."""
+        """The name of this command in logs and among counted attempts; the same at each redelivery.
+
+        `{gateway}.{epoch}.{number}`, or `{sender}.{cid}` where it was emitted.
+        """
         if self.emitted:
             return f"{self.sender.user}.{self.emitted}"
         return f"{self.gateway}.{self.epoch}.{self.number}"
 
 
 class SendResult(msgspec.Struct, omit_defaults=True):
-    """The result of a send for one user: what was stored, and by terminal whether pushed, delivered, read."""
+    """What became of a send for one user: the stored message (`seq`, `time` in ms), by terminal whether it was pushed,
+    delivered or read, and the `code` of a refusal."""
 
     user: str
     seq: int = 0
@@ -141,16 +149,16 @@ class SendResult(msgspec.Struct, omit_defaults=True):
 
 
 class _Body(msgspec.Struct, tag_field="kind", omit_defaults=True):
-    """Base of all kinds. Each says by its `reach` which gateways it goes to."""
+    """Base of everything that goes down. Each kind has a `reach`, which says to which gateways it goes."""
 
     def for_users(self, users: list[str]) -> Self:
-        """What a gateway gets that holds only these of the users who are reached."""
+        """The part for a gateway that holds only `users`, some of those whom this reaches."""
         return self
 
 
 class Answer(_Body, tag="answer"):
-    """The answer to command `number`, for the gateway that sent it: `op` is "reply" or "error", `data` the frame's
-    data."""
+    """The answer to command `number`, for the gateway that sent it. `op` is "reply" or "error", `data` the JSON of the
+    frame's data."""
 
     reach: ClassVar[Reach] = ORIGIN
 
@@ -162,9 +170,10 @@ class Answer(_Body, tag="answer"):
 class Push(_Body, tag="push"):
     """A frame for every connection of `users`, or of the members of `group`, that the gateway holds.
 
-    `seq` is that of the message in it, for a group: whoever joined later does not get it (0: everyone does).
-    `excluded` is one connection that does not get it, `{gateway}.{epoch}.{connection}`: the one that sent it.
-    `transient`: of no use later, so that a connection that has anything queued does not get it.
+    `frame` is the frame's bytes. `seq`, for a group, is the seq of the message in the frame: a member who joined later
+    does not get it (0: every member does). `terminals` are those to reach (None: all). `excluded` names the connection
+    that sent the message, `{gateway}.{epoch}.{connection}`, which does not get it. A `transient` push is of no use
+    later: a connection with anything queued does not get it.
     """
 
     frame: Raw
@@ -177,14 +186,16 @@ class Push(_Body, tag="push"):
 
     @property
     def reach(self) -> Reach:
+        """Its users, or its group."""
         return Reach(self.users, self.group)
 
     def for_users(self, users: list[str]) -> Push:
+        """The same frame for `users` only; the push itself where they are all of its users."""
         return self if len(users) == len(self.users) else msgspec.structs.replace(self, users=users)
 
 
 class Membership(_Body, tag="membership"):
-    """Users entered or left a group by its event `seq`. Sent to every live gateway."""
+    """Users joined or left a group by its event `seq`. Sent to every live gateway."""
 
     reach: ClassVar[Reach] = EVERYWHERE
 
@@ -195,7 +206,7 @@ class Membership(_Body, tag="membership"):
 
 
 class Revocation(_Body, tag="revocation"):
-    """Sessions ended; their connections close with 4006 and `reason`. Sent to every live gateway."""
+    """Sessions ended: their connections close with 4006 and `reason`. Sent to every live gateway."""
 
     reach: ClassVar[Reach] = EVERYWHERE
 
@@ -206,8 +217,9 @@ class Revocation(_Body, tag="revocation"):
 class Takeover(_Body, tag="takeover"):
     """A login: connections of `user` with the same `slot` and a lower login close with 4006 `replaced`.
 
-    `connection` is the one that logged in, `{gateway}.{epoch}.{connection}`; `device` names its device, or its session
-    where it named none. Sent to the gateways that hold the user.
+    `login` is the router's number of this login of the user. `connection` names the connection that logged in,
+    `{gateway}.{epoch}.{connection}`; `device` names its device, or its session where it named none. Sent to the
+    gateways that hold the user.
     """
 
     user: str
@@ -218,11 +230,12 @@ class Takeover(_Body, tag="takeover"):
 
     @property
     def reach(self) -> Reach:
+        """Its user."""
         return Reach((self.user,))
 
 
 Effect = Push | Membership | Revocation | Takeover
-"""What goes down unasked: whatever a command has others be sent."""
+"""What a command sends down beside its answer."""
 
 Downward = Answer | Effect
 
@@ -233,10 +246,9 @@ Kind = Literal["batch", "beacon", "bye"]
 class TopicMessage(msgspec.Struct, Generic[Body], omit_defaults=True):
     """What crosses RabbitMQ: a batch of bodies from one process to one queue.
 
-    `source` is the sending process with its epoch, `{name}.{epoch}`. `number` counts the batches of this link from 1;
-    a beacon repeats the last number of an idle link, a bye ends it. Commands to workers are not numbered (0).
-    `worker` is the kind of worker that sends to a gateway; `ready`: it could serve when it sent this (its store
-    answered).
+    `to` is the queue, `source` the sending process, `{name}.{epoch}`. `number` counts the batches of this link from 1;
+    a "beacon" repeats the last number of an idle link, a "bye" ends it. Commands to workers are not numbered (0). On
+    the way down `worker` is the sender's kind of worker, and `ready` whether it could serve when it sent this.
     """
 
     to: str
@@ -252,4 +264,7 @@ UpwardMessage = TopicMessage[ReceiveInfo]
 DownwardMessage = TopicMessage[Downward]
 
 read_upward = msgspec.json.Decoder(UpwardMessage).decode
+"""The message of commands in a body that a worker took. Raises msgspec.MsgspecError."""
+
 read_downward = msgspec.json.Decoder(DownwardMessage).decode
+"""The message of answers and effects in a body that a gateway took. Raises msgspec.MsgspecError."""

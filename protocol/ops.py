@@ -1,8 +1,9 @@
-"""The registry: one row for each op says all that doors, queues, workers and documents need to know of it.
+"""The registry of ops: one row says everything about an op that doors, queues, workers and documents need.
 
-Who may ask for it and over which doors, what it takes, where it runs, what it costs. An op with a `key` changes the
-conversation of that key and runs with its owner, one at a time with every other change of it; an op without one runs
-in the queue that it names (docs/architecture.md). What runs stands in logic/handlers/table.py under the same name.
+Who may ask for it and over which doors, its arguments, where it runs, what it costs. An op with a `key` changes the
+conversation of that key; the owner of that conversation runs it, one at a time with all other changes of it. An op
+without a key runs in the queue that it names (docs/architecture.md). The handler of an op stands in
+logic/handlers/table.py under the same name.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ class Caller(Enum):
 
 
 CLIENTS = frozenset({Caller.ANYONE, Caller.CLIENT})
-"""Who sends the commands that come over a connection that is logged in."""
+"""The callers whose ops may come over a connection that is logged in."""
 
 ORDERED, PARALLEL = "ordered", "parallel"
-"""Kinds of workers, and the queues that they take from: ordered ones have one for each partition."""
+"""Kinds of workers, which are also names of queues: `parallel` is one, of `ordered` there is one for each partition."""
 
 HTTP = "http"
 Cost = Callable[[Any], int]
@@ -46,11 +47,11 @@ def _one(_: Any) -> int:
 
 @dataclass(frozen=True)
 class Op:
-    """One row. `key(sender, args)` gives the conversation that the op changes; without it `queue` is where it runs.
+    """One op. `key(sender, args)` is the conversation that it changes; an op without a key runs in `queue`.
 
-    `not_over` names doors that it may not come by. An `ephemeral` op leaves nothing in the store, so it takes no cid.
-    `cost(args)` is how many ordinary commands it counts as against its sender's rate; `every_s` is how long a
-    connection waits between two of them (0: not at all).
+    `not_over` names the doors through which it may not come. An `ephemeral` op leaves nothing in the store, so it takes
+    no cid. `cost(args)` says as how many ordinary commands it counts against its sender's rate. `every_s` is the least
+    number of seconds between two of them on a connection (0: none).
     """
 
     name: str
@@ -65,7 +66,7 @@ class Op:
 
     @property
     def writes(self) -> bool:
-        """Whether it takes a cid, under which it is carried out at most once."""
+        """Whether it takes a cid, under which it is carried out once."""
         return issubclass(self.args, args.WriteArgs)
 
     @property
@@ -75,7 +76,7 @@ class Op:
 
 
 def created_group(sender: UserInfo, cid: str) -> str:
-    """The id of the group that this creator makes with this cid: a retry makes the same one."""
+    """The id of the group that `sender` creates under `cid`: the same for each retry."""
     return ids.derived_id("group", sender.user, cid)
 
 
@@ -96,7 +97,7 @@ def _with_user(sender: UserInfo, data: Any) -> str:
 
 
 def _for_each(field: str, a_command: int) -> Cost:
-    """A command, and another for every so many in a list."""
+    """The cost of a command with a list: 1, and 1 more for every `a_command` entries of the list `field`."""
     return lambda data: 1 + len(getattr(data, field) or ()) // a_command
 
 
@@ -136,18 +137,20 @@ WORKERS = frozenset(op.worker for op in _ALL)
 
 
 def find_op(name: str, *callers: Caller) -> Op:
-    """The op that one of `callers` may call; ImError unknown_op where there is none for them."""
+    """The op `name`, if one of `callers` may ask for it. Raises ImError unknown_op: there is none, or not for them."""
     op = OPS.get(name)
     if op is None or op.callers.isdisjoint(callers):
         raise unknown_op()
     return op
 
 
+# for the message of a refusal
 CONVERSATIONS = "p:{a}:{b} with the users in ascending order, g:{group} or s:{user}"
 
 
 def _refusal(error: msgspec.ValidationError) -> ImError:
-    """msgspec says "Expected `str`, got `int` - at `$.body.text`" or "... missing required field `cid`"."""
+    """The refusal that names the field which msgspec complains about: "Expected `str`, got `int` - at `$.body.text`" or
+    "Object missing required field `cid`"."""
     text = str(error)
     what, _, path = text.partition(" - at `$")
     if not path:  # of a key of an object it says "... - at `key` in `$.cursors`"
@@ -162,8 +165,8 @@ def _refusal(error: msgspec.ValidationError) -> ImError:
 
 
 def read_args(op: Op, data: dict[str, Any]) -> Any:
-    """The typed arguments of `op`. Raises ImError bad_field (it names the field) or too_large for a list
-    over its limit."""
+    """The typed arguments of `op` from decoded JSON. Raises ImError bad_field, which names the field; too_large for a
+    list over its limit."""
     try:
         return checked(msgspec.convert(data, op.args))
     except msgspec.ValidationError as error:
@@ -171,7 +174,7 @@ def read_args(op: Op, data: dict[str, Any]) -> Any:
 
 
 def decode_args(op: Op, data: Raw) -> Any:
-    """The same of arguments that are still JSON, as they cross RabbitMQ."""
+    """The typed arguments of `op` from JSON, as they cross RabbitMQ. Raises ImError as `read_args` does."""
     try:
         return checked(codec.decoder_of(op.args)(data))
     except msgspec.ValidationError as error:
@@ -181,7 +184,7 @@ def decode_args(op: Op, data: Raw) -> Any:
 
 
 def checked(value: Any) -> Any:
-    """Typed arguments, if the conversations that they name may be some. Raises ImError bad_field."""
+    """`value`, typed arguments, as they are. Raises ImError bad_field where a conversation id in them is malformed."""
     conversation = getattr(value, "conversation", None)
     if conversation is not None:
         if ids.parse_conversation(conversation) is None:

@@ -1,4 +1,4 @@
-"""Whom something that a worker sends concerns, as the thing itself says: all that the fan-out knows of it. Pure."""
+"""To which gateways something goes that a worker sends: the only thing that the fan-out knows of it. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import msgspec
 
 
 class Reach(msgspec.Struct, frozen=True, gc=False):
-    """The gateways that hold one of `users`, or a member of `group`; the gateway whose client asked; every gateway."""
+    """One of four: the gateways that hold one of `users`, the gateways that hold a member of `group`, the gateway whose
+    client asked (`is_origin`), or every gateway (`is_everywhere`)."""
 
     users: Sequence[str] = ()
     group: str = ""

@@ -1,18 +1,22 @@
-"""One struct per reply (protocol.md section 5): encoded, it is the `data` of the reply frame."""
+"""One struct for each reply: encoded it is the `data` of the reply frame (protocol.md section 5).
+
+Times are integer milliseconds since 1970 UTC. A field that has its default is left out, unless the struct says
+`omit_defaults=False`. `next` is where the next page begins, given back as `after`; None on the last page.
+"""
 
 from __future__ import annotations
-
-from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 
 class Reply(msgspec.Struct, omit_defaults=True):
-    """Base of every reply; an empty one is `{}`."""
+    """Base of every reply. `Reply()` itself is `{}`."""
 
 
 class User(Reply):
+    """A user as everybody sees it."""
+
     id: str
     name: str
     avatar: str | None = None
@@ -20,6 +24,8 @@ class User(Reply):
 
 
 class Group(Reply):
+    """A group as its members see it: `owner` is a user, `join` open, approval or invite, `members` their number."""
+
     id: str
     name: str
     owner: str
@@ -31,6 +37,9 @@ class Group(Reply):
 
 
 class Member(Reply):
+    """A member of a group: `role` is owner, admin or member, `joined_seq` the seq of the notice of the join,
+    `muted_until` a time in ms."""
+
     user: str
     role: str
     joined_seq: int
@@ -38,8 +47,11 @@ class Member(Reply):
 
 
 class Message(Reply):
-    """A message as clients see it, in pushes, history and sync alike. `body` is its stored JSON; `changed` the seq of
-    the last event that is folded into it."""
+    """A message as clients see it, in pushes, history and sync alike.
+
+    `body` is its stored JSON, `mentions` are users or "all", `reply_to` is a seq, `changed` the seq of the last event
+    that is folded into the message.
+    """
 
     conversation: str
     seq: int
@@ -55,7 +67,7 @@ class Message(Reply):
 
 
 class Tokens(Reply):
-    """`expires` is the end of `token` in ms."""
+    """`token` is an access token and `expires` its end (ms); `refresh` is for token.refresh, once."""
 
     token: str
     refresh: str
@@ -63,6 +75,8 @@ class Tokens(Reply):
 
 
 class LoggedIn(Reply):
+    """The answer to a login by password: the user, and Tokens."""
+
     user: User
     token: str
     refresh: str
@@ -70,7 +84,7 @@ class LoggedIn(Reply):
 
 
 class SessionOpened(Reply):
-    """Internal: what a gateway needs to answer a login. `groups` {group: seq of the event that put the user in}."""
+    """Internal: what a gateway needs to answer a login. `epoch` is the store's, `groups` {group: joined_seq}."""
 
     user: User
     epoch: str
@@ -78,13 +92,16 @@ class SessionOpened(Reply):
 
 
 class SessionsRefreshed(Reply):
-    """Internal: `ended` sessions are no longer valid; `groups` {user: {group: seq}} for every user asked for."""
+    """Internal: the answer to session.refresh. `ended` are sessions that are not valid any more; `groups` is
+    {user: {group: joined_seq}} with every user asked for."""
 
     ended: list[str]
     groups: dict[str, dict[str, int]]
 
 
 class Sent(Reply, omit_defaults=False):
+    """Where a message stands; `duplicate`: it stood there before, and this was a retry."""
+
     conversation: str
     seq: int
     time: int
@@ -92,44 +109,59 @@ class Sent(Reply, omit_defaults=False):
 
 
 class Event(Reply, omit_defaults=False):
-    """`seq` is that of the event which a change of a message left."""
+    """The seq of the event that a change of a message has left."""
 
     seq: int
 
 
 class Users(Reply, omit_defaults=False):
+    """Some users; ids that do not exist are left out."""
+
     users: list[User]
 
 
 class OneUser(Reply):
+    """`{"user":{...}}`"""
+
     user: User
 
 
 class OneGroup(Reply):
+    """`{"group":{...}}`"""
+
     group: Group
 
 
 class Groups(Reply, kw_only=True):
+    """A page of groups, by id."""
+
     groups: list[Group]
     next: str | None = None
 
 
 class Members(Reply, kw_only=True):
+    """A page of members, by user id."""
+
     members: list[Member]
     next: str | None = None
 
 
 class Messages(Reply):
+    """A page of a conversation, ascending by seq; `max_seq` is the seq of its last message, 0 where there is none."""
+
     messages: list[Message]
     max_seq: int
 
 
 class ReadUpTo(Reply):
+    """How far the caller has read now, which may be further than it asked for."""
+
     read_seq: int
 
 
 class ConversationView(Reply, kw_only=True):
-    """A conversation as one user sees it. `read_seq` and `unread` are always there; `last` may be missing."""
+    """A conversation as one user sees it. `last` is the message at `max_seq`, `unread` at most 1000, `peer_read_seq`
+    how far the peer of a private conversation has read."""
 
     conversation: str
     max_seq: int
@@ -144,12 +176,17 @@ class ConversationView(Reply, kw_only=True):
 
 
 class Conversations(Reply, kw_only=True):
+    """A page of conversations, the most recently active first."""
+
     conversations: list[ConversationView]
     next: str | None = None
 
 
 class SyncedConversation(Reply, kw_only=True):
-    """`from_` is the first seq that may be had beyond the cursor: a client sets last = max(last, from - 1)."""
+    """A conversation that changed beyond the client's cursor, or has unread messages (at most 1000 are counted).
+
+    `from_` is the first seq beyond the cursor that may be read: a client sets last = max(last, from - 1).
+    """
 
     conversation: str
     max_seq: int
@@ -159,6 +196,9 @@ class SyncedConversation(Reply, kw_only=True):
 
 
 class Synced(Reply, kw_only=True):
+    """A page of what a client lacks. `messages` ascend by seq within a conversation; `more` are conversations of which
+    only a part of the messages is here, `gone` those of the cursors that the user is not in any more."""
+
     epoch: str
     conversations: list[SyncedConversation]
     messages: list[Message]
@@ -168,18 +208,15 @@ class Synced(Reply, kw_only=True):
 
 
 class Typing(Reply):
-    """Of the push: `user` is writing something."""
+    """The data of a `typing` push: `user` is writing in `conversation` (protocol.md section 6)."""
 
     conversation: str
     user: str
 
 
 class Receipt(Reply):
+    """The data of a `receipt` push: `user` has read up to `read_seq` (protocol.md section 6)."""
+
     conversation: str
     user: str
     read_seq: int
-
-
-def encode(reply: Any) -> bytes:
-    """The reply frame's data."""
-    return msgspec.json.encode(reply)

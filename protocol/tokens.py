@@ -1,6 +1,6 @@
-"""Access tokens: JWT (RFC 7519), HS256 and nothing else, so that a gateway verifies one alone. Pure.
+"""Access tokens: JWT (RFC 7519), signed with HS256 and nothing else. Pure.
 
-Whether the session behind a token still stands is for `session.open` to say.
+A gateway verifies a token by itself. Whether its session is still valid only the store knows: `session.open` asks it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_TOKEN_CHARACTERS = 4096
 
 
 class TokenSigner:
-    """Issues and verifies with one secret. `access_s` is how long a token is good for."""
+    """Issues and verifies with one secret. A token is good for `access_s` seconds. Any thread may use it."""
 
     def __init__(self, secret: str, access_s: int) -> None:
         self._secret = secret
@@ -28,7 +28,7 @@ class TokenSigner:
         return f"TokenSigner({self._access_ms // 1000} s)"
 
     def issue(self, user: str, session: str, terminal: str, device: str, now_ms: int) -> tuple[str, int]:
-        """A token and its end in ms."""
+        """(token, its end in ms). `now_ms` is when it begins; its claims hold whole seconds (RFC 7519 section 4.1)."""
         expires_ms = now_ms + self._access_ms
         claims = {
             "iss": ISSUER,
@@ -43,7 +43,8 @@ class TokenSigner:
         return jwt.encode(claims, self._secret, ALGORITHM), expires_ms
 
     def verify(self, token: str) -> SessionInfo:
-        """Who the token says it is. Raises ImError unauthenticated, with the same words for every reason."""
+        """The claims of a token that is valid now, give or take 30 s. Raises ImError unauthenticated, with the same
+        words whatever is wrong with it."""
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise unauthenticated()
         try:

@@ -1,4 +1,5 @@
-"""Counters of what may be tried only so often, such as passwords; shared by all workers, and they outlive restarts."""
+"""Counters of what may be tried only so often, such as carrying out a command that comes back. All workers share them,
+and they outlive restarts."""
 
 from __future__ import annotations
 
@@ -8,7 +9,10 @@ from store.transaction import Transaction
 
 
 def count(tx: Transaction, name: str, now_ms: int) -> int:
-    """Count one attempt; how many there are now. `name` is ASCII, up to 128 (hash what a user typed)."""
+    """Count one attempt under `name`; returns how many there are now.
+
+    `name` is 1 to 128 ASCII characters: hash what a user typed. Raises BadValue for another one.
+    """
     tx.upsert(
         "attempts", ("name", "count", "time"), [(name, 1, now_ms)], key=("name",), add=("count",), greatest=("time",)
     )
@@ -17,7 +21,7 @@ def count(tx: Transaction, name: str, now_ms: int) -> int:
 
 
 def note(tx: Transaction, names: Iterable[str], now_ms: int) -> set[str]:
-    """Begin a count at 0 for each of `names` that has none; which of them had one."""
+    """Begin a count at 0 for each of `names` that has none; returns those that had one. Raises BadValue as `count`."""
     wanted = sorted(set(names))
     known = {str(row[0]) for row in tx.rows_in("SELECT name FROM attempts WHERE", ("name",), [(n,) for n in wanted])}
     fresh = [(name, 0, now_ms) for name in wanted if name not in known]
@@ -27,10 +31,10 @@ def note(tx: Transaction, names: Iterable[str], now_ms: int) -> set[str]:
 
 
 def forget(tx: Transaction, names: Iterable[str]) -> None:
-    """Begin those counts anew."""
+    """Delete the counts of `names`: the next attempt is their first."""
     tx.execute_in("DELETE FROM attempts WHERE", ("name",), [(name,) for name in sorted(set(names))])
 
 
 def prune(tx: Transaction, before_ms: int) -> int:
-    """Forget the counts whose last attempt was before `before_ms`; how many."""
+    """Delete the counts whose last attempt was before `before_ms`; returns how many."""
     return tx.execute("DELETE FROM attempts WHERE time < %s", (before_ms,))

@@ -1,7 +1,7 @@
 """What a user sees of its conversations: derived from cursors, memberships and messages, stored nowhere.
 
-Law: a member sees a group from its joined_seq on and, once it left, up to left_seq; the count of unread respects both.
-A group's cursor without a membership shows nothing.
+Law: a member sees a group from joined_seq on, and somebody who left up to left_seq; the count of unread respects both.
+A cursor of a group without a membership shows nothing.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from store.transaction import Transaction
 
 _GROUP = "g:"
 Position = tuple[int, str]
+"""(time of the last message in ms, conversation): the order of a list of conversations."""
 
 
 class ViewRow(NamedTuple):
-    """One conversation as its user sees it. `from_seq` is the first seq it may read, `max_seq` the last (0: none).
+    """One conversation as its user sees it. It may read the seqs from `from_seq` to `max_seq` (0: none).
 
-    `last` is the message at max_seq, where asked for; `left` whether the user is no longer in the group.
+    `unread` counts countable messages above `read_seq`. `last` is the message at max_seq, if it was asked for; `left`:
+    the user is not in the group any more.
     """
 
     conversation: str
@@ -33,19 +35,20 @@ class ViewRow(NamedTuple):
 
     @property
     def position(self) -> Position:
-        """Where the conversation stands in `page`: (time of its last message, conversation)."""
+        """Where the conversation stands in `page`. The time is 0 without a message, or where none was asked for."""
         return (self.last.time if self.last else 0, self.conversation)
 
 
 class _Span(NamedTuple):
-    """What a membership lets its user see of a group."""
+    """The seqs of a group that a membership lets its user see; `left_seq` None: no end."""
 
     from_seq: int
     left_seq: int | None
 
 
 class _Seen(NamedTuple):
-    """A cursor with the newest message of its conversation, the user's bounds applied. None: to be looked up."""
+    """A cursor with the newest message of its conversation, within the user's bounds. A count that is None is not known
+    yet: `_completed` looks it up."""
 
     conversation: str
     read_seq: int
@@ -53,7 +56,7 @@ class _Seen(NamedTuple):
     max_seq: int
     left: bool
     max_counted: int | None
-    base: int  # what was read, or was before the user's time
+    base: int  # what is unread begins above this seq: it was read, or is from before the user's time
     base_counted: int | None
     last: MessageRow | None
 
@@ -68,9 +71,9 @@ _LAST_COLUMNS = ",".join(f"t.{name}" for name in MessageRow._fields)
 def views(
     tx: Transaction, user: str, conversations: Iterable[str] | None = None, with_last: bool = True
 ) -> list[ViewRow]:
-    """All conversations of the user, or those of `conversations` that are the user's, in no order.
+    """All conversations of the user, or those of `conversations` that are the user's; in no order.
 
-    Three queries at most, however many there are. Without `with_last` no bodies are read and every `last` is None.
+    Four queries at most (for each 400 of `conversations`). Without `with_last` no bodies are read and `last` is None.
     """
     columns = "c.conversation, c.read_seq, b.counted, t.seq, t.counted" + ("," + _LAST_COLUMNS if with_last else "")
     rows = _of_user(tx, f"SELECT {columns} FROM cursors c {_TAIL} {_READ}", user, conversations)
@@ -80,9 +83,10 @@ def views(
 
 
 def page(tx: Transaction, user: str, after: Position | None, limit: int) -> list[ViewRow]:
-    """The `limit` conversations with the newest last messages after `after`, which is the `position` of a row.
+    """At most `limit` conversations, the most recently active first, from behind `after` on: the `position` of the last
+    row of the page before, None for the first page.
 
-    Groups that the user left are not among them.
+    Groups that the user left are not among them. Reads the cursors of all its conversations.
     """
     rows = _of_user(tx, f"SELECT c.conversation, t.time FROM cursors c {_TAIL}", user, None)
     positions = _times(tx, user, [(str(row[0]), int(row[1] or 0)) for row in rows])
@@ -125,7 +129,8 @@ def _bounded(row: tuple[Any, ...], span: _Span) -> _Seen:
 
 
 def _completed(tx: Transaction, seen: list[_Seen], with_last: bool) -> list[ViewRow]:
-    """Look up what the bounds of groups have moved to other rows than the tail and the cursor."""
+    """The views, after looking up the rows that the first query did not have: where the bounds of a membership cut a
+    group off, its last message and its base are others than the tail and the cursor."""
     lasts = {}
     if with_last:
         lasts = messages.get(tx, [(one.conversation, one.max_seq) for one in seen if one.max_seq and not one.last])
@@ -145,7 +150,7 @@ def _view(one: _Seen, counted: dict[tuple[str, int], int], lasts: dict[tuple[str
 
 
 def _times(tx: Transaction, user: str, rows: list[tuple[str, int]]) -> dict[str, int]:
-    """When each conversation that the user is in last had a message."""
+    """{conversation: time of its last message}, without the groups that the user left."""
     spans = _spans(tx, user) if any(row[0].startswith(_GROUP) for row in rows) else {}
     times: dict[str, int] = {}
     for conversation, time in rows:

@@ -1,4 +1,4 @@
-"""How far a user has read, and has, each conversation; also the list of a user's conversations.
+"""How far a user has read each conversation, and how far its devices have it; also the list of a user's conversations.
 
 Law: a cursor never goes back, whatever the order in which writes arrive.
 """
@@ -14,23 +14,23 @@ _KEY = ("user", "conversation")
 
 
 def read_up_to(tx: Transaction, rows: Iterable[tuple[str, str, int]]) -> None:
-    """(user, conversation, seq): the user has read up to seq."""
+    """Of each row (user, conversation, seq): the user has read up to seq. One row for each cursor, in one statement."""
     tx.upsert("cursors", _COLUMNS, _highest(rows, delivered=False), key=_KEY, greatest=("read_seq",))
 
 
 def delivered_up_to(tx: Transaction, rows: Iterable[tuple[str, str, int]]) -> None:
-    """(user, conversation, seq): a device of the user has everything up to seq."""
+    """Of each row (user, conversation, seq): a device of the user has everything up to seq."""
     tx.upsert("cursors", _COLUMNS, _highest(rows, delivered=True), key=_KEY, greatest=("delivered_seq",))
 
 
 def get(tx: Transaction, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int]]:
-    """(read_seq, delivered_seq) of each (user, conversation) that has a cursor."""
+    """{(user, conversation): (read_seq, delivered_seq)} of those `pairs` that have a cursor."""
     rows = tx.rows_in(f"SELECT {','.join(_COLUMNS)} FROM cursors WHERE", _KEY, pairs)
     return {(str(row[0]), str(row[1])): (int(row[2]), int(row[3])) for row in rows}
 
 
 def _highest(rows: Iterable[tuple[str, str, int]], delivered: bool) -> list[tuple[str, str, int, int]]:
-    """One row for each cursor, in the order of the key: two transactions then lock in the same order."""
+    """One row for each cursor, sorted by key, so that two transactions lock in the same order."""
     highest: dict[tuple[str, str], int] = {}
     for user, conversation, seq in rows:
         key = user, conversation

@@ -1,11 +1,11 @@
 """The pool and its transactions.
 
 Laws:
-- A transaction that leaves its `with` block by an exception is rolled back at once; else it is committed, and only a
-  COMMIT that returned counts. A COMMIT without an answer is `CommitUnknown`.
-- No statement is ever run again by itself. (DBUtils, left to itself, repeats a failed statement alone on a new
+- A transaction whose `with` block raises is rolled back at once. Any other is committed, and only when COMMIT returned
+  is it stored; a COMMIT that got no answer raises `CommitUnknown`.
+- No statement is ever repeated by the pool. (DBUtils, left to itself, repeats a failed statement alone on a new
   connection and then commits half of the transaction; here it pools, and never retries.)
-- Nobody waits without end: not for a free connection, not for the database, not for a lock of the pool.
+- Every wait has an end: for a free connection, for the database, for a lock of the pool.
 - A connection on which anything was lost is closed, never used again.
 """
 
@@ -37,7 +37,7 @@ class _NeverRaised(Exception):
 
 
 class _Connector:
-    """What PooledDB takes for a DB-API module."""
+    """What PooledDB takes for a DB-API module (PEP 249). Level 1: threads may share it, not connections."""
 
     threadsafety = 1
 
@@ -49,10 +49,10 @@ class _Connector:
 
 
 class Database:
-    """At most `connections` connections to one engine; safe for any number of threads.
+    """At most `connections` connections to one engine; any number of threads may use it. Every method blocks.
 
-    `connection_serial`, here and of each transaction, rises whenever a connection was lost: what a caller remembers of
-    the store may then be of another store, or of another time.
+    `connection_serial`, of the database and of each transaction, rises whenever a connection was lost: behind the next
+    one may be another server, or older data, so what a caller remembers of the store may be wrong.
     """
 
     def __init__(self, engine: Engine, connections: int) -> None:
@@ -77,25 +77,31 @@ class Database:
 
     @contextmanager
     def transaction(self, while_waiting: WhileWaiting | None = None) -> Iterator[Transaction]:
-        """BEGIN ... COMMIT; any exception rolls back. Raises StoreError or a subclass.
+        """BEGIN ... COMMIT; any exception rolls back. Raises StoreAway where no connection is to be had within
+        `engine.wait_s` seconds, CommitUnknown, Contention, or what a statement raises.
 
-        `while_waiting` is called at each INSERT while the server works. It must not raise. Where it takes long the
-        server may end the connection (_IDLE_IN_TRANSACTION_S): StoreAway, and nothing was written.
+        `while_waiting` is called at each INSERT while the server works. It must not raise. If it takes over 3 s the
+        server may end the connection (_IDLE_IN_TRANSACTION_S): then StoreAway is raised, and nothing was written.
         """
         with self._taken() as steady, self._begun(steady, write=True, while_waiting=while_waiting) as tx:
             yield tx
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
-        """Reads on one connection; whatever is written here is rolled back."""
+        """A transaction for reading; anything that is written in it is rolled back. Raises what `transaction` raises,
+        except CommitUnknown.
+
+        Over MariaDB each statement sees what was committed before it (READ COMMITTED), over SQLite all see one moment.
+        """
         with self._taken() as steady, self._begun(steady, write=False) as tx:
             yield tx
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[Transaction]:
-        """A transaction that only one process of all runs at a time; the others wait up to 60 s, then StoreAway.
+        """A transaction under the lock `name`, which one process of all holds at a time. Raises StoreAway after waiting
+        60 s for it (over SQLite Contention after 5 s), and what `transaction` raises.
 
-        The lock outlives the COMMIT, so that the next one to hold it sees what was written.
+        The lock is given up after the COMMIT, so that the next holder sees what was written.
         """
         with self._taken() as steady:
             serial = self._lock(steady, name)
@@ -108,17 +114,18 @@ class Database:
                 self._unlock(steady, name)
 
     def probe(self) -> None:
-        """Raise StoreAway unless the store answers."""
+        """Return if the store answers. Raises StoreAway if it does not, Contention if it is busy."""
         with self.reading() as tx:
             tx.row("SELECT 1")
 
     def close(self) -> None:
-        """Close the idle connections; those in use close when they come back. Every later use raises StoreAway."""
+        """Close the idle connections; a connection in use closes when its transaction ends. Every later use raises
+        StoreAway."""
         self._closed.set()
         self._pool.close()
 
     def note_loss(self) -> None:
-        """A connection was lost or given up."""
+        """Count that a connection was lost or given up. Any thread may call it."""
         with self._counting:
             self.connection_serial += 1
             serial = self.connection_serial
@@ -126,7 +133,7 @@ class Database:
 
     @contextmanager
     def _taken(self) -> Iterator[Any]:
-        """A connection of the pool. None free in time: the store is too slow to take more."""
+        """A connection of the pool. Raises StoreAway where none is free in time: the store is too slow to take more."""
         if self._closed.is_set():
             raise StoreAway("the pool is closed")
         if not self._free.acquire(timeout=self.engine.wait_s):
@@ -205,14 +212,15 @@ def open_mysql(
     connect_timeout_s: float,
     read_timeout_s: float,
 ) -> Database:
-    """A pool to MariaDB or MySQL. Connects when it is first used.
+    """A pool to MariaDB or MySQL, which connects when it is first used. Raises nothing.
 
-    A migration that rewrites a large table needs a `read_timeout_s` of hours; nothing else does.
+    `connect_timeout_s` also bounds the wait for a free connection; `read_timeout_s` bounds each statement. A migration
+    that rewrites a large table needs hours for one; nothing else does.
     """
     engine = MysqlEngine(host, port, user, password, database, connect_timeout_s, read_timeout_s)
     return Database(engine, connections)
 
 
 def open_sqlite(path: str | Path, connections: int) -> Database:
-    """A pool to one SQLite file, made if missing, in a directory that exists."""
+    """A pool to one SQLite file, which is made at its first use; its directory exists."""
     return Database(SqliteEngine(path), connections)

@@ -1,19 +1,19 @@
-"""What can go wrong with the store, in the caller's terms: which reaction each error asks for.
+"""What can go wrong with the store, by what its caller can do about it.
 
-Law: nothing of pymysql, dbutils or sqlite3 leaves this package; every failure of theirs is one of these.
-After any of these but `Duplicate` and `BadValue` the transaction is over and nothing of it is stored, save that
-`CommitUnknown` does not know: look the cids up to find out.
+Laws: nothing of pymysql, dbutils or sqlite3 leaves this package; every failure of theirs is one of these. After
+`StoreAway` or `Contention` the transaction is over and nothing of it is stored; only after `CommitUnknown` all of it
+may be: look the cids up. After any other error the statement did nothing, and the transaction may go on.
 """
 
 from __future__ import annotations
 
 
 class StoreError(Exception):
-    """A statement failed for a reason that repeating it does not cure, unless a subclass says otherwise."""
+    """Base of all. Itself: a statement failed for a reason that no repetition cures, such as an SQL error."""
 
 
 class StoreAway(StoreError):
-    """The store cannot take it now: not reachable, lost, shutting down, full, read-only, or no free connection."""
+    """The store cannot be used now: not reachable, lost, shutting down, full, read-only, or no connection is free."""
 
 
 class CommitUnknown(StoreAway):
@@ -25,7 +25,7 @@ class Contention(StoreError):
 
 
 class Duplicate(StoreError):
-    """A row with this key exists. `constraint` is the logical name: "messages.cid", "users.username"."""
+    """A row with this key exists. `constraint` is its name in dialect.CONSTRAINTS: "messages.cid", "users.username"."""
 
     def __init__(self, constraint: str) -> None:
         super().__init__(f"duplicate {constraint}")
@@ -37,7 +37,8 @@ class BadValue(StoreError):
 
 
 class AlreadyDone(StoreError):
-    """A migration that was cut short is being repeated: what a statement makes is there, or what it drops is gone."""
+    """Only while a migration that was cut short is repeated: what the statement makes exists already, or what it drops
+    is gone."""
 
 
 class WrongPartitions(StoreError):

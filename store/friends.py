@@ -1,4 +1,4 @@
-"""Who has asked whom to be a friend."""
+"""Friend requests that have no answer yet: at most one from a user to a peer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from store.transaction import Transaction
 
 
 class RequestRow(NamedTuple):
-    """`user` asks `peer`; `time` ms."""
+    """`user` asks `peer` to be a friend, with the words `text`, at `time` (ms)."""
 
     user: str
     peer: str
@@ -20,11 +20,11 @@ _SELECT = f"SELECT {','.join(RequestRow._fields)} FROM friend_requests WHERE"
 
 
 def put_request(tx: Transaction, row: RequestRow) -> None:
-    """Raises Duplicate "friend_requests"."""
+    """Insert a request. Raises Duplicate "friend_requests" where this user has asked this peer already."""
     tx.insert("friend_requests", RequestRow._fields, [row])
 
 
 def request(tx: Transaction, user: str, peer: str) -> RequestRow | None:
-    """What `user` has asked `peer`, if it waits for an answer."""
+    """The request of `user` to `peer`, None where none waits for an answer."""
     row = tx.row(f"{_SELECT} user = %s AND peer = %s", (user, peer))
     return RequestRow(*row) if row else None

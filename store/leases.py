@@ -1,4 +1,4 @@
-"""Work that one process of all does at a time, such as sending again what is due. Moments are by the store's clock."""
+"""Leases on work that one process at a time does, such as sending again what is due. Times are by the store's clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from store.transaction import Transaction
 
 
 def take(tx: Transaction, name: str, holder: str, for_ms: int) -> bool:
-    """Take or renew the lease `name`; False while another holder's runs."""
+    """Take or renew the lease `name` for `for_ms` milliseconds; False while another holder has it. Two holders who try
+    at once wait for each other's transaction."""
     now = tx.now_ms()
     tx.upsert("leases", ("name", "holder", "ends"), [(name, holder, 0)], key=("name",))
     sql = "UPDATE leases SET holder = %s, ends = %s WHERE name = %s AND (holder = %s OR ends <= %s)"
@@ -14,5 +15,5 @@ def take(tx: Transaction, name: str, holder: str, for_ms: int) -> bool:
 
 
 def give_up(tx: Transaction, name: str, holder: str) -> None:
-    """Its holder stops: the next one need not wait."""
+    """End the lease `name`, if `holder` has it: another need not wait until it runs out."""
     tx.execute("UPDATE leases SET ends = 0 WHERE name = %s AND holder = %s", (name, holder))

@@ -1,4 +1,4 @@
-"""Who was mentioned where. A mention of all is one row, of the user "all"."""
+"""The messages that mention a user. A mention of all members is one row, of the user "all"."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _COLUMNS = ("user", "conversation", "seq")
 
 
 def insert(tx: Transaction, rows: Iterable[tuple[str, str, int]]) -> None:
-    """(user or "all", conversation, seq); one that is there stays."""
+    """Insert rows (user or "all", conversation, seq). A row that exists stays."""
     tx.upsert("mentions", _COLUMNS, sorted(set(rows)), key=_COLUMNS)
 
 
 def remove(tx: Transaction, conversation: str, seq: int, users: Iterable[str]) -> None:
-    """The message does not mention these any more."""
+    """Delete that the message (conversation, seq) mentions `users`."""
     tx.execute_in("DELETE FROM mentions WHERE", _COLUMNS, sorted({(user, conversation, seq) for user in users}))
 
 
 def mentioned(tx: Transaction, user: str, reads: Mapping[str, int]) -> set[str]:
-    """Of the conversations of `reads`, those that mention the user above the seq given for each."""
+    """`reads` is {conversation: seq}: those conversations in which a message above that seq mentions the user."""
     found: set[str] = set()
     for name in {user, ALL}:
         newest = tx.rows_in(

@@ -11,9 +11,10 @@ from store.transaction import Transaction
 
 
 def initialise(database: Database, partitions: int) -> None:
-    """Create or bring up to date the schema; record epoch and partitions at the first start.
+    """Create the schema, or bring it up to date; record epoch and number of partitions at the first start. Blocks while
+    another process does the same, up to 60 s.
 
-    Raises WrongPartitions where another number of partitions was recorded: a conversation would get a second owner.
+    Raises WrongPartitions where another number was recorded, since a conversation would get a second owner; StoreError.
     """
     migrate(database)
     with database.transaction() as tx:
@@ -28,12 +29,13 @@ def initialise(database: Database, partitions: int) -> None:
 
 
 def epoch(tx: Transaction) -> str:
-    """Names this store's history; another epoch means that cursors of clients do not apply."""
+    """The name of this store's history, 16 hexadecimal digits. Under another epoch the cursors of clients mean nothing.
+    Raises StoreError where the store was never initialised."""
     return _value(tx, "epoch")
 
 
 def renew_epoch(tx: Transaction) -> str:
-    """A new epoch, for whoever has restored the store from a backup: clients then begin anew."""
+    """Write and return a new epoch, after the store was restored from a backup: clients then begin anew."""
     fresh = secrets.token_hex(8)
     tx.execute("UPDATE meta SET value = %s WHERE name = 'epoch'", (fresh,))
     return fresh

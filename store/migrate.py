@@ -1,4 +1,4 @@
-"""Brings the schema up to date: each `store/schema/NNN_name.sql` in order, once, whoever else tries at the same time.
+"""Brings the schema up to date: each `store/schema/NNN_name.sql` in order, once, however many processes try at once.
 
 Law: every statement may be repeated. MariaDB commits at each DDL statement, so a process killed in the middle leaves
 a file half applied and not recorded; the next run applies it from its first statement again.
@@ -21,7 +21,8 @@ log = structlog.get_logger()
 
 
 def migrate(database: Database, schema: Path = SCHEMA) -> list[int]:
-    """Apply what is missing; the versions applied now. Raises StoreError."""
+    """Apply the files that were not applied yet; returns their versions. Blocks while another process does the same, up
+    to 60 s. Raises StoreAway after that, or StoreError where a statement fails."""
     with database.exclusive("schema") as tx:
         _create_version_table(tx)
         applied = {version for (version,) in tx.rows("SELECT version FROM schema_version")}

@@ -1,7 +1,8 @@
-"""Commands that a write has caused and that are not carried out yet; and the lease of whoever sends them again.
+"""The outbox: commands that a write has emitted and that are not carried out yet.
 
-Laws: a row is written in the transaction of the write that causes it, and taken away in that of the command itself. So
-what was acknowledged keeps its consequences, whatever a broker loses. Moments are ms by the clock of the store.
+Laws: a row is written in the transaction of the write that emits the command, and deleted in the transaction that
+carries the command out or refuses it. So an acknowledged write keeps its consequences, whatever a broker loses. Times
+are ms by the clock of the store.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from store.transaction import Transaction
 
 FIRST_MS = 5_000
 LAST_MS = 300_000
+"""A command is due again 5 s after it was sent first, then after 10, 20, 40 ... 300 s."""
 
 
 class OutboxRow(NamedTuple):
-    """A command of `sender` under `cid`; `key` is the conversation that it changes, "" for none; `data` JSON."""
+    """A command of `sender` under `cid`: `key` is the conversation that it changes ("" for none), `data` its arguments
+    as JSON."""
 
     sender: str
     cid: str
@@ -29,25 +32,28 @@ _COLUMNS = ("sender", "cid", "op", "routing_key", "data")
 
 
 def put(tx: Transaction, rows: Sequence[OutboxRow]) -> None:
-    """What is about to be sent for the first time. A row that is there stays."""
+    """Write commands that are about to be sent for the first time. A row that exists stays as it is."""
     due = tx.now_ms() + FIRST_MS
     columns = (*_COLUMNS, "tries", "due")
     tx.upsert("outbox", columns, [(*row, 0, due) for row in sorted(rows)], key=("sender", "cid"))
 
 
 def remove(tx: Transaction, pairs: Iterable[tuple[str, str]]) -> None:
-    """These commands, by (sender, cid), were carried out or refused."""
+    """Delete the commands `pairs`, each (sender, cid): they were carried out, refused, or given up."""
     tx.execute_in("DELETE FROM outbox WHERE", ("sender", "cid"), sorted(set(pairs)))
 
 
 def is_any_due(tx: Transaction) -> bool:
-    """Whether `take_due` would find something."""
+    """Whether a command is due: one statement that writes nothing."""
     return tx.row(f"SELECT 1 FROM outbox WHERE due <= {tx.clock} LIMIT 1") is not None
 
 
 def take_due(tx: Transaction, at_most: int) -> list[OutboxRow]:
-    """What is due, the longest first, set to be due again later. Of all that was sent again and is not carried out yet
-    there are never more than `at_most`, so that a backlog does not double itself."""
+    """The commands to send again now, the longest due first; each is set to be due again later.
+
+    At most so many that no more than `at_most` commands are on their way again at a time: a backlog that is worked off
+    slowly does not double itself. Only the holder of a lease may call it (store/leases.py).
+    """
     now = tx.now_ms()
     again = tx.row("SELECT COUNT(*) FROM outbox WHERE tries > 0 AND due > %s", (now,))
     room = max(0, at_most - int(again[0] if again else 0))

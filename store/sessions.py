@@ -1,4 +1,4 @@
-"""Sessions: one for each login of a device. The refresh token itself is never stored, only its hash."""
+"""Sessions: one for each login of a device. A refresh token is never stored, only its hash."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from store.transaction import Transaction
 
 
 class SessionRow(NamedTuple):
-    """Hashes are hexadecimal. `previous_hash` is the one before the last rotation, `refresh_cid` the rotation's cid.
+    """A session. `refresh_hash` is of the refresh token that is good now, `previous_hash` of the one that was shown for
+    it, both hexadecimal; `refresh_cid` is the cid of that rotation.
 
-    Times in ms; `revoked` is None for a session that was not ended.
+    `issued`, `expires` and `revoked` in ms; `revoked` is None for a session that was not ended.
     """
 
     id: str
@@ -30,7 +31,8 @@ _SELECT = f"SELECT {','.join(SessionRow._fields)} FROM sessions WHERE"
 
 
 def put(tx: Transaction, row: SessionRow) -> None:
-    """Insert the session, or replace the one with its id. Raises Duplicate "sessions.refresh_hash"."""
+    """Insert the session, or replace the one with its id. Raises Duplicate "sessions.refresh_hash" where another
+    session has this hash, "sessions.id" where another transaction has just inserted the same."""
     changes = ", ".join(f"{name} = %s" for name in SessionRow._fields[1:])
     # not an upsert: MySQL's takes any unique key and would rewrite the session that has this refresh hash
     if tx.execute(f"UPDATE sessions SET {changes} WHERE id = %s", [*row[1:], row.id]) == 0:
@@ -38,13 +40,13 @@ def put(tx: Transaction, row: SessionRow) -> None:
 
 
 def get(tx: Transaction, ids: Iterable[str]) -> dict[str, SessionRow]:
-    """Those that exist, by id, revoked and expired ones included."""
+    """{id: session} of those `ids` that exist, revoked and expired sessions included."""
     rows = tx.rows_in(_SELECT, ("id",), [(session,) for session in ids])
     return {str(row[0]): SessionRow(*row) for row in rows}
 
 
 def by_refresh(tx: Transaction, refresh_hash: str) -> SessionRow | None:
-    """The session whose current or previous refresh token has this hash."""
+    """The session whose current or previous refresh token has this hash; None where there is none."""
     for column in ("refresh_hash", "previous_hash"):
         row = tx.row(f"{_SELECT} {column} = %s", (refresh_hash,))
         if row is not None:
@@ -61,10 +63,11 @@ def rotate(
     expires: int,
     used_hash: str | None = None,
 ) -> bool:
-    """Replace the session's refresh token. False: it was replaced meanwhile, or the session has ended.
+    """Put the refresh token `new_hash` in place of `old_hash`; returns False, and writes nothing, where the session has
+    ended or another rotation came first. `expires` (ms) is the session's new end.
 
-    `new_hash` is of the next token, `old_hash` of the token that must still be current, `used_hash` of the token that
-    the client showed and may show again: the current one, or where a rotation is repeated the one before.
+    `used_hash` is the token that the client has shown, where that is not the old one: the client repeats a rotation
+    under `cid`, and may repeat it once more.
     """
     changed = tx.execute(
         "UPDATE sessions SET refresh_hash = %s, previous_hash = %s, refresh_cid = %s, expires = %s"
@@ -75,17 +78,17 @@ def rotate(
 
 
 def revoke(tx: Transaction, ids: Iterable[str], now_ms: int) -> None:
-    """End sessions; one that had ended keeps its time."""
+    """End sessions at `now_ms`. A session that was ended before keeps its time."""
     sql = "UPDATE sessions SET revoked = %s WHERE revoked IS NULL AND"
     tx.execute_in(sql, ("id",), [(session,) for session in sorted(set(ids))], (now_ms,))
 
 
 def revoked_at(tx: Transaction, user: str, time_ms: int) -> list[str]:
-    """The ids of the user's sessions that were ended at this very ms."""
+    """The ids of the user's sessions that were ended at exactly `time_ms`."""
     return [str(i) for (i,) in tx.rows("SELECT id FROM sessions WHERE user = %s AND revoked = %s", (user, time_ms))]
 
 
 def live(tx: Transaction, user: str, now_ms: int) -> list[str]:
-    """The ids of the user's sessions that are neither revoked nor expired."""
+    """The ids of the user's sessions that are neither ended nor expired at `now_ms`, ascending."""
     sql = "SELECT id FROM sessions WHERE user = %s AND revoked IS NULL AND expires > %s ORDER BY id"
     return [str(session) for (session,) in tx.rows(sql, (user, now_ms))]

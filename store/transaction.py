@@ -1,8 +1,8 @@
-"""One transaction as its user sees it: statements in, rows out, and our errors.
+"""One transaction as its user sees it: statements in, rows out, and errors of store/errors.py.
 
-Law: after `StoreAway` or `Contention` the transaction is dead: whoever swallows the error and goes on gets it again,
-at the next statement and at the end, where it is rolled back. (A deadlock has undone *everything* before it; going on
-would commit the second half alone.)
+Law: after `StoreAway` or `Contention` the transaction is dead. A caller that swallows the error and goes on gets it
+again at the next statement, and at the end, where everything is rolled back. (A deadlock has undone *everything* before
+it; going on would commit the second half alone.)
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ _KEYS_A_STATEMENT = 400
 
 
 class Transaction:
-    """Made by Database; ends with its `with` block. `connection_serial`: see Database."""
+    """Made by Database, for one thread; ends with its `with` block. `connection_serial`: see Database.
+
+    SQL is that of MariaDB with %s for each parameter (store/engines/dialect.py). Each method that runs a statement may
+    raise StoreAway, Contention or StoreError; a method that writes also Duplicate or BadValue.
+    """
 
     __slots__ = ("_cursor", "_engine", "_failed", "_statements", "_while_waiting", "connection_serial")
 
@@ -37,7 +41,7 @@ class Transaction:
         return f"<Transaction on connection {self.connection_serial} {state} statements={self._statements}>"
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
-        """Run one statement; the number of rows found and written."""
+        """Run one statement; returns how many rows an UPDATE or DELETE matched, changed or not."""
         self.raise_if_failed()
         self._statements += 1
         try:
@@ -64,9 +68,9 @@ class Transaction:
         params: Sequence[Any] = (),
         end: str = "",
     ) -> list[tuple[Any, ...]]:
-        """The rows of `sql` AND (`columns`) IN `keys`, in no order; `sql` ends in WHERE or AND, `params` are its own.
+        """The rows of `sql` whose `columns` are one of `keys`, in no order: a query for each 400 keys, none for no key.
 
-        Any number of keys, none included. `end` is what follows the condition, such as GROUP BY.
+        `sql` ends in WHERE or AND, `params` are its own; `end` follows the condition, such as GROUP BY.
         """
         found: list[tuple[Any, ...]] = []
         for condition, values in self._conditions(columns, keys):
@@ -74,7 +78,8 @@ class Transaction:
         return found
 
     def last_rows(self, table: str, columns: str, key: str, order: str, values: Iterable[Any]) -> list[tuple[Any, ...]]:
-        """The row with the highest `order` for each of `values` of `key`; (`key`, `order`) is the primary key."""
+        """For each of `values` of the column `key`, the row with the highest `order`; none where there is no row.
+        (`key`, `order`) is the primary key; `columns` are separated by commas. One seek for each value."""
         unique = sorted(set(values))
         found: list[tuple[Any, ...]] = []
         for start in range(0, len(unique), _KEYS_A_STATEMENT):
@@ -85,12 +90,14 @@ class Transaction:
     def execute_in(
         self, sql: str, columns: tuple[str, ...], keys: Iterable[Sequence[Any]], params: Sequence[Any] = ()
     ) -> int:
-        """Run an UPDATE or DELETE `sql` for the rows of `keys`, as rows_in does; the number of rows."""
+        """Run an UPDATE or DELETE for the rows whose `columns` are one of `keys`, as `rows_in` does; returns how many
+        rows there were."""
         conditions = self._conditions(columns, keys)
         return sum(self.execute(f"{sql} {condition}", [*params, *values]) for condition, values in conditions)
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> int:
-        """Insert `rows` by as few statements as possible; none is fine. The order of rows is the order of locks."""
+        """Insert `rows` by as few statements as possible (none for none); returns how many. Rows are locked in this
+        order: give them sorted by key. Raises Duplicate, BadValue."""
         return self._insert(insert_head(table, columns), rows, "")
 
     def upsert(
@@ -103,31 +110,32 @@ class Transaction:
         replace: tuple[str, ...] = (),
         add: tuple[str, ...] = (),
     ) -> None:
-        """Insert `rows`; of one that exists under `key` raise, replace or add to the columns named, keep the others."""
+        """Insert `rows`. A row that exists under `key` keeps its columns, except that those of `greatest` become the
+        greater value, those of `replace` the new one, those of `add` the sum. Raises BadValue."""
         clause = self._engine.dialect.upsert_clause(Upsert(key, greatest, replace, add))
         self._insert(insert_head(table, columns), rows, clause)
 
     @property
     def clock(self) -> str:
-        """SQL for the clock of the store in ms, which all processes have in common."""
+        """An SQL expression: the clock of the store in ms, the same for all processes."""
         return self._engine.dialect.now_ms
 
     def now_ms(self) -> int:
-        """The clock of the store."""
+        """The clock of the store in ms, the same for all processes; one statement."""
         row = self.row(f"SELECT {self.clock}")
         return int(row[0]) if row else 0
 
     def typed(self, ddl: str) -> str:
-        """A statement of a schema file with the engine's types in place of {names}."""
+        """`ddl`, a statement of a schema file, with the engine's types in place of {id}, {text} and so on."""
         return ddl.format_map(self._engine.dialect.types)
 
     def raise_if_failed(self) -> None:
-        """Raise again what ended this transaction."""
+        """Raise again the StoreAway or Contention that ended this transaction; return if none did."""
         if self._failed is not None:
             raise self._failed
 
     def _conditions(self, columns: tuple[str, ...], keys: Iterable[Sequence[Any]]) -> Iterator[tuple[str, list[Any]]]:
-        """Conditions with their values that together match all of `keys`."""
+        """(condition, values) that together match all of `keys`, each for at most 400 of them."""
         unique = list(dict.fromkeys(tuple(key) for key in keys))
         for start in range(0, len(unique), _KEYS_A_STATEMENT):
             some = unique[start : start + _KEYS_A_STATEMENT]

@@ -9,7 +9,8 @@ from store.transaction import Transaction
 
 
 class UserRow(NamedTuple):
-    """`password` is an argon2 hash; `register_cid` is the cid of the registration."""
+    """An account. `password` is an argon2 hash, `register_cid` the cid of the registration. A disabled user cannot log
+    in."""
 
     id: str
     username: str | None
@@ -31,36 +32,38 @@ def _user(row: tuple[object, ...]) -> UserRow:
 
 
 def insert(tx: Transaction, row: UserRow, now_ms: int) -> None:
-    """Raises Duplicate "users.id" or "users.username"."""
+    """Insert an account made at `now_ms`. Raises Duplicate "users.id" or "users.username"."""
     tx.insert("users", _COLUMNS, [(*row, now_ms)])
 
 
 def insert_missing(tx: Transaction, rows: Sequence[UserRow], now_ms: int) -> int:
-    """Insert those whose id is not there yet; how many that were."""
+    """Insert the rows whose id does not exist yet; returns how many. Raises Duplicate "users.username"."""
     there = existing(tx, [row.id for row in rows])
     missing = {row.id: row for row in rows if row.id not in there}
     return tx.insert("users", _COLUMNS, [(*row, now_ms) for _, row in sorted(missing.items())])
 
 
 def by_username(tx: Transaction, username: str) -> UserRow | None:
+    """The account with exactly this user name; None where there is none."""
     rows = [_user(row) for row in tx.rows(f"{_SELECT} username = %s", (username,))]
     # MariaDB ignores spaces at the end when it compares
     return next((row for row in rows if row.username == username), None)
 
 
 def get(tx: Transaction, ids: Iterable[str]) -> dict[str, UserRow]:
-    """Those that exist, by id."""
+    """{id: user} of those `ids` that exist, disabled users included."""
     return {str(row[0]): _user(row) for row in tx.rows_in(_SELECT, ("id",), [(user,) for user in ids])}
 
 
 def existing(tx: Transaction, ids: Iterable[str]) -> set[str]:
+    """Those of `ids` that are users."""
     return {str(row[0]) for row in tx.rows_in("SELECT id FROM users WHERE", ("id",), [(user,) for user in ids])}
 
 
 def update(
     tx: Transaction, user: str, name: str | None = None, avatar: str | None = None, bio: str | None = None
 ) -> bool:
-    """Change what is not None; whether the user exists."""
+    """Write the values that are not None; returns whether the user exists."""
     changes = {key: value for key, value in (("name", name), ("avatar", avatar), ("bio", bio)) if value is not None}
     if not changes:
         return user in existing(tx, [user])
@@ -69,15 +72,17 @@ def update(
 
 
 def set_password(tx: Transaction, user: str, password: str, verified: str | None) -> bool:
-    """Set a new hash if the present one is still `verified`; whether it was."""
+    """Write the hash `password` if the stored one is still `verified`; returns whether it was."""
     sql = "UPDATE users SET password = %s WHERE id = %s AND password = %s"
     return tx.execute(sql, (password, user, verified)) > 0
 
 
 def hold_password(tx: Transaction, user: str, verified: str | None) -> bool:
-    """Whether the hash is still `verified`; if so it stays that until this transaction ends."""
+    """Whether the stored hash is still `verified`. If so, its row is locked: nobody changes it until this transaction
+    ends."""
     return tx.execute("UPDATE users SET password = password WHERE id = %s AND password = %s", (user, verified)) > 0
 
 
 def set_disabled(tx: Transaction, user: str, disabled: bool) -> None:
+    """Let a user log in no more, or again. Sessions are not ended by it."""
     tx.execute("UPDATE users SET disabled = %s WHERE id = %s", (int(disabled), user))

@@ -1,7 +1,7 @@
-"""The bus of standalone: queues in this process, with the promises of RabbitMQ.
+"""The bus of standalone: queues in this process, with the promises of bus/interface.py.
 
-The gateway's end lives on its event loop, each worker's end in its thread; one lock guards all queues and is never held
-while anything of another package is called. There is no connection, so nothing is ever lost but by closing.
+The gateway's end lives on its event loop, each worker's end in its thread. One lock guards all queues; no code of
+another package runs under it. There is no connection, so BusLost is raised only after closing.
 """
 
 from __future__ import annotations
@@ -12,18 +12,17 @@ from collections.abc import Callable
 import structlog
 
 from bus import queues
-from bus.interface import BusLost, Delivery, Put
+from bus.interface import COMMANDS_BYTES, BusLost, Delivery, Put
 from bus.memory.gateway import MemoryGatewayBus
 from bus.memory.queue import Consumer, MemoryQueue, Message
 
-COMMANDS_BYTES = 256 * 1024 * 1024
 DEAD_BYTES = 16 * 1024 * 1024
 
 log = structlog.get_logger()
 
 
 class MemoryBus:
-    """All queues of one process. Makes both ends."""
+    """All queues of one process; it makes both ends. Any thread may use it."""
 
     def __init__(self, partitions: int) -> None:
         self.lock = threading.Lock()
@@ -37,25 +36,31 @@ class MemoryBus:
         return f"MemoryBus({len(self._queues)} queues, {len(self._gateways)} gateways)"
 
     def gateway_end(self) -> MemoryGatewayBus:
+        """The end of a gateway; its queue exists from `start` on."""
         return MemoryGatewayBus(self)
 
     def worker_end(self, queues: list[str], prefetch: int, stopping: threading.Event | None = None) -> MemoryWorkerBus:
+        """The end of a worker that takes from `queues`, with at most `prefetch` unacked deliveries of each. Where
+        `stopping` is set it does not connect any more."""
         return MemoryWorkerBus(self, queues, prefetch, stopping)
 
     def queue(self, name: str) -> MemoryQueue:
+        """The queue `name` of commands, or `dead`. To be used under `lock`. Raises KeyError."""
         return self._queues[name]
 
     def add_gateway(self, name: str, receive: Callable[[bytes], None]) -> None:
-        """Send what is published to the queue `name` to `receive`, which must not wait."""
+        """Give bodies for the queue `name` to `receive`, on the publisher's thread under `lock`: it must not wait."""
         with self.lock:
             self._gateways[name] = receive
 
     def remove_gateway(self, name: str) -> None:
+        """Drop bodies for the queue `name` from now on."""
         with self.lock:
             self._gateways.pop(name, None)
 
     def publish(self, name: str, body: bytes) -> Put:
-        """Put `body` where it belongs, from any thread. To a queue that does not exist it is dropped."""
+        """Put `body` into the queue `name`. Any thread may call it. Put.BLOCKED: the queue is full; where there is no
+        such queue the body is dropped, and Put.ACCEPTED."""
         with self.lock:
             queue = self._queues.get(name)
             if queue is None:
@@ -70,7 +75,7 @@ class MemoryBus:
 
 
 class MemoryWorkerBus:
-    """The WorkerBus of memory."""
+    """The WorkerBus of memory: bus/interface.py says what its methods promise."""
 
     def __init__(self, bus: MemoryBus, queues: list[str], prefetch: int, stopping: threading.Event | None) -> None:
         self._bus = bus
@@ -126,7 +131,7 @@ class MemoryWorkerBus:
     def give_up(self, queue: str) -> None:
         with self._bus.lock:
             self._check_open()
-            self._bus.queue(queue).leave(self._consumers.pop(queue))
+            self._bus.queue(queue).unsubscribe(self._consumers.pop(queue))
             self._subscribe(queue)
             self._bus.arrival.notify_all()
 
@@ -151,11 +156,11 @@ class MemoryWorkerBus:
 
     def _leave(self) -> None:
         for queue, consumer in self._consumers.items():
-            self._bus.queue(queue).leave(consumer)
+            self._bus.queue(queue).unsubscribe(consumer)
         self._consumers = {}
 
     def _can_take(self, taken: list[Delivery]) -> bool:
-        """Add what has arrived to `taken`; whether there is anything."""
+        """Move what has arrived to `taken`; whether it holds anything."""
         taken.extend(self._take_waiting())
         return bool(taken)
 

@@ -1,6 +1,6 @@
-"""A gateway's end of the bus in memory. Bodies arrive from worker threads and are handed over on the gateway's loop.
+"""A gateway's end of the bus in memory. Bodies come from threads of workers and are handed over on the gateway's loop.
 
-Bounded like its counterpart: 20,000 bodies wait at most and then the oldest is dropped, which its link's numbers show.
+As in RabbitMQ at most 20,000 bodies wait. Then the oldest is dropped, which the numbers of its link show.
 """
 
 from __future__ import annotations
@@ -14,10 +14,7 @@ from typing import Protocol
 import structlog
 
 from bus import queues
-from bus.interface import OnMessage, OnState, Put
-
-PREFETCH = 64
-MAX_WAITING = 20_000
+from bus.interface import GATEWAY_BODIES, GATEWAY_PREFETCH, OnMessage, OnState, Put
 
 log = structlog.get_logger()
 
@@ -26,23 +23,24 @@ class Queues(Protocol):
     """What a gateway's end needs of the bus."""
 
     def publish(self, name: str, body: bytes) -> Put:
-        """Put `body` into a queue, from any thread."""
+        """Put `body` into the queue `name`. Any thread may call it."""
         ...
 
     def add_gateway(self, name: str, receive: Callable[[bytes], None]) -> None:
-        """Give what is published to the queue `name` to `receive`, which must not wait."""
+        """Give bodies for the queue `name` to `receive`, which must not wait."""
 
-    def remove_gateway(self, name: str) -> None: ...
+    def remove_gateway(self, name: str) -> None:
+        """Drop bodies for the queue `name` from now on."""
 
 
 class MemoryGatewayBus:
-    """The GatewayBus of memory."""
+    """The GatewayBus of memory: bus/interface.py says what its methods promise."""
 
     def __init__(self, bus: Queues) -> None:
         self._bus = bus
         self._name = ""
         self._lock = threading.Lock()
-        self._waiting: deque[bytes] = deque(maxlen=MAX_WAITING)
+        self._waiting: deque[bytes] = deque(maxlen=GATEWAY_BODIES)
         self._is_drain_due = False
         self._unacked: set[int] = set()
         self._tag = 0
@@ -77,7 +75,7 @@ class MemoryGatewayBus:
         self._is_connected = False
 
     def _receive(self, body: bytes) -> None:
-        """From any thread: keep `body` and have the loop drain."""
+        """On any thread: keep `body` and have the loop drain."""
         with self._lock:
             self._waiting.append(body)
             if not self._is_drain_due:
@@ -88,10 +86,10 @@ class MemoryGatewayBus:
                     self._waiting.clear()
 
     def _drain(self) -> None:
-        """Hand over what waits, as far as the unacked allow."""
+        """On the loop: hand over what waits, up to GATEWAY_PREFETCH unacked bodies."""
         with self._lock:
             self._is_drain_due = False
-            count = min(PREFETCH - len(self._unacked), len(self._waiting))
+            count = min(GATEWAY_PREFETCH - len(self._unacked), len(self._waiting))
             bodies = [self._waiting.popleft() for _ in range(count)]
         for body in bodies:
             self._tag += 1

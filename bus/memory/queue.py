@@ -1,8 +1,8 @@
 """One queue in memory, with the rules of its counterpart in RabbitMQ. Not thread-safe: the bus holds its lock.
 
 - Consumers stand in a line. Of an `ordered` queue only the first is given messages.
-- A consumer has at most `limit` messages unacked. What it leaves behind goes back to its place, marked redelivered.
-- Bounded by bytes: a full queue rejects what comes next and keeps what it holds.
+- A consumer has at most `limit` unacked messages. When it unsubscribes they go back to their places, as redelivered.
+- Bounded by bytes: a full queue refuses the next body and keeps those that it holds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Message:
-    """A body in a queue; `position` is its place, which it keeps when it comes back."""
+    """A body in a queue; `position` (from 1) is its place, which it keeps when it comes back."""
 
     position: int
     body: bytes
@@ -22,7 +22,7 @@ class Message:
 
 @dataclass(eq=False)
 class Consumer:
-    """One subscription to one queue: the messages it was given and has not acked, by position."""
+    """One subscription to one queue. `unacked` {position: message} were given to it; there are at most `limit`."""
 
     limit: int
     unacked: dict[int, Message] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Consumer:
 
 
 class MemoryQueue:
-    """Messages waiting, and the consumers in line for them."""
+    """Messages that wait, at most about `max_bytes` of them, and the consumers in line."""
 
     def __init__(self, name: str, max_bytes: int, is_ordered: bool) -> None:
         self.name = name
@@ -48,10 +48,11 @@ class MemoryQueue:
 
     @property
     def is_full(self) -> bool:
+        """Whether the bodies that wait take `max_bytes` or more; unacked ones do not count."""
         return self._bytes >= self._max_bytes
 
     def put(self, body: bytes) -> bool:
-        """Append `body`. False: the queue is full."""
+        """Append `body`; False where the queue is full."""
         if self.is_full:
             return False
         self._position += 1
@@ -60,11 +61,11 @@ class MemoryQueue:
         return True
 
     def subscribe(self, consumer: Consumer) -> None:
-        """Stand at the back of the line."""
+        """Put `consumer` at the back of the line."""
         self._line.append(consumer)
 
-    def leave(self, consumer: Consumer) -> None:
-        """Step out of the line; the unacked go back, in order."""
+    def unsubscribe(self, consumer: Consumer) -> None:
+        """Take `consumer` out of the line; its unacked messages go back to their places."""
         self._line.remove(consumer)
         returned = consumer.unacked.values()
         for message in returned:
@@ -75,7 +76,8 @@ class MemoryQueue:
         consumer.unacked = {}
 
     def take(self, consumer: Consumer) -> list[Message]:
-        """What `consumer` is given now, up to its limit; nothing unless its turn has come."""
+        """The messages that `consumer` is given now, up to its limit; none of an ordered queue unless it is the first
+        in line."""
         if self._is_ordered and self._line[0] is not consumer:
             return []
         count = min(consumer.limit - len(consumer.unacked), len(self._waiting))

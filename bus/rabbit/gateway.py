@@ -1,6 +1,6 @@
-"""A gateway's end of RabbitMQ: one link at a time, made anew with backoff whenever it ends, until closed.
+"""A gateway's end of RabbitMQ: one link at a time; whenever it ends a new one is made after a pause, until closed.
 
-Everything runs on the event loop that `start` was called on, and nothing blocks it.
+Everything runs on the event loop on which `start` was called, and nothing blocks it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 class RabbitGatewayBus:
-    """The GatewayBus of RabbitMQ."""
+    """The GatewayBus of RabbitMQ: bus/interface.py says what its methods promise."""
 
     def __init__(self, address: RabbitAddress) -> None:
         self._address = address
@@ -63,11 +63,11 @@ class RabbitGatewayBus:
 
     def _attempt(self) -> None:
         self._link = RabbitLink(self._address, self._queue, self._on_message, self._up, self._down)
-        # pika bounds the handshake; this bounds also a broker that goes silent right after it.
+        # pika bounds the handshake. This also ends an attempt at a broker that goes silent right after it.
         self._set_timer(asyncio.get_running_loop().call_later(CONNECT_TIMEOUT_S, self._link.end, "no answer"))
 
     def _up(self, link: RabbitLink) -> None:
-        if link is not self._link or self._is_closed:
+        if link is not self._link or self._is_closed:  # a former link, given up before it stood
             return
         self._set_timer(None)
         self._backoff.reset()

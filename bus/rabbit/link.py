@@ -1,11 +1,11 @@
 """One connection of a gateway to RabbitMQ, from the attempt to its end, on the running event loop.
 
-Laws: `on_up` is called at most once, when the queue is declared and consumed; `on_down` exactly once. No message and no
-ack crosses after the end. Nothing is ever raised into pika, whose state would be left half changed.
+Laws: `on_up` is called at most once, when the queue is declared and consumed; `on_down` exactly once. After the end no
+message is handed over and no ack sent. Nothing is ever raised into pika, which would be left in a half changed state.
 
-One connection with a channel to publish on and one to consume on: the broker holds a channel that publishes too fast
-without holding the other. An alarm does hold the whole connection, acks included; but then workers cannot publish
-either, so there is nothing to consume, and a second connection would bring nothing but a second state to lose.
+One connection with two channels, to publish on and to consume on: where the broker slows a channel down that publishes
+too fast, the other goes on. A memory or disk alarm does stop the whole connection, acks included. But then workers
+cannot publish either, so there is nothing to consume: a second connection would only be a second state to lose.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ import structlog
 from pika.exceptions import AMQPError
 
 from bus.acks import AckFloor
-from bus.interface import OnMessage, Put
+from bus.interface import GATEWAY_PREFETCH, OnMessage, Put
 from bus.rabbit.topology import TRANSIENT, RabbitAddress, gateway_arguments, parameters
 from bus.rabbit.writes import GatheringAsyncioConnection
 
-PREFETCH = 64
 MAX_BUFFERED_BYTES = 8 * 1024 * 1024
-# While blocked nothing is published and heartbeats still show that the broker lives: no reason to reconnect soon.
+# A blocked gateway publishes nothing, and heartbeats still show that the broker lives: no reason to reconnect soon.
 BLOCKED_TIMEOUT_S = 60.0
 CLOSE_TIMEOUT_S = 2.0
 
@@ -34,7 +33,10 @@ log = structlog.get_logger()
 
 
 class RabbitLink:
-    """A connection that consumes `queue`, or publishes only where that is None."""
+    """A connection that consumes `queue` and publishes; without a queue it only publishes. It connects when it is made.
+
+    `on_down` gets the reason as a sentence for logs. To be used on the running loop only.
+    """
 
     def __init__(
         self,
@@ -68,12 +70,13 @@ class RabbitLink:
 
     @property
     def buffered_bytes(self) -> int:
-        """What was published and is not with the kernel yet; pika has no public way to ask."""
+        """How many bytes were published that the kernel has not taken yet; pika has no public way to ask."""
         transport = self._connection._transport
         written = 0 if transport is None else int(transport.get_write_buffer_size())
         return written + self._connection.gathered_bytes
 
     def publish(self, queue: str, body: bytes) -> Put:
+        """As GatewayBus.publish; Put.BLOCKED also where more than 8 MiB wait for the kernel."""
         if not self._is_up or self._is_ended:
             return Put.DOWN
         if self._is_blocked or self.buffered_bytes > MAX_BUFFERED_BYTES:
@@ -87,24 +90,25 @@ class RabbitLink:
         return Put.ACCEPTED
 
     async def stop_consuming(self) -> None:
-        """Cancel the consumer; its queue is deleted with it. A link that is still opening ends: it was to consume."""
+        """Cancel the consumer; the broker deletes the queue with it. Returns within 2 s. A link that is still opening
+        ends, since it would begin to consume."""
         if not self._is_up:
             self.end("no longer wanted")
         if not self._consumer_tag or self._is_ended:
             return
-        cancelled = asyncio.get_running_loop().create_future()
+        cancelled = asyncio.Event()  # not a future: the answer may come after the wait for it was given up
         with suppress(AMQPError, TimeoutError):
-            self._consumer.basic_cancel(self._consumer_tag, callback=lambda _frame: cancelled.set_result(None))
-            await asyncio.wait_for(cancelled, CLOSE_TIMEOUT_S)
+            self._consumer.basic_cancel(self._consumer_tag, callback=lambda _frame: cancelled.set())
+            await asyncio.wait_for(cancelled.wait(), CLOSE_TIMEOUT_S)
 
     def end(self, reason: str) -> None:
-        """Give this connection up. A dead peer need not answer: what is left closes by itself."""
+        """Give this connection up, without waiting for the broker, which may be dead."""
         with suppress(AMQPError):
             self._connection.close()
         self._down(reason)
 
     async def close(self) -> None:
-        """Close in order: what was published before is sent. Waits for the broker, but not for long."""
+        """Close in order: bodies published before are sent. Waits up to 2 s for the broker."""
         self.end("closed")
         await asyncio.wait([self._closed], timeout=CLOSE_TIMEOUT_S)
 
@@ -127,7 +131,8 @@ class RabbitLink:
         self._consumer = channel
         channel.add_on_close_callback(self._channel_closed)
         channel.add_on_cancel_callback(lambda _frame: self.end("the queue was deleted"))
-        # A former connection that the broker still believes in would share the queue's messages: end its consumer.
+        # The broker may still believe in a former connection of this gateway, whose consumer would get every other
+        # message: deleting the queue ends it.
         self._step(channel.queue_delete, self._queue, callback=self._deleted)
 
     def _deleted(self, _frame: Any) -> None:
@@ -135,7 +140,7 @@ class RabbitLink:
         self._step(declare, self._queue, auto_delete=True, arguments=gateway_arguments(), callback=self._declared)
 
     def _declared(self, _frame: Any) -> None:
-        self._step(self._consumer.basic_qos, prefetch_count=PREFETCH, callback=self._limited)
+        self._step(self._consumer.basic_qos, prefetch_count=GATEWAY_PREFETCH, callback=self._limited)
 
     def _limited(self, _frame: Any) -> None:
         self._step(self._consumer.basic_consume, self._queue, self._deliver, callback=self._consumed)
@@ -175,7 +180,7 @@ class RabbitLink:
         self._acked.append(tag)
 
     def _send_acks(self) -> None:
-        """One for all that this turn of the loop was done with."""
+        """Ack everything that was done with in this turn of the loop, in one write."""
         acked, self._acked = self._acked, []
         if not self._is_ended:
             self._gather()
@@ -184,7 +189,7 @@ class RabbitLink:
                     self._consumer.basic_ack(tag, multiple)
 
     def _gather(self) -> None:
-        """What this turn of the loop sends leaves in one write."""
+        """Have everything that this turn of the loop sends leave in one write."""
         if self._connection.gather():
             asyncio.get_running_loop().call_soon(self._connection.release)
 

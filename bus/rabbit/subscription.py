@@ -1,7 +1,8 @@
 """One queue that a worker subscribes to, on a channel of its own.
 
-Law: a subscription ends by closing its channel, never by basic.cancel. A cancelled consumer's queue goes to the next in
-line while messages are still unacknowledged, and those then come back behind later ones.
+Law: a subscription ends by closing its channel, never by basic.cancel. The queue of a cancelled consumer goes to the
+next in line while messages are still unacknowledged, and these come back behind later ones
+(docs/decisions/0003-handover.md).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from bus.interface import Delivery
 
 
 class RabbitSubscription:
-    """A consumer of one queue; hands each delivery to `on_delivery`. Raises what pika raises."""
+    """A consumer of one queue with at most `prefetch` unacked messages. It hands each delivery to `on_delivery`, on the
+    thread that owns the connection. Every method raises what pika raises: AMQPError, OSError."""
 
     def __init__(
         self, connection: BlockingConnection, queue: str, prefetch: int, on_delivery: Callable[[Delivery], None]
@@ -35,22 +37,23 @@ class RabbitSubscription:
 
     @property
     def is_open(self) -> bool:
-        """Whether messages may still come: False once the broker closed the channel or the queue was deleted."""
+        """Whether messages may still come: False when the broker has closed the channel, or the queue was deleted."""
         return bool(self._channel.is_open) and not self._is_cancelled
 
     def ack(self, tags: Iterable[int]) -> None:
-        """To be called within `gathered`: pika's own basic_ack of a blocking channel would write each by itself."""
+        """Ack the deliveries `tags`. To be called within `gathered`: pika's own basic_ack of a blocking channel would
+        write each ack by itself."""
         for tag, multiple in self._acks.settle(tags):
             self._channel._impl.basic_ack(tag, multiple)
 
     def slow_down(self) -> None:
-        """Let no more than one unacked message come. Only the limit of the whole channel (`global`) holds for a
-        consumer that is there already."""
+        """From now on let a message come only when none is unacked."""
+        # `global` means the whole channel here, and only such a limit holds for a consumer that exists already.
         self._channel.basic_qos(prefetch_count=1, global_qos=True)
 
     def close(self) -> None:
-        """Close the channel, and return once the broker did. What is unacked goes back to its place in the queue."""
-        # pika's own close cancels the consumers of a channel first, so it must not know of any.
+        """Close the channel; returns when the broker has. Unacked messages go back to their places in the queue."""
+        # pika cancels the consumers of a channel before it closes it, which breaks the law: it must not know of any.
         self._channel._consumer_infos.clear()
         self._channel._impl._consumers.clear()
         self._channel.close()

@@ -1,8 +1,8 @@
 """RabbitMQ: how to connect, which queues there are and with which arguments.
 
-- Queues of commands are durable and bounded by bytes; a full one rejects what comes next and never drops what it holds.
-- A gateway's queue lives as long as its consumer and is bounded by count; it drops its oldest, which its link's numbers
-  show as a hole.
+- Queues of commands are durable and bounded by bytes; a full one refuses the next body and drops none that it holds.
+- A gateway's queue lives as long as its consumer and is bounded by count; a full one drops its oldest body, which the
+  numbers of its link show as a hole.
 - Bodies are transient, dead letters persistent. Everything goes through the default exchange, unconfirmed.
 """
 
@@ -19,22 +19,20 @@ from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError
 
 from bus import queues
-from bus.interface import BusLost
+from bus.interface import COMMANDS_BYTES, GATEWAY_BODIES, BusLost
 
-COMMANDS_BYTES = 256 * 1024 * 1024
-GATEWAY_MESSAGES = 20_000
 GATEWAY_EXPIRES_MS = 60_000
 CONNECT_TIMEOUT_S = 5.0
 
 TRANSIENT = pika.BasicProperties(delivery_mode=1)
 
-# pika reports every failed attempt as an error with its traceback; losses are reported once each, by this package.
+# pika logs every failed attempt with its traceback; this package logs each loss itself, once.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
 class RabbitAddress:
-    """Where the broker is, and as whom to log in. A peer silent for `heartbeat_s` plus 5 s counts as lost."""
+    """Where the broker is, and as whom to log in. A peer that is silent for `heartbeat_s` + 5 s counts as lost."""
 
     host: str
     port: int
@@ -45,7 +43,8 @@ class RabbitAddress:
 
 
 def parameters(address: RabbitAddress, name: str, blocked_timeout_s: float) -> pika.ConnectionParameters:
-    """pika's parameters; `name` is what operators see in the broker's list of connections."""
+    """pika's parameters. `name` is shown in the broker's list of connections. A connection whose publishers the broker
+    blocks is given up after `blocked_timeout_s` seconds."""
     return pika.ConnectionParameters(
         host=address.host,
         port=address.port,
@@ -61,7 +60,7 @@ def parameters(address: RabbitAddress, name: str, blocked_timeout_s: float) -> p
 
 @contextmanager
 def bus_lost() -> Iterator[None]:
-    """Turn whatever pika and the socket raise into BusLost."""
+    """Raise BusLost in place of anything that pika or the socket raises within."""
     try:
         yield
     except (AMQPError, AMQPConnectorException, OSError) as error:
@@ -69,7 +68,7 @@ def bus_lost() -> Iterator[None]:
 
 
 def durable_queues(partitions: int) -> dict[str, dict[str, Any]]:
-    """The arguments of each durable queue, by name."""
+    """{name: arguments} of each durable queue."""
     bounded = {"x-max-length-bytes": COMMANDS_BYTES, "x-overflow": "reject-publish"}
     ordered = {**bounded, "x-single-active-consumer": True}
     return {
@@ -80,9 +79,11 @@ def durable_queues(partitions: int) -> dict[str, dict[str, Any]]:
 
 
 def gateway_arguments() -> dict[str, Any]:
-    """The arguments of a gateway's queue. It also expires, should its gateway die before it consumes."""
-    return {"x-expires": GATEWAY_EXPIRES_MS, "x-max-length": GATEWAY_MESSAGES, "x-overflow": "drop-head"}
+    """The arguments of a gateway's queue. It expires after 60 s without a consumer: its gateway died before it could
+    consume."""
+    return {"x-expires": GATEWAY_EXPIRES_MS, "x-max-length": GATEWAY_BODIES, "x-overflow": "drop-head"}
 
 
 def dead_letter_properties(reason: str) -> pika.BasicProperties:
+    """The properties of a body in the queue `dead`: persistent, with `reason` in a header."""
     return pika.BasicProperties(delivery_mode=2, headers={"reason": reason})

@@ -1,7 +1,8 @@
 """A worker's end of RabbitMQ: one blocking connection, owned by one thread.
 
-A channel of its own for each queue, and one to publish on. Only `wake` may be called from another thread. After BusLost
-everything taken and not acked belongs to somebody else; `connect` begins anew.
+A channel of its own for each queue, so that each can be given up by closing it, and one to publish on. Only `wake` may
+be called from another thread. After BusLost everything taken and not acked goes to other workers; `connect` begins
+anew.
 """
 
 from __future__ import annotations
@@ -27,14 +28,15 @@ from bus.rabbit.topology import (
 )
 from bus.rabbit.writes import GatheringSelectConnection, gathered
 
-# A broker under its memory or disk alarm does not read from publishers: pika would wait for ever.
+# A broker under a memory or disk alarm reads nothing from publishers, and pika would wait for ever.
 BLOCKED_TIMEOUT_S = 8.0
 
 log = structlog.get_logger()
 
 
 class RabbitWorkerBus:
-    """The WorkerBus of RabbitMQ. To end a waiting `connect`, set `stopping`, also from a signal handler."""
+    """The WorkerBus of RabbitMQ: bus/interface.py says what its methods promise. `stopping`, set by any thread or a
+    signal handler, ends a `connect` that waits."""
 
     def __init__(
         self,
@@ -93,6 +95,7 @@ class RabbitWorkerBus:
     def ack(self, deliveries: list[Delivery]) -> None:
         tags: dict[RabbitSubscription, list[int]] = {}
         for delivery in deliveries:
+            # Tags count anew on each channel: one of a former channel would ack another message.
             subscription, tag = delivery.tag
             current = self._subscriptions.get(delivery.queue)
             if current is not None and current is subscription:
@@ -114,7 +117,7 @@ class RabbitWorkerBus:
     def give_up(self, queue: str) -> None:
         connection = self._open_connection()
         with bus_lost():
-            self._await_routing()
+            self._await_routing()  # or the next owner's first message could overtake the last one of this worker
             self._subscriptions.pop(queue).close()
             self._arrived = [delivery for delivery in self._arrived if delivery.queue != queue]
             self._subscriptions[queue] = self._subscribe(connection, queue)
@@ -138,7 +141,7 @@ class RabbitWorkerBus:
             self._subscriptions[queue] = self._subscribe(connection, queue)
 
     def _leave(self) -> None:
-        """Close what is left of a connection. Forgets it first, so that this never tries twice."""
+        """Close what is left of a connection. It is forgotten first, so that closing is never tried twice."""
         connection, self._connection = self._connection, None
         subscriptions, self._subscriptions = self._subscriptions, {}
         self._arrived = []
@@ -158,8 +161,8 @@ class RabbitWorkerBus:
         self._arrived.append(delivery)
 
     def _await_routing(self) -> None:
-        """Return once all that was published is with its queue: a channel's methods are carried out in order, and
-        this one is answered, while the channels of one connection overtake each other."""
+        """Return when everything that was published is in its queue. The broker carries out the methods of a channel in
+        order, and answers this one; but the channels of a connection may overtake each other."""
         self._open_publisher().queue_declare(queues.DEAD, passive=True)
 
     def _open_connection(self) -> BlockingConnection:
@@ -174,4 +177,4 @@ class RabbitWorkerBus:
 
 
 def _nothing() -> None:
-    """Called by the connection when it is woken: a call of any function ends its waiting."""
+    """The callback of `wake`: any callback ends the wait of process_data_events."""

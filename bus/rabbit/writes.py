@@ -1,5 +1,5 @@
-"""Fewer writes to RabbitMQ. pika sends the method, the header and the body of a message by a write each; every write
-costs a system call here and wakes the broker there.
+"""Fewer writes to RabbitMQ. pika sends the method, the header and the body of a message by one write each, and every
+write costs a system call here and wakes the broker there.
 
 The only place that knows how pika hands over the frames that it has made; tests/bus pins it to the version in
 requirements.txt.
@@ -17,20 +17,21 @@ from pika.adapters.select_connection import SelectConnection
 
 
 class _GatheredWrites(BaseConnection):  # type: ignore[misc]
-    """Writes the frames of a message as one; and everything between `gather` and `release` as one."""
+    """Writes the frames of a message at once, and everything that is sent between `gather` and `release` at once.
+    `gathered_bytes` is how much waits for `release`."""
 
     _gathered: list[bytes] | None = None
     gathered_bytes = 0
 
     def gather(self) -> bool:
-        """Keep what is sent until `release`. False where that has begun already."""
+        """Keep what is sent from now on until `release`; False where that was begun before."""
         if self._gathered is not None:
             return False
         self._gathered = []
         return True
 
     def release(self) -> None:
-        """Send what was gathered. Nothing where the connection is gone meanwhile, and with it whoever waited."""
+        """Send what was gathered. Nothing is sent where the connection has ended meanwhile."""
         gathered, self._gathered = self._gathered, None
         self.gathered_bytes = 0
         if gathered and self._transport is not None:
@@ -45,16 +46,17 @@ class _GatheredWrites(BaseConnection):  # type: ignore[misc]
 
 
 class GatheringAsyncioConnection(_GatheredWrites, AsyncioConnection):  # type: ignore[misc]
-    """For a gateway's loop."""
+    """A connection on a gateway's event loop."""
 
 
 class GatheringSelectConnection(_GatheredWrites, SelectConnection):  # type: ignore[misc]
-    """For a worker's blocking connection."""
+    """The connection within a worker's BlockingConnection."""
 
 
 @contextmanager
 def gathered(connection: BlockingConnection) -> Iterator[None]:
-    """What the channels of a worker's connection send meanwhile leaves in one write, before this ends."""
+    """Everything that the channels of `connection` send within leaves in one write at its end. Raises what pika
+    raises."""
     connection._impl.gather()
     try:
         yield

@@ -45,7 +45,7 @@ class Links:
 
     def received(self, message: DownwardMessage) -> None:
         """A message came."""
-        if self._watch.receive(message, time.monotonic()):
+        if self._watch.note(message, time.monotonic()):
             self._on_hole(f"hole in the link of {message.source}")
 
     async def _listen(self) -> None:

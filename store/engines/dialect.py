@@ -1,7 +1,7 @@
-"""SQL is written once, in the words of MariaDB and MySQL, with %s for a parameter; this layer holds what differs.
+"""SQL is written once, as MariaDB and MySQL have it, with %s for a parameter; this file holds what differs. Pure.
 
-Laws of the SQL of this package: a literal % never occurs; every value is a parameter; no INSERT IGNORE (it hides bad
-values); no type, function or clause that only one of the engines has, but through here.
+Laws of the SQL of this package: no literal %; every value is a parameter; no INSERT IGNORE (it hides bad values);
+types, functions and clauses that only one of the engines has come from here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ _TABLE = re.compile(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM|CREATE UNIQUE INDEX \
 
 
 class Constraint(NamedTuple):
-    """A key that a duplicate can hit: its logical name, the table, the key's name in MySQL, its columns."""
+    """A unique key: the name that Duplicate gives it, its table, its name in MySQL, its columns (by which SQLite names
+    it)."""
 
     name: str
     table: str
@@ -45,26 +46,29 @@ _BY_COLUMNS = {(constraint.table, constraint.columns): constraint.name for const
 
 
 def written_table(sql: str) -> str:
-    """The table that a statement writes to, "" where it writes to none: MariaDB's duplicate errors do not name it."""
+    """The table that a statement writes to, "" where it writes to none. MariaDB's duplicate errors do not name it."""
     found = _TABLE.match(sql)
     return found.group(1) if found else ""
 
 
 def constraint_of_key(table: str, key: str) -> str:
-    """The logical name of a key as MariaDB ("cid") or MySQL 8 ("messages.cid") names it."""
+    """The name in CONSTRAINTS of a key that MariaDB calls "cid" and MySQL 8 "messages.cid"; `{table}.{key}` for a key
+    that is not there."""
     key = key.rpartition(".")[2]
     return _BY_KEY.get((table, key), f"{table}.{key}")
 
 
 def constraint_of_columns(columns: str) -> str:
-    """The logical name of a key as SQLite names it: "messages.sender, messages.cid"."""
+    """The name in CONSTRAINTS of a key that SQLite calls "messages.sender, messages.cid"; one made of the columns for a
+    key that is not there."""
     parts = [part.strip().partition(".") for part in columns.split(",")]
     table, names = parts[0][0], tuple(part[2] for part in parts)
     return _BY_COLUMNS.get((table, names), f"{table}.{'_'.join(names)}")
 
 
 class Upsert(NamedTuple):
-    """What happens to the columns of a row that exists: kept unless named here. A missing row is inserted whole."""
+    """What an upsert does to a row that exists under `key`: the columns `greatest`, `replace` and `add` change (see
+    Transaction.upsert), the others stay."""
 
     key: tuple[str, ...]
     greatest: tuple[str, ...]
@@ -73,7 +77,8 @@ class Upsert(NamedTuple):
 
 
 class Dialect(Protocol):
-    """What differs between the engines, as text only. `now_ms` is an expression: the server's clock in ms."""
+    """What differs between the engines, as text. `types` {name: SQL} are for {name} in schema files; `now_ms` is an
+    expression, the server's clock in ms."""
 
     types: Mapping[str, str]
     now_ms: str
@@ -82,15 +87,15 @@ class Dialect(Protocol):
         """`sql` with this engine's placeholders."""
 
     def upsert_clause(self, upsert: Upsert) -> str:
-        """What follows an INSERT so that it updates the rows that exist."""
+        """The clause that makes an upsert of an INSERT before it."""
 
     def keys_in(self, columns: tuple[str, ...], count: int) -> str:
-        """A condition that `columns` are one of `count` keys; the parameters are the keys, flattened."""
+        """The condition that `columns` are one of `count` keys. Its parameters are the values of all keys in a row."""
 
     def last_rows(self, table: str, columns: str, key: str, order: str, count: int) -> str:
-        """The row with the highest `order` for each of `count` values of `key`, which are the parameters.
+        """A query for the row with the highest `order` for each of `count` values of `key`, which are its parameters.
 
-        (`key`, `order`) is the primary key. One seek each.
+        (`key`, `order`) is the primary key. One seek for each value, however many rows have it.
         """
 
 
@@ -101,7 +106,7 @@ def marks(count: int) -> str:
 
 
 class MysqlDialect:
-    """MariaDB 10.6+ and MySQL 8."""
+    """The Dialect of MariaDB 10.6+ and MySQL 8."""
 
     # Not UNIX_TIMESTAMP(NOW(3)), which goes through the session's time zone: in the last hour of summer time it is an
     # hour ahead, and then runs back.
@@ -129,7 +134,7 @@ class MysqlDialect:
         changes = [f"{name}=GREATEST({name},VALUES({name}))" for name in upsert.greatest]
         changes += [f"{name}=VALUES({name})" for name in upsert.replace]
         changes += [f"{name}={name}+VALUES({name})" for name in upsert.add]
-        changes = changes or [f"{upsert.key[0]}={upsert.key[0]}"]
+        changes = changes or [f"{upsert.key[0]}={upsert.key[0]}"]  # there is no DO NOTHING
         return " ON DUPLICATE KEY UPDATE " + ",".join(changes)
 
     def keys_in(self, columns: tuple[str, ...], count: int) -> str:
@@ -148,7 +153,8 @@ class MysqlDialect:
 
 
 class SqliteDialect:
-    """SQLite 3.35+. Rows that hold bodies stay in a heap; the others cluster by their primary key, as in InnoDB."""
+    """The Dialect of SQLite 3.35+. Tables with bodies are heaps; the others are clustered by their primary key, as all
+    are in InnoDB."""
 
     now_ms = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
 

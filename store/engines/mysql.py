@@ -1,8 +1,8 @@
 """MariaDB and MySQL through PyMySQL.
 
-Laws: every wait has an end (connect, read and write timeouts, lock waits of 2 s); what opening a connection raises is
-`StoreAway`; a failed or timed-out exchange closes the connection, since what it answers next belongs to another
-question.
+Laws: every wait has an end (connect, read and write timeouts, lock waits of 2 s). Whatever fails while a connection is
+opened is `StoreAway`. An exchange that failed or timed out closes its connection: the next answer on it would be to an
+earlier question.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from store.errors import AlreadyDone, BadValue, Contention, Duplicate, StoreAway
 
 _SQL_MODE = "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO"
 _LOCK_WAIT_S = 2
-_IDLE_IN_TRANSACTION_S = 3
+_IDLE_IN_TRANSACTION_S = 3  # MariaDB ends the connection of a worker that hangs, so that its locks are free
 
+# Error numbers of the server, by the reaction that each asks for.
 _DUPLICATE = frozenset({1062, 1586})
 _CONTENTION = frozenset({1020, 1205, 1206, 1213, 1317, 1969, 3024})
 _DONE = frozenset({1050, 1060, 1061, 1091})
 _BAD_VALUE = frozenset({1048, 1153, 1264, 1265, 1267, 1292, 1300, 1364, 1366, 1406, 3819, 4025})
-# The server: too many connections, handshake, shutdown, killed, disk full, table full, read-only, not in the cluster.
+# Too many connections, handshake, shutdown, killed, disk full, table full, read-only, not in the cluster.
 _AWAY = frozenset(
     {1021, 1026, 1030, 1040, 1041, 1042, 1043, 1047, 1053, 1077, 1079, 1080, 1081, 1114, 1129, 1152, 1156, 1157, 1158}
     | {1159, 1160, 1161, 1180, 1184, 1203, 1226, 1290, 1836, 1927, 3032, 4031}
@@ -37,7 +38,7 @@ _KEY = re.compile(r"for key '([^']*)'\Z")
 
 
 class MysqlEngine:
-    """One database of one server. The password is kept out of every repr and log."""
+    """The Engine of one database of one server. The password is in no repr and no log."""
 
     errors: tuple[type[Exception], ...] = (pymysql.MySQLError, UnicodeEncodeError, OverflowError, OSError)
 
@@ -91,7 +92,7 @@ class MysqlEngine:
             raw.query("START TRANSACTION READ ONLY")
 
     def end(self, raw: Any) -> None:
-        """Nothing of this process was taken."""
+        """`begin` takes no lock in this process."""
 
     def insert(
         self, cursor: Any, head: str, rows: Sequence[Row], tail: str, while_waiting: WhileWaiting | None = None
@@ -115,7 +116,7 @@ class MysqlEngine:
         code = error.args[0] if error.args else None
         said = f"{type(error).__name__}: {error}"
         if not isinstance(code, int) or code == 0 or 2000 <= code < 3000 or code in _AWAY or isinstance(error, OSError):
-            # no number: PyMySQL's own complaint about the stream or a closed connection; 2xxx: the client library's
+            # Without a number: PyMySQL about a broken stream or a closed connection. 2xxx: numbers of client libraries.
             return StoreAway(said)
         if code in _DUPLICATE:
             key = _KEY.search(str(error.args[-1]))
@@ -130,7 +131,7 @@ class MysqlEngine:
 
 
 def _bound_locks(cursor: Any) -> None:
-    """A stopped worker must not hold its locks for long; MySQL 8 has no bound for an idle transaction."""
+    """Bound how long a worker that hangs can hold its locks. MySQL 8 has no such bound for an idle transaction."""
     cursor.execute(f"SET SESSION innodb_lock_wait_timeout={_LOCK_WAIT_S}")
     try:
         cursor.execute(f"SET SESSION idle_transaction_timeout={_IDLE_IN_TRANSACTION_S}")

@@ -1,4 +1,4 @@
-"""A connection of PyMySQL on which something else can be done while the server carries out a statement.
+"""A connection of PyMySQL that leaves time for other work while the server carries out a statement.
 
 The only place that knows how PyMySQL sends a statement and reads its answer; tests/store pins it to the version in
 requirements.txt.
@@ -14,8 +14,10 @@ from store.engines.engine import WhileWaiting
 
 
 class OverlappingConnection(Connection):
-    """`while_waiting` is called once, between the next statement's sending and its answer. It must not raise: what is
-    half read would be the answer to another question."""
+    """Calls `while_waiting` once, when the next statement was sent and before its answer is read.
+
+    It must not raise: the answer would stay unread, and be taken for that to the next statement.
+    """
 
     while_waiting: WhileWaiting | None = None
 

@@ -1,7 +1,7 @@
-"""Rows as SQL of MariaDB and MySQL, for INSERTs of hundreds: PyMySQL's own way costs as much as the server does.
+"""Rows as SQL of MariaDB and MySQL. Pure. For an INSERT of hundreds PyMySQL's own way takes as long as the server.
 
-Law: right for a session in utf8mb4 whose sql_mode has neither ANSI_QUOTES nor NO_BACKSLASH_ESCAPES. There the strings,
-numbers and null of JSON are literals as they stand, but for escapes that SQL does not know, of rare control characters.
+Law: right only for a session in utf8mb4 whose sql_mode has neither ANSI_QUOTES nor NO_BACKSLASH_ESCAPES. There strings,
+numbers and null are written in SQL as in JSON, except control characters that JSON writes as \\u.... or \\f.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ _encode = msgspec.json.encode
 
 
 def insert_statements(head: str, rows: Sequence[Row], tail: str) -> Iterator[bytes]:
-    """Multi-row statements of at most STATEMENT_BYTES, or of one row that is longer. Columns hold str, int, bool and
-    None, or bytes and None. Raises UnicodeEncodeError; OverflowError for an integer beyond 64 bits."""
+    """INSERT statements with many rows each, of at most 1 MiB; a longer row has one of its own. `rows` is not empty.
+
+    A column holds str, int, bool and None, or bytes and None. Raises UnicodeEncodeError for half a surrogate,
+    OverflowError for an integer beyond 64 bits.
+    """
     binary = [place for place, column in enumerate(zip(*rows, strict=True)) if bytes in set(map(type, column))]
     values: list[str] = []
     size = 0
@@ -39,7 +42,7 @@ def _statement(head: str, values: list[str], tail: str) -> bytes:
 
 
 def _literals(row: Row, binary: list[int]) -> str:
-    """`"ann",7,null,X'00ff'`"""
+    """`"ann",7,null,X'00ff'`; `binary` are the places of the columns with bytes."""
     if not binary:
         return _texts(row)
     parts = []
@@ -56,7 +59,7 @@ def _literals(row: Row, binary: list[int]) -> str:
 
 def _texts(items: Row) -> str:
     text = _encode(items).decode()[1:-1]
-    if "\\u" in text or "\\f" in text:
+    if "\\u" in text or "\\f" in text:  # in SQL a backslash before another letter is dropped
         return ",".join(map(_literal, items))
     return text
 

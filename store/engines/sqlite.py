@@ -1,7 +1,7 @@
 """SQLite: the store of one process, in one file.
 
-Laws: WAL with synchronous=FULL, so that a COMMIT that returned survives the power cut; one writer at a time waits in
-this process for a lock that wakes it at once, and for other processes by SQLite's own busy handler.
+Laws: WAL with synchronous=FULL, so that a COMMIT that returned survives a power cut. Writers of this process wait for
+each other on a lock, which wakes the next one at once; for writers of other processes SQLite's busy handler polls.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _AWAY = frozenset({"SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CAN
 
 
 class SqliteEngine:
-    """One file; its directory exists."""
+    """The Engine of one file, whose directory exists. Connections may move between threads."""
 
     errors: tuple[type[Exception], ...] = (sqlite3.Error, UnicodeEncodeError, OverflowError)
 
@@ -71,8 +71,8 @@ class SqliteEngine:
     def insert(
         self, cursor: Any, head: str, rows: Sequence[Row], tail: str, while_waiting: WhileWaiting | None = None
     ) -> int:
-        """All rows or none, as one statement of MySQL's would. There is no server to wait for: what there is to
-        do while waiting is done first."""
+        """All rows or none, as one statement of MySQL. There is no server to wait for, so `while_waiting` is called
+        first."""
         if while_waiting is not None:
             while_waiting()
         cursor.execute("SAVEPOINT rows")
@@ -87,7 +87,7 @@ class SqliteEngine:
         return count
 
     def lock(self, cursor: Any, name: str) -> bool:
-        """A writing transaction excludes every other by itself."""
+        """Always: a writing transaction excludes every other by itself."""
         return True
 
     def unlock(self, cursor: Any, name: str) -> None:
@@ -113,8 +113,8 @@ class SqliteEngine:
 
 
 def _into_wal(raw: sqlite3.Connection) -> None:
-    """Where several open a new file at once, one changes its mode and SQLite refuses the others at once: its busy
-    handler does not wait for this lock."""
+    """Switch to WAL, again and again for 5 s: where several connections open a new file at once, SQLite refuses all but
+    one, and its busy handler does not wait for this lock."""
     deadline = time.monotonic() + _BUSY_TIMEOUT_S
     while True:
         try:

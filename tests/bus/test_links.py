@@ -47,7 +47,7 @@ def test_a_hole_is_reported_at_the_next_that_arrives(kinds: list[str], data: st.
     watch, lost = LinkWatch(), False
     for item, is_kept in zip(sent, kept, strict=True):
         if is_kept:
-            assert watch.receive(item, 0.0) == lost
+            assert watch.note(item, 0.0) == lost
             lost = False
         else:
             lost |= item.kind == "batch"
@@ -55,9 +55,9 @@ def test_a_hole_is_reported_at_the_next_that_arrives(kinds: list[str], data: st.
 
 def test_silence_is_a_loss_but_a_farewell_is_not() -> None:
     watch = LinkWatch()
-    watch.receive(message(1, source="w1.e1"), 0.0)
-    watch.receive(message(1, source="w2.e1"), 0.0)
-    assert not watch.receive(message(1, "bye", source="w2.e1"), 1.0)
+    watch.note(message(1, source="w1.e1"), 0.0)
+    watch.note(message(1, source="w2.e1"), 0.0)
+    assert not watch.note(message(1, "bye", source="w2.e1"), 1.0)
     assert watch.silent(4.0) == []
     assert watch.silent(5.1) == ["w1.e1"]
     assert watch.silent(99.0) == []
@@ -65,20 +65,20 @@ def test_silence_is_a_loss_but_a_farewell_is_not() -> None:
 
 def test_a_farewell_tells_of_what_came_before_it() -> None:
     watch = LinkWatch()
-    watch.receive(message(1), 0.0)
-    assert watch.receive(message(2, "bye"), 0.0)
+    watch.note(message(1), 0.0)
+    assert watch.note(message(2, "bye"), 0.0)
 
 
 def test_readiness_is_that_of_the_sources_that_live() -> None:
     watch = LinkWatch()
     assert watch.ready_workers == set()
-    watch.receive(message(0, "beacon", "w1.e1", ready=False), 0.0)
+    watch.note(message(0, "beacon", "w1.e1", ready=False), 0.0)
     assert watch.ready_workers == set()
-    watch.receive(message(0, "beacon", "w2.e1"), 0.0)
-    watch.receive(message(0, "beacon", "p1.e1", worker="parallel"), 0.0)
+    watch.note(message(0, "beacon", "w2.e1"), 0.0)
+    watch.note(message(0, "beacon", "p1.e1", worker="parallel"), 0.0)
     assert watch.ready_workers == {"ordered", "parallel"}
-    watch.receive(message(1, "batch", "w1.e1"), 0.0)
-    watch.receive(message(0, "bye", "w2.e1"), 0.0)
+    watch.note(message(1, "batch", "w1.e1"), 0.0)
+    watch.note(message(0, "bye", "w2.e1"), 0.0)
     assert watch.ready_workers == {"ordered", "parallel"}, "one of a kind is enough"
-    watch.receive(message(1, "beacon", "w1.e1", ready=False), 0.0)
+    watch.note(message(1, "beacon", "w1.e1", ready=False), 0.0)
     assert watch.ready_workers == {"parallel"}, "and stands for no other kind"

@@ -6,9 +6,8 @@ import threading
 
 import pytest
 
-from bus.interface import Put
 from bus.memory import bus as memory
-from bus.memory import gateway as memory_gateway
+from bus.interface import GATEWAY_BODIES, Put
 from bus.memory.bus import MemoryBus
 from bus.memory.queue import Consumer, MemoryQueue
 from bus.queues import ordered
@@ -31,7 +30,7 @@ def test_what_comes_back_counts_again() -> None:
     queue.subscribe(consumer)
     queue.put(bytes(10))
     queue.take(consumer)
-    queue.leave(consumer)
+    queue.unsubscribe(consumer)
     assert queue.is_full
 
 
@@ -47,10 +46,10 @@ async def test_a_gateway_too_far_behind_loses_its_oldest() -> None:
     bus = MemoryBus(1)
     gateway = Gateway(bus.gateway_end())
     await gateway.start("g1.e1")
-    count = memory_gateway.MAX_WAITING + 3
+    count = GATEWAY_BODIES + 3
     for number in range(count):  # before the loop turns
         bus.publish("gateway.g1.e1", b"%d" % number)
-    assert await gateway.received(memory_gateway.MAX_WAITING) == [b"%d" % number for number in range(3, count)]
+    assert await gateway.received(GATEWAY_BODIES) == [b"%d" % number for number in range(3, count)]
 
 
 async def test_many_threads_publish_to_one_gateway() -> None:

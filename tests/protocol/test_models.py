@@ -93,7 +93,7 @@ def test_what_a_push_does_not_say_is_not_written() -> None:
 
 def test_a_reply_has_the_names_of_the_wire() -> None:
     synced = replies.SyncedConversation(conversation="g:x", max_seq=9, read_seq=1, unread=2, from_=3)
-    assert json.loads(replies.encode(synced)) == {
+    assert json.loads(codec.write_struct(synced)) == {
         "conversation": "g:x",
         "max_seq": 9,
         "read_seq": 1,
@@ -101,8 +101,8 @@ def test_a_reply_has_the_names_of_the_wire() -> None:
         "from": 3,
     }
     message = replies.Message("g:x", 1, "c", "ann", "text", Raw(b'{"text":"hi"}'), 5)
-    assert "mentions" not in json.loads(replies.encode(message))
-    assert json.loads(replies.encode(replies.Sent("g:x", 1, 5, False)))["duplicate"] is False
+    assert "mentions" not in json.loads(codec.write_struct(message))
+    assert json.loads(codec.write_struct(replies.Sent("g:x", 1, 5, False)))["duplicate"] is False
 
 
 @pytest.mark.parametrize("code", sorted(HTTP_STATUS))
