@@ -197,13 +197,13 @@ async def test_neither_pings_nor_single_bytes_keep_it_open(new_site: NewSite) ->
 @SOCKETS
 async def test_who_finishes_each_message_in_time_stays(new_site: NewSite, door: Door) -> None:
     """Each read ends inside the next message, and each message has its own time."""
-    site = await new_site(message_timeout_s=0.6)
+    site = await new_site(message_timeout_s=1.5)
     async with await door.open(site, "ann") as raw:
         stream = b"".join(_sync(number, door) for number in range(8))
         size = len(_sync(0, door))
         for start in range(0, len(stream) + size, size):
             raw.write(stream[max(0, start - 10) : start + size - 10])
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.25)
         assert [(await raw.next_text())["op"] for _ in range(8)] == ["reply"] * 8
 
 

@@ -424,6 +424,11 @@ async def test_who_goes_before_the_login_is_answered_leaves_nothing(site: Site) 
     assert connections() == 1
     writer.close()
     await until(lambda: connections() == 0)
+    site.worker.silent.clear()
+    site.push(site.worker.answer(site.worker.seen[-1]))  # too late
+    await site.login("bob")
+    assert connections() == 0
+    assert site.router.resolve(["ann"], [])[0].get("ann", []) == []
     assert reader is not None
 
 
