@@ -175,6 +175,7 @@ async def test_a_poll_that_waits_gets_what_comes(site: Site, opened: Opener) -> 
     assert json.loads(answer.body) == {"cursor": 1, "frames": [{"op": "message", "data": {"text": "hello"}}]}
 
 
+@pytest.mark.slow
 async def test_where_nothing_comes_the_answer_is_empty_and_the_session_lives(new_site: NewSite, opened: Opener) -> None:
     site = await new_site(poll_wait_s=1.5, poll_idle_s=0.7, heartbeat_s=1)
     ann = await opened(site)
