@@ -1,18 +1,17 @@
 """Fixtures that every test may use: the private servers, one set for each process of the run.
 
-scripts/test.sh runs two processes side by side, because many tests wait for timeouts. A folder stays in one of them, so
-that what it starts is started once.
+scripts/test.sh runs two processes side by side, because many tests wait for timeouts (tests/distribution.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 import structlog
 from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
 
+from tests.distribution import Shares, longest_first
 from tests.private_servers import PrivateServers, private_run
 
 
@@ -30,18 +29,17 @@ def logs_as_they_were() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-class FolderByFolder(LoadScopeScheduling):
-    """Gives each process whole folders of tests/, the largest first.
-
-    `--dist loadgroup` would be the plugin's own way, but it marks tests by an attribute that pytest 9.2 does not read:
-    without a word each test goes to whichever process is free, and everything is started twice.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        """`tests/e2e/test_chat.py::test_talk` belongs to `e2e`."""
-        return nodeid.split("/")[1]
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before -m reads the marks, and after all who choose and order
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, None, None]:
+    for item in items:
+        if "servers" in getattr(item, "fixturenames", ()):
+            item.add_marker("servers")
+    yield
+    if hasattr(config, "workerinput"):  # one of several processes
+        longest_first(items)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FolderByFolder:
-    return FolderByFolder(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Shares:
+    config.option.loadscopereorder = False  # by the number of their tests, which says little
+    return Shares(config, log)

@@ -203,7 +203,9 @@ def real_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert _compare(home, "--clean").wait() == 0
 
 
+@pytest.mark.servers
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_head_costs_what_head_costs(real_home: Path) -> None:
     words = ["HEAD", "HEAD", "--pairs", "1", "--seconds", "1", "--connections", "100", "--only", "road,idle"]
     with _compare(real_home, *words, "--at-most", "1000", "--json") as process:
@@ -225,7 +227,9 @@ def test_head_costs_what_head_costs(real_home: Path) -> None:
     assert list((real_home / "clusters").iterdir()) == []
 
 
+@pytest.mark.servers
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_ctrl_c_stops_both_clusters(real_home: Path) -> None:
     """While the second one is being started."""
     with _compare(real_home, "HEAD", "HEAD") as process:

@@ -18,6 +18,8 @@ from bench.loads.storm import StormJob
 from ops.seed import seed, seed_groups
 from tests.deployments import Deployment, StandaloneDeployment
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:

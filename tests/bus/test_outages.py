@@ -92,6 +92,7 @@ async def alarm(servers: PrivateServers) -> AsyncIterator[None]:
         await limit("0.4")
 
 
+@pytest.mark.slow
 async def test_broker_killed_and_started_again(servers: PrivateServers, fabric: Fabric) -> None:
     worker, gateway = await fabric.worker(QUEUE), await fabric.gateway()
     await check_both_ways(gateway, worker, b"before")
@@ -195,6 +196,7 @@ async def test_a_draining_gateway_does_not_consume_again(distant: Fabric, proxy:
     assert gateway.bodies == []
 
 
+@pytest.mark.slow
 async def test_broker_black_holed_at_first(distant: Fabric, proxy: Proxy) -> None:
     """It accepts and never answers: given up after 5 s and tried again, with the loop free all the while."""
     proxy.black_hole()
@@ -220,6 +222,7 @@ async def test_broker_black_holed_at_first(distant: Fabric, proxy: Proxy) -> Non
     assert gateway.states == [True]
 
 
+@pytest.mark.slow
 async def test_broker_black_holed_later(distant: Fabric, proxy: Proxy) -> None:
     """Heartbeats stop: noticed within heartbeat + 5 s; what is published meanwhile is bounded."""
     worker, gateway = await distant.worker(QUEUE), await distant.gateway()
@@ -257,6 +260,7 @@ async def test_queues_deleted_by_an_operator(settings: BusSettings, fabric: Fabr
     await check_both_ways(gateway, worker, b"after")
 
 
+@pytest.mark.slow
 async def test_memory_alarm_blocks_and_does_not_grow(servers: PrivateServers, fabric: Fabric) -> None:
     worker, gateway = await fabric.worker(QUEUE), await fabric.gateway()
     body = bytes(10_000)
@@ -286,6 +290,7 @@ async def test_memory_alarm_blocks_and_does_not_grow(servers: PrivateServers, fa
     await check_both_ways(gateway, worker, b"after")
 
 
+@pytest.mark.slow
 async def test_a_stopped_worker_is_taken_over(settings: BusSettings, fabric: Fabric) -> None:
     """SIGSTOP leaves its sockets open: only heartbeats show that it is gone."""
     process = await asyncio.create_subprocess_exec(

@@ -15,6 +15,7 @@ SPOKEN = ("1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*")
 A_FEW_OF_THE_REST = ("9.1.2", "9.2.1", "9.3.1", "12.1.1", "13.1.1")
 
 
+@pytest.mark.slow
 async def test_every_case_passes_or_is_refused_on_purpose(tmp_path: Path) -> None:
     log = tmp_path / "echo.log"
     async with echo_gateway(log) as url:

@@ -27,7 +27,7 @@ def rabbitmq(servers: PrivateServers) -> BusSettings:
     return servers.fresh_bus()
 
 
-@pytest.fixture(params=["memory", "rabbitmq"])
+@pytest.fixture(params=["memory", pytest.param("rabbitmq", marks=pytest.mark.servers)])
 async def fabric(request: pytest.FixtureRequest) -> AsyncIterator[Fabric]:
     """Empty queues, of either kind."""
     if request.param == "rabbitmq":

@@ -37,7 +37,7 @@ class Router:
         return await gateway.start()
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.servers)])
 async def router(request: pytest.FixtureRequest) -> AsyncIterator[Router]:
     async with AsyncExitStack() as life:
         if request.param == "memory":
@@ -179,6 +179,7 @@ async def test_live_gateways_are_listed_with_their_state(router: Router) -> None
     assert first.lease().connections == 1
 
 
+@pytest.mark.slow
 async def test_a_lease_is_kept_longer_than_its_length(router: Router) -> None:
     gateway = await router.gateway()
     await gateway.login("alice")
@@ -248,6 +249,7 @@ async def test_whoever_meets_a_dead_gateway_deletes_it_but_never_a_living_one(ro
         assert router.resolver.resolve(["alice"], ["team"]) == ({"alice": ["g2.e1"]}, {"team": ["g2.e1"]})
 
 
+@pytest.mark.slow
 async def test_a_gateway_taken_for_dead_registers_again_and_says_so(router: Router) -> None:
     with loop_thread() as thread:
         stalled = Gateway(router.new_registrar(), "g1")
@@ -334,6 +336,7 @@ async def test_of_two_that_wait_for_a_name_one_gets_it(router: Router) -> None:
             await gateway.registrar.close()
 
 
+@pytest.mark.slow
 async def test_a_gateway_that_stood_still_leaves_its_name_to_its_successor(router: Router) -> None:
     with loop_thread() as thread:
         stalled = Gateway(router.new_registrar(), "g1", "e1")

@@ -53,7 +53,14 @@ def cluster(servers: PrivateServers, tmp_path_factory: pytest.TempPathFactory) -
     assert "Traceback" not in made.logs()
 
 
-@pytest.fixture(scope="package", params=["standalone", "cluster", "through"])
+@pytest.fixture(
+    scope="package",
+    params=[
+        "standalone",
+        pytest.param("cluster", marks=pytest.mark.servers),
+        pytest.param("through", marks=pytest.mark.servers),
+    ],
+)
 def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """The running system."""
     if request.param == "cluster":

@@ -42,6 +42,7 @@ def names(new_user: NewUser) -> list[str]:
     return [f"{new_user('pair').id}-{name}" for name in ("alice", "bob", "carol")]
 
 
+@pytest.mark.slow
 async def test_two_people_on_different_gateways(sit: Sit, names: list[str]) -> None:
     alice, bob = names[:2]
     at_bob, at_alice = await sit(bob, gateway=1), await sit(alice, gateway=0)
@@ -67,6 +68,7 @@ async def test_two_people_on_different_gateways(sit: Sit, names: list[str]) -> N
     assert "are you there?" not in third.screen
 
 
+@pytest.mark.slow
 async def test_a_group(sit: Sit, names: list[str]) -> None:
     alice, bob, carol = names
     at_bob, at_alice = await sit(bob, gateway=1), await sit(alice)
@@ -90,6 +92,7 @@ async def test_a_group(sit: Sit, names: list[str]) -> None:
     await at_bob.sees(f"{group}/{carol}: thank you")
 
 
+@pytest.mark.slow
 async def test_people_at_other_doors(sit: Sit, names: list[str], deployment: Deployment) -> None:
     alice, bob = names[:2]
     at_bob = await sit(bob, "--tcp", "--port", str(deployment.tcp_ports[-1]))

@@ -193,6 +193,7 @@ def impatient(deployment: Deployment) -> Iterator[ImpatientGateway]:
 
 
 @pytest.mark.direct("the gateway is one more, which nginx need not choose")
+@pytest.mark.slow
 async def test_silence_ends_a_connection_and_life_keeps_it(impatient: ImpatientGateway, new_user: NewUser) -> None:
     """Who polls is never silent."""
     urls = impatient.urls

@@ -23,6 +23,8 @@ from tests.faults.history import Disturbed
 from tests.nginx.door import until
 from tests.private_servers import ROOT, PrivateServers, free_ports
 
+pytestmark = pytest.mark.slow
+
 ENDS_S = 30.0  # an orderly stop takes its time on a busy machine
 
 

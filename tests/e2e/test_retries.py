@@ -56,6 +56,7 @@ class Pair:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.slow
 async def test_a_restart_loses_and_doubles_nothing_at_any_door(deployment: Deployment, new_user: NewUser) -> None:
     """One restart for all doors, because it takes its time."""
     pairs = [Pair(deployment, door, new_user) for door in DOORS]

@@ -18,7 +18,7 @@ from tests.faults.figures import note
 from tests.logic.road import Road, code
 from tests.store.rows import emitted_waiting
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
 
 ROUNDS = 5
 ARRIVES_S = 60.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.fuzz.attacks import DOORS
 from tests.fuzz.campaign import Campaign
 
@@ -11,6 +13,7 @@ SEED = 1
 FRAMES = 2000
 
 
+@pytest.mark.slow
 async def test_mutated_frames_harm_nobody(tmp_path: Path) -> None:
     outcome = await Campaign(tmp_path, SEED, FRAMES, rounds=1).run()
     assert outcome.findings == []

@@ -197,6 +197,7 @@ class TestLostConnections:
         assert isinstance(again, Held)
         assert one.is_store_away
 
+    @pytest.mark.slow
     def test_a_row_that_another_transaction_holds_is_waited_for(self, settings: StoreSettings) -> None:
         """A worker that hangs in a transaction delays its own conversation, until its rows are let go."""
         conversation = "p:bob:cat"

@@ -37,7 +37,9 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_a_killed_server_is_noticed_and_its_return(servers: PrivateServers) -> None:
+@pytest.mark.slow
+def test_a_killed_server_is_noticed_and_its_return(servers: PrivateServers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_watch, "PROBE_S", 0.2)
     with watching(open_server(servers.fresh_database())) as watch:
         servers.kill("mariadb")
         try:
@@ -47,7 +49,9 @@ def test_a_killed_server_is_noticed_and_its_return(servers: PrivateServers) -> N
         until(lambda: not watch.is_away)
 
 
-def test_a_server_that_hangs_is_noticed(servers: PrivateServers) -> None:
+@pytest.mark.slow
+def test_a_server_that_hangs_is_noticed(servers: PrivateServers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_watch, "PROBE_S", 0.2)
     database = open_server(servers.fresh_database(), connect_timeout_s=1, read_timeout_s=1)
     database.probe()  # it is connected
     with watching(database) as watch:
@@ -73,6 +77,7 @@ def test_a_worker_that_works_is_not_probed(tmp_path: Path, monkeypatch: pytest.M
         until(lambda: watch.is_away)
 
 
+@pytest.mark.slow
 def test_what_a_command_meets_counts_at_once(tmp_path: Path) -> None:
     with watching(open_sqlite(tmp_path / "store.db", 1)) as watch:
         watch.failed()

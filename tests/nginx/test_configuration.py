@@ -17,6 +17,8 @@ from ops.templates import write_private
 from tests.nginx.door import Door, open_door
 from tests.private_servers import ROOT
 
+pytestmark = pytest.mark.servers
+
 
 def check(door: Door, name: str) -> subprocess.CompletedProcess[str]:
     """`nginx -t`"""

@@ -191,6 +191,7 @@ async def test_no_token_is_in_any_log(through: ThroughDoor) -> None:
     assert all(json.loads(line) for log in written for line in log.splitlines())
 
 
+@pytest.mark.slow
 async def test_a_gateway_that_hangs_gets_no_newcomers_once_its_lease_ran_out(through: ThroughDoor) -> None:
     reloads = through.reloads()
     through.gateway("g1").pause()

@@ -16,6 +16,8 @@ from tests.nginx.conftest import NewGateways
 from tests.nginx.door import Door, open_door, until
 from tests.nginx.stub_gateway import StubGateway
 
+pytestmark = pytest.mark.servers
+
 SECRET = "s3cret-" + "x" * 20
 HIDDEN = [
     *("/", "/metrics", "/readyz", "//metrics", "/%6detrics", "/wss", "/etc/passwd", "/_refused/busy"),
@@ -98,6 +100,7 @@ async def test_what_is_no_request_is_400(door: Door, new_gateways: NewGateways) 
     assert gateway.requests == []
 
 
+@pytest.mark.slow
 async def test_slow_headers_are_cut_after_10_s(door: Door) -> None:
     def trickle() -> float:
         begun = time.monotonic()

@@ -14,6 +14,8 @@ from tests.nginx.conftest import NewGateways
 from tests.nginx.door import Door, until
 from tests.nginx.stub_gateway import StubGateway
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.fixture
 def connections() -> Iterator[ExitStack]:

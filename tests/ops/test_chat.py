@@ -17,6 +17,8 @@ from tests.deployments import StandaloneDeployment, User
 from tests.person import Person
 from tests.proxy import Proxy
 
+pytestmark = pytest.mark.slow
+
 Sit = Callable[..., Awaitable[Person]]
 
 

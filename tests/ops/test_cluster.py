@@ -23,7 +23,7 @@ from tests.private_servers import CONFIGURATION, ROOT, free_ports
 
 SERVERS = ["rabbitmq", "redis", "mariadb"]
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 class Operator:

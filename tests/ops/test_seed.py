@@ -19,7 +19,7 @@ from store import conversations, groups, sessions
 from tests.private_servers import ROOT, PrivateServers
 
 
-@pytest.fixture(params=["sqlite", "mysql"])
+@pytest.fixture(params=["sqlite", pytest.param("mysql", marks=pytest.mark.servers)])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """Of an empty store."""
     if request.param == "sqlite":

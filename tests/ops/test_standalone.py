@@ -67,6 +67,7 @@ def test_start_status_stop(newcomer: Newcomer) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.slow
 def test_in_the_foreground_it_says_where_it_is_and_stops_at_a_signal(
     newcomer: Newcomer, number: signal.Signals
 ) -> None:
@@ -90,6 +91,7 @@ def test_in_the_foreground_it_says_where_it_is_and_stops_at_a_signal(
     )
 
 
+@pytest.mark.slow
 def test_a_crash_is_told_apart_from_a_stop(newcomer: Newcomer) -> None:
     newcomer.run("start")
     pid = int(newcomer.run("status").stdout.partition("(pid ")[2].partition(")")[0])

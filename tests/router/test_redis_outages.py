@@ -44,6 +44,7 @@ async def crowd(gateway: Gateway, users: int = 500) -> Gateway:
     return gateway
 
 
+@pytest.mark.slow
 async def test_redis_killed_and_restarted_empty(
     servers: PrivateServers, new_gateway: NewGateway, resolver: RedisResolver
 ) -> None:
@@ -65,6 +66,7 @@ async def test_redis_killed_and_restarted_empty(
     assert holders(resolver, gone.user) == []
 
 
+@pytest.mark.slow
 async def test_flushall_is_noticed_by_the_next_renewal(
     servers: PrivateServers, new_gateway: NewGateway, resolver: RedisResolver
 ) -> None:
@@ -310,6 +312,7 @@ async def test_a_login_storm_of_5000(new_gateway: NewGateway, resolver: RedisRes
     assert gateway.reregistered == 0
 
 
+@pytest.mark.slow
 async def test_a_loop_that_stood_still_does_not_blame_redis(
     servers: PrivateServers, new_gateway: NewGateway, resolver: RedisResolver
 ) -> None:

@@ -188,6 +188,7 @@ async def test_busy_is_tried_again_and_a_refusal_is_final(gateway: Gateway, clie
     assert len(gateway.sends) == 4
 
 
+@pytest.mark.slow
 async def test_after_a_reconnect_only_the_oldest_is_sent_again_and_the_others_wait(
     gateway: Gateway, client: Client
 ) -> None:

@@ -13,7 +13,7 @@ from store.database import Database, open_mysql, open_sqlite
 from store.engines.dialect import CONSTRAINTS
 
 TABLES = sorted({constraint.table for constraint in CONSTRAINTS} - {"meta"})
-ENGINES = ("sqlite", "mysql")
+ENGINES = ("sqlite", pytest.param("mysql", marks=pytest.mark.servers))
 
 
 def open_server(

@@ -60,6 +60,7 @@ def fill(database: Database, connections: int) -> None:
             fill(database, connections - 1)
 
 
+@pytest.mark.slow
 def test_a_connection_that_hangs_does_not_hold_up_the_others(settings: StoreSettings, proxy: Proxy) -> None:
     store = open_server(settings, proxy.port, 4, PATIENT_S, PATIENT_S)
     fill(store, 1)
@@ -78,6 +79,7 @@ def test_a_connection_that_hangs_does_not_hold_up_the_others(settings: StoreSett
     store.close()
 
 
+@pytest.mark.slow
 def test_a_black_hole_is_answered_in_time_by_every_thread(store: Database, proxy: Proxy) -> None:
     fill(store, 4)
     proxy.black_hole()

@@ -158,6 +158,7 @@ def test_of_a_deadlock_one_wins_whole_and_one_stores_nothing(store: Database) ->
     assert counts(store) == {"a": 1, "b": 1}
 
 
+@pytest.mark.slow
 def test_a_lock_wait_ends_soon_and_undoes_the_whole_transaction(store: Database) -> None:
     with store.transaction() as holder:
         holder.execute(COUNT, ("b",))
@@ -168,6 +169,7 @@ def test_a_lock_wait_ends_soon_and_undoes_the_whole_transaction(store: Database)
     assert counts(store) == {"a": 0, "b": 1}
 
 
+@pytest.mark.slow
 def test_an_idle_transaction_loses_its_locks_and_stores_nothing(store: Database) -> None:
     """A stopped worker: after 3 s the server ends its transaction, and others go on."""
     with pytest.raises(StoreAway), store.transaction() as tx:

@@ -69,6 +69,7 @@ async def test_heartbeats_and_frames_without_an_id_count_and_get_no_refusal(site
         pytest.param(RawTcp, RawTcp.framed(HEARTBEAT), id="heartbeats over TCP"),
     ],
 )
+@pytest.mark.slow
 async def test_who_goes_on_and_on_is_closed_and_costs_little(new_site: NewSite, door: Door, frame: bytes) -> None:
     site = await new_site(max_messages_over_rate=3000)
     other = await site.login("bob")
@@ -82,6 +83,7 @@ async def test_who_goes_on_and_on_is_closed_and_costs_little(new_site: NewSite, 
 
 
 @SOCKETS
+@pytest.mark.slow
 async def test_a_burst_of_ten_thousand_is_slowed_down_and_not_closed(site: Site, door: Door) -> None:
     """Nothing more is read for a while: what is not read stays with the client, and in order."""
     async with await door.open(site, "ann") as raw:
@@ -95,6 +97,7 @@ async def test_a_burst_of_ten_thousand_is_slowed_down_and_not_closed(site: Site,
 
 
 @SOCKETS
+@pytest.mark.slow
 async def test_ten_thousand_at_once_are_all_answered_in_order_where_the_rate_allows_it(
     new_site: NewSite, door: Door
 ) -> None:
@@ -195,15 +198,16 @@ async def test_neither_pings_nor_single_bytes_keep_it_open(new_site: NewSite) ->
 
 
 @SOCKETS
+@pytest.mark.slow
 async def test_who_finishes_each_message_in_time_stays(new_site: NewSite, door: Door) -> None:
     """Each read ends inside the next message, and each message has its own time."""
-    site = await new_site(message_timeout_s=0.6)
+    site = await new_site(message_timeout_s=1.5)
     async with await door.open(site, "ann") as raw:
         stream = b"".join(_sync(number, door) for number in range(8))
         size = len(_sync(0, door))
         for start in range(0, len(stream) + size, size):
             raw.write(stream[max(0, start - 10) : start + size - 10])
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.25)
         assert [(await raw.next_text())["op"] for _ in range(8)] == ["reply"] * 8
 
 

@@ -175,6 +175,7 @@ async def test_a_poll_that_waits_gets_what_comes(site: Site, opened: Opener) -> 
     assert json.loads(answer.body) == {"cursor": 1, "frames": [{"op": "message", "data": {"text": "hello"}}]}
 
 
+@pytest.mark.slow
 async def test_where_nothing_comes_the_answer_is_empty_and_the_session_lives(new_site: NewSite, opened: Opener) -> None:
     site = await new_site(poll_wait_s=1.5, poll_idle_s=0.7, heartbeat_s=1)
     ann = await opened(site)
@@ -424,6 +425,11 @@ async def test_who_goes_before_the_login_is_answered_leaves_nothing(site: Site) 
     assert connections() == 1
     writer.close()
     await until(lambda: connections() == 0)
+    site.worker.silent.clear()
+    site.push(site.worker.answer(site.worker.seen[-1]))  # too late
+    await site.login("bob")
+    assert connections() == 0
+    assert site.router.resolve(["ann"], [])[0].get("ann", []) == []
     assert reader is not None
 
 

@@ -16,8 +16,8 @@ from hongyan.channel import ChannelClosed
 from hongyan.tcp import TcpChannel
 
 from gateway.doors.tcp import TcpDoor
-from gateway.metrics import CONNECTIONS
-from protocol.errors import ImError, busy, unauthenticated
+from gateway.metrics import CLOSES, CONNECTIONS
+from protocol.errors import Close, ImError, busy, unauthenticated
 from protocol.models import Revocation
 from tests.gateway.conftest import NewSite
 from tests.gateway.site import Site, until
@@ -190,7 +190,9 @@ async def test_a_kick_is_told_and_then_the_end(site: Site, connect: Connect) -> 
 
 
 async def test_who_asks_and_never_reads_is_closed(new_site: NewSite) -> None:
-    site = await new_site(max_queued_bytes=64 * 1024)
+    site = await new_site(max_queued_bytes=64 * 1024, messages_per_s=1_000_000, message_burst=1_000_000)
+    slow_consumers = CLOSES.labels(str(int(Close.SLOW_CONSUMER)))._value
+    before = slow_consumers.get()
     login = json.dumps({"op": "login", "id": "1", "data": {**LOGIN, "token": site.token("ann")}}).encode()
     flood = (struct.pack("!I", 18) + b'{"op":"heartbeat"}') * 500
     with socket.socket() as raw:
@@ -209,6 +211,7 @@ async def test_who_asks_and_never_reads_is_closed(new_site: NewSite) -> None:
         asking = asyncio.create_task(ask_on())
         await until(lambda: not connections())
         asking.cancel()
+    assert slow_consumers.get() == before + 1
 
 
 async def test_one_connection_too_many_is_told_to_come_back(new_site: NewSite, connect: Connect) -> None:

@@ -132,8 +132,9 @@ async def test_who_does_not_log_in_is_sent_away(new_site: NewSite) -> None:
     assert await (await site.connect()).closed() == 4001
 
 
+@pytest.mark.slow
 async def test_who_falls_silent_is_closed_and_any_sign_of_life_counts(new_site: NewSite) -> None:
-    site = await new_site(heartbeat_s=1)
+    site = await new_site(login_timeout_s=1, heartbeat_s=1)
     silent, pinging = await site.login("ann"), await site.login("bob")
 
     async def ping() -> None:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from msgspec import Raw
 
+from bus import links
 from protocol.frames import write_frame
 from protocol.models import Answer, Membership, Push, Revocation
 from tests.gateway.conftest import NewSite
@@ -125,8 +126,9 @@ async def test_a_refresh_goes_on_until_it_is_answered(new_site: NewSite) -> None
     await ann.until("resync")
 
 
-async def test_a_link_that_falls_silent_is_a_hole(site: Site) -> None:
+async def test_a_link_that_falls_silent_is_a_hole(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     ann = await site.login("ann")
+    monkeypatch.setattr(links, "SILENT_AFTER_S", 1.5)
     site.worker.origin = ""  # no beacon any more
     await ann.until("resync")
 
