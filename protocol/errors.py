@@ -111,6 +111,9 @@ def internal(trace: str) -> ImError:
 class Close(IntEnum):
     """Close codes of a connection: RFC 6455 section 7.4.1 below 4000, our own from there on.
 
+    After a code of RECONNECT a client comes back by itself, after any other it stops.
+    """
+
     GOING_AWAY = 1001  # a proxy or a browser leaves; we never send it
     PROTOCOL_ERROR = 1002  # what came is not WebSocket as RFC 6455 has it
     UNSUPPORTED = 1003  # a binary frame came, and frames are text

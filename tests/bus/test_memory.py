@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from bus.memory import bus as memory
 from bus.interface import GATEWAY_BODIES, Put
+from bus.memory import bus as memory
 from bus.memory.bus import MemoryBus
 from bus.memory.queue import Consumer, MemoryQueue
 from bus.queues import ordered
