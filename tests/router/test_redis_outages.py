@@ -13,6 +13,7 @@ import redis
 from router.interface import RENEW_S, GatewayLease, Resolver, RouterAway
 from router.redis.address import RedisAddress
 from router.redis.keys import Keys
+from router.redis.ordered_connection import TIMEOUT_S
 from router.redis.registrar import RedisRegistrar
 from router.redis.resolver import RedisResolver
 from router.redis.write_queue import MAX_QUEUED
@@ -94,7 +95,8 @@ async def test_a_stopped_redis_blocks_no_loop_and_loses_no_removal(
             await gateway.registrar.renew()
         await until(lambda: not gateway.registrar.connected)
 
-    assert await worst_lag(live_on()) < 0.1
+    # A loop that waited for Redis would stand still for the whole of it; a busy machine holds it up for less.
+    assert await worst_lag(live_on()) < TIMEOUT_S / 2
     await asyncio.to_thread(servers.cont, "redis")
     await until(lambda: gateway.registrar.connected, WHOLE_S)
     assert holders(resolver, "u0") == [], "it left while Redis stood still and kept its data"
