@@ -1,8 +1,8 @@
 """sync: what a client lacks, given the last seq that it has of each conversation (protocol.md section 5, "sync").
 
 Seqs have no holes, so the number of messages that a client lacks is known before one is read: each conversation that
-changed gets a fair part of 500 messages, all of them are read by one query, and conversations of which more is to be had
-are named in `more`.
+changed gets a fair part of 500 messages, all of them are read by one query, and conversations with more to read are
+named in `more`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """group.create, invite, leave, remove: run by the owner of the group's conversation, one at a time.
 
 Laws:
-- Each leaves a notice in the group's own timeline as its event row, in the transaction that changes the other rows. So a
-  send that was decided on older knowledge fails on the primary key. A retry that finds the notice sends it again.
+- Each leaves a notice in the group's own timeline as its event row, in the transaction that changes the other rows. So
+  a send that was decided on older knowledge fails on the primary key. A retry that finds the notice sends it again.
 - An invitation of people who are all members already leaves only its answer. Without that row a late retry would bring
   back somebody who has left since.
 - A removed member gets the notice of it and nothing after: the push goes before the change of membership.
