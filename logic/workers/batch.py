@@ -83,6 +83,8 @@ class BatchRunner:
 
         `look_up`: some of them may be committed already. Raises BusLost, from `keep_alive`, and nothing else.
         """
+        if not works:
+            return []
         return self._run(works, [], time.monotonic() + BATCH_S, look_up=look_up)
 
     def _run(self, works: list[Work], failures: list[Exception], ends: float, *, look_up: bool) -> list[Result]:
