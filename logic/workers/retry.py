@@ -27,7 +27,7 @@ class Step(Enum):
 
     AGAIN = "again"  # the same batch, with the cids looked up
     BUSY = "busy"  # nothing is committed: their senders try again
-    AWAY = "away"  # the store does not answer: busy, but for what is redelivered
+    AWAY = "away"  # the store does not answer: busy, but a redelivered command is held
     HOLD = "hold"  # they may be committed: find out when the store is back
     POISON = "poison"  # it is one command, and it fails alone
 

@@ -67,8 +67,8 @@ class _GroupChange:
         return {user: row for (_, user), row in rows.items() if row.left_seq is None}
 
     def effects(self, notice: MessageRow, is_repeated: bool) -> list[Effect]:
-        """What a notice sends to others. For a retry that has found it, only users count who are still in the group by
-        it."""
+        """What a notice sends to others. After a retry that has found it, only users who are still members by this very
+        notice are named."""
         body: dict[str, Any] = codec.read(notice.body)
         concerned: list[str] = body["users"]
         push = Push(message_frame(notice), group=self.group, seq=notice.seq)
