@@ -16,16 +16,24 @@ from conf.gc_tuning import tune_garbage_collector
 from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
 from gateway.app import Gateway
+from protocol import ids
 from router.interface import NameTaken
 from router.redis.address import RedisAddress
 from router.redis.keys import Keys
 from router.redis.registrar import RedisRegistrar
 
 
+def _name(text: str) -> str:
+    """The name of a gateway, which stands in queues, routes, sessions and the store."""
+    if not ids.is_id(text):
+        raise argparse.ArgumentTypeError("write 1 to 64 of A-Z a-z 0-9 _ . -")
+    return text
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m gateway", description="A gateway of Hongyan.")
     parser.add_argument("--config", type=Path, default=Path("conf/cluster.toml"), help="a file of conf/")
-    parser.add_argument("--name", default="g1", help="unique among the gateways")
+    parser.add_argument("--name", type=_name, default="g1", help="unique among the gateways")
     parser.add_argument("--port", type=int, help="where it listens; gateway.port of the configuration otherwise")
     parser.add_argument("--tcp-port", type=int, help="of its TCP door; gateway.tcp_port otherwise")
     return parser.parse_args()

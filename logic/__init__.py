@@ -1,1 +1,1 @@
-"""What each command does: workers that take commands off the bus, decide, store, and send to gateways."""
+"""What each command does: workers take commands off the bus, decide, store, and send answers and pushes to gateways."""

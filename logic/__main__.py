@@ -1,4 +1,4 @@
-"""`python -m logic KIND|init --config FILE --name w1 --metrics-port 9201`; the kinds: logic/workers/kinds.py."""
+"""`python -m logic KIND|init --config FILE --name w1 --metrics-port 9201`; logic/workers/kinds.py has the kinds."""
 
 from __future__ import annotations
 
@@ -70,6 +70,7 @@ def _wait_for_store(settings: Settings, stopping: threading.Event) -> None:
 
 
 def main() -> int:
+    """Run one worker until it is asked to stop. Returns the exit code: 0, or 2 where the configuration is wrong."""
     arguments = _arguments()
     try:
         settings = load(arguments.config)

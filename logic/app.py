@@ -36,7 +36,8 @@ Make = Callable[[Settings, str, WorkerBus, Resolver, threading.Event], Worker]
 
 
 def open_store(settings: Settings, connections: int) -> Database:
-    """The store of these settings, with a pool of `connections`."""
+    """The store of these settings, with a pool of `connections`. Connects at its first use; makes the directory of an
+    SQLite file."""
     store = settings.store
     if store.kind == "sqlite":
         path = settings.var / store.path
@@ -55,7 +56,7 @@ def open_store(settings: Settings, connections: int) -> Database:
 
 
 def rabbit_bus(settings: Settings, kind: WorkerKind, stopping: threading.Event) -> WorkerBus:
-    """A worker's end of RabbitMQ, subscribed to the queues of its kind."""
+    """A worker's end of RabbitMQ, for the queues of its kind. Connects when the worker runs; `stopping` ends that."""
     bus = settings.bus
     address = RabbitAddress(bus.host, bus.port, bus.user, bus.password, bus.virtual_host, bus.heartbeat_s)
     queues = kind.queues(settings.partitions)
@@ -63,6 +64,7 @@ def rabbit_bus(settings: Settings, kind: WorkerKind, stopping: threading.Event) 
 
 
 def redis_resolver(settings: Settings) -> Resolver:
+    """A worker's end of the router in Redis. Connects at its first use; for one thread."""
     router = settings.router
     return RedisResolver(RedisAddress(router.host, router.port, router.password), Keys(router.prefix))
 
@@ -70,14 +72,15 @@ def redis_resolver(settings: Settings) -> Resolver:
 def make_worker(
     kind: WorkerKind, settings: Settings, name: str, bus: WorkerBus, resolver: Resolver, stopping: threading.Event
 ) -> Worker:
-    """A worker of this kind. Raises StoreAway."""
+    """A worker of this kind, named `name` (unique among the workers), which serves from `run` on until `stopping` is
+    set. A pool worker reads the store first: raises StoreAway."""
     return _MAKERS[kind.name](settings, name, bus, resolver, stopping)
 
 
 def _ordered_worker(
     settings: Settings, name: str, bus: WorkerBus, resolver: Resolver, stopping: threading.Event
 ) -> OrderedWorker:
-    """One thread, one store connection."""
+    """One thread, and one store connection for it and for its watch."""
     epoch = secrets.token_hex(4)
     source = f"{name}.{epoch}"
     return OrderedWorker(
@@ -96,7 +99,7 @@ def _ordered_worker(
 def _parallel_worker(
     settings: Settings, name: str, bus: WorkerBus, resolver: Resolver, stopping: threading.Event
 ) -> PoolWorker:
-    """Its threads share a pool of store connections, and one more for each thread that watches."""
+    """Threads in lanes. The pool has a store connection for each, and one each for the watches of store and outbox."""
     logic = settings.logic
     lanes = {
         COMMON: LaneSize(logic.threads),

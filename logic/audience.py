@@ -1,4 +1,4 @@
-"""Who hears of a conversation, whatever is said to them."""
+"""Whom a push about a conversation goes to, whatever it says. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from protocol.models import Push
 
 
 def push_to(conversation: str, frame: Raw, seq: int = 0, *, excluded: str = "") -> Push:
-    """`frame` for everyone in `conversation`: both of a private one, the members of a group, the user of notices.
+    """A push of `frame` to everybody in `conversation`: both users of `p:`, the members of `g:`, the user of `s:`.
 
-    `seq` is that of the message in it, 0 where there is none: members who joined later do not get it. `excluded`: see
-    Push.
+    `seq` is that of the message in the frame (0: none); members who joined later do not get it. `excluded` is the
+    connection that does not get it, `{gateway}.{epoch}.{connection}`. Raises ValueError for a malformed conversation.
     """
     parsed = ids.parse_conversation(conversation)
     if parsed is None:

@@ -1,9 +1,9 @@
 """What the owner of a partition remembers of its conversations between two batches.
 
-Laws: it holds tails and single member rows, never lists of members and never that something is missing; everything of
-a conversation is forgotten when a transaction that touched it fails, and all of a partition when it is given up or the
-store connection is a new one. It can therefore be wrong only about what another owner did since, and then the primary
-key (conversation, seq) refuses the write.
+Laws: it remembers tails, single member rows and recent messages, never a list of members and never that something does
+not exist. Everything about a conversation is forgotten when a transaction that touched it fails; everything about a
+partition when it is given up, or when the store connection is a new one. So it can be wrong only where another owner
+has written since, and there the primary key (conversation, seq) refuses the write.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from store.messages import MessageRow, Tail
 CONVERSATIONS = 20_000
 MEMBERS = 50_000
 CID_BYTES = 16 * 1024 * 1024
-ROW_BYTES = 400  # of a row beside its body
+ROW_BYTES = 400  # what a row takes in memory beside its body, about
 
 
 def _row_bytes(row: MessageRow) -> int:
@@ -28,7 +28,8 @@ def _row_bytes(row: MessageRow) -> int:
 
 @dataclass(slots=True)
 class PartitionCache:
-    """`tails` by conversation, `members` by (group, user), `cids` the recent messages by (sender, cid)."""
+    """`tails` {conversation: tail}, `members` {(group, user): row}, `cids` {(sender, cid): recent message}; the least
+    recently used entries go first, over 20,000, 50,000 and some 16 MiB."""
 
     tails: LRUCache[str, Tail] = field(default_factory=lambda: LRUCache(CONVERSATIONS))
     members: LRUCache[tuple[str, str], MemberRow] = field(default_factory=lambda: LRUCache(MEMBERS))
@@ -36,7 +37,7 @@ class PartitionCache:
 
 
 class Caches:
-    """One cache a partition; a conversation finds its own by its key."""
+    """A cache for each partition. For one thread."""
 
     def __init__(self, partitions: int) -> None:
         self._count = partitions
@@ -55,22 +56,23 @@ class Caches:
         return cache
 
     def forget_members(self, group: str, users: list[str]) -> None:
-        """Their rows changed in the running transaction."""
+        """Forget the rows of `users` in `group`: the running transaction changes them."""
         members = self.of(ids.group_conversation(group)).members
         for user in users:
             members.pop((group, user), None)
 
     def forget(self, conversations: set[str]) -> None:
-        """A transaction that touched these failed. Member rows have no index by group, so their partition's all go."""
+        """Forget `conversations`, which a transaction that failed has touched. Member rows have no index by group, so
+        all those of their partitions go."""
         for conversation in conversations:
             cache = self.of(conversation)
             cache.tails.pop(conversation, None)
             cache.members.clear()
 
     def give_up(self, partition: int) -> None:
-        """Another worker will own it."""
+        """Forget a partition that another worker will own."""
         self._partitions.pop(partition, None)
 
     def clear(self) -> None:
-        """Nothing is certain any more: a new store connection, a lost broker."""
+        """Forget everything, after a new store connection or a lost broker."""
         self._partitions.clear()

@@ -1,8 +1,8 @@
-"""What a write causes elsewhere: commands of their own, which reach their queue whatever fails (store/outbox.py).
+"""What a write causes elsewhere: it emits further commands, which reach their queues whatever fails (store/outbox.py).
 
-Laws: a handler appends only to the conversation of its own key; for every other it emits. An emitted command's cid
-derives from that of the write that causes it, so that it is carried out once however often it is sent. Emitted commands
-are not ordered among each other.
+Laws: a handler appends only to the conversation of its own key, and emits a command for each other one. The cid of an
+emitted command derives from the cid of the write, so that it is carried out once, however often it is sent. Emitted
+commands have no order.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ SYSTEM = UserInfo(ids.SYSTEM_USER)
 
 
 class Emission(NamedTuple):
-    """A command to be carried out because of another; `target` tells it from others of the same cause."""
+    """A command to emit. `target`, such as a user, tells it from others with the same op that the same write emits;
+    the cid of `args` is filled in by `row_of`."""
 
     op: str
     target: str
@@ -29,7 +30,7 @@ class Emission(NamedTuple):
 
 
 def row_of(work: Work, emission: Emission) -> OutboxRow:
-    """The row of what `work` causes. It is written in the transaction of `work`: WriteScope.emit."""
+    """The outbox row of a command that `work` emits, under its derived cid. WriteScope.emit writes it."""
     op, args, sender = OPS[emission.op], emission.args, emission.sender
     args.cid = ids.derived_cid(*work.pair, emission.op, emission.target)
     key = op.key(sender, args) if op.key is not None else ""

@@ -1,4 +1,4 @@
-"""A worker's /metrics, /healthz and /readyz, by prometheus_client's own server in a thread (protocol.md section 3)."""
+"""A worker's /metrics, /healthz and /readyz (protocol.md section 3), by the server of prometheus_client in a thread."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from prometheus_client import make_wsgi_app, start_http_server
 
 
 def serve_health(host: str, port: int, name: str, is_ready: Callable[[], bool]) -> Callable[[], None]:
-    """Start serving; returns what stops it. /readyz is 200 while `is_ready`, else 503."""
+    """Start to serve on `host`:`port`; returns a function that stops it. /readyz is 200 while `is_ready()`, which is
+    called on the server's thread, else 503. Raises OSError where the port is taken."""
     metrics = make_wsgi_app()
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[Any]:

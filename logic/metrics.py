@@ -1,4 +1,4 @@
-"""The figures of a worker, for Prometheus."""
+"""The figures of a worker for Prometheus; the whole process shares them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ PARTITIONS = Gauge("hongyan_partition_held", "1 where commands come to this work
 
 
 def count_commands(decided: list[tuple[ReceiveInfo, Outcome]]) -> None:
-    """Count a batch: one step a label, not one a command."""
+    """Count the commands of a batch by op and outcome code: one step for each pair of labels, not for each command."""
     for (op, code), number in Tally((envelope.op, outcome.code) for envelope, outcome in decided).items():
         COMMANDS.labels(op, code).inc(number)

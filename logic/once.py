@@ -1,9 +1,9 @@
-"""A write is carried out once: the frame that every op which writes runs in.
+"""A write is carried out once: the frame in which every op that writes runs.
 
-Laws: all that a sender writes is fenced by one key (sender, cid). In its own transaction a write leaves a row under it:
-its event, or where it has none, what it answered (store/done.py). When the row is found, nothing is changed, the answer
-is given again and everybody concerned is told again; other content under that cid is `conflict`, whatever op used it
-first. The cid is looked up before permissions.
+Laws: one key, (sender, cid), fences everything that a sender writes. A write leaves a row under it in its own
+transaction: its event, or, where it has no event, its answer (store/done.py). When a retry finds the row, nothing is
+changed, the answer is given again, and everybody concerned is told again. Other content under the cid is `conflict`,
+whichever op used it first. The cid is looked up before permissions.
 """
 
 from __future__ import annotations
@@ -21,19 +21,23 @@ from store import done, messages, outbox
 from store.messages import MessageRow
 
 Left = MessageRow | Reply
-"""What a write leaves: its event row, already appended, or a reply to be remembered."""
+"""What a write leaves: its event row, which is appended already, or the reply to remember."""
 
 Answer = Callable[[MessageRow, bool], Outcome]
-"""The outcome of (the row that a write left, whether it was found again)."""
+"""(row, is_repeated) -> outcome: from the row that the write left, and whether a retry found it."""
 
 
 def stored_reply(row: MessageRow, is_repeated: bool) -> Outcome:
-    """The answer of a write that leaves no event."""
+    """The Answer of a write that leaves no event: its remembered reply, and nothing for others."""
     return Outcome(row.body.encode())
 
 
 def once(work: Work, scope: Scope, decide: Callable[[], Left], answer: Answer = stored_reply) -> Outcome:
-    """An ordered write. `decide` refuses (ImError) before it changes anything. Raises ImError."""
+    """Carry out a write of an ordered worker, in the transaction of `scope`.
+
+    `decide` is called unless the cid was used before; it refuses by raising ImError, before it changes anything.
+    `answer` is called each time. Raises what `decide` raises; ImError conflict; StoreError.
+    """
     row = scope.earlier(work)
     is_repeated = row is not None
     if row is not None:
@@ -48,8 +52,11 @@ def once(work: Work, scope: Scope, decide: Callable[[], Left], answer: Answer = 
 def once_in_pool(
     work: Work, services: Services, decide: Callable[[WriteScope], Reply], answer: Answer = stored_reply
 ) -> Outcome:
-    """A write of nobody's conversation, in a transaction of its own, which `decide` is given. Raises ImError,
-    StoreError; Duplicate where the same write is committed meanwhile: it is found when done again."""
+    """Carry out a write of a pool worker, in a transaction of its own, which `decide` is given as a scope.
+
+    `decide` and `answer` as in `once`. Raises what `decide` raises; ImError conflict; StoreError. Duplicate means that
+    the same write was committed meanwhile by another worker: called again this finds it.
+    """
     now = services.now_ms()
     with services.database.transaction() as tx:
         scope = WriteScope(tx, now)

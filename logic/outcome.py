@@ -1,4 +1,4 @@
-"""What became of a command: an answer, and what others must be sent because of it."""
+"""What became of a command: its answer, and everything that is sent to others because of it. Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from store.outbox import OutboxRow
 
 @dataclass(slots=True)
 class Outcome:
-    """`reply` is the reply's data or the refusal, None for what comes before the outcome of a long command. `effects`
-    go out in their order, after the answer; then what was emitted."""
+    """What became of a command. `reply` is the JSON of the reply's data, or the refusal; None in what a long command
+    sends before its outcome. The answer is sent first, then `effects` in their order, then the `emitted` commands."""
 
     reply: bytes | ImError | None
     effects: list[Effect] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Outcome:
         return self.reply.code if isinstance(self.reply, ImError) else "ok"
 
     def answer(self, number: int) -> Answer:
-        """The answer to command `number`, if there is one."""
+        """The answer to command `number`. Not to be called where `reply` is None."""
         assert self.reply is not None
         if isinstance(self.reply, ImError):
             return Answer(number, "error", Raw(codec.write(self.reply.data())))
@@ -37,11 +37,12 @@ class Outcome:
 
 
 def replied(reply: replies.Reply, *effects: Effect) -> Outcome:
+    """The outcome of a command that succeeded."""
     return Outcome(codec.write_struct(reply), list(effects))
 
 
 def message_of(row: MessageRow) -> replies.Message:
-    """A stored message as clients see it."""
+    """A stored message as clients see it (protocol.md section 5)."""
     return replies.Message(
         conversation=row.conversation,
         seq=row.seq,
@@ -58,5 +59,5 @@ def message_of(row: MessageRow) -> replies.Message:
 
 
 def message_frame(row: MessageRow) -> Raw:
-    """The `message` push of a stored message, encoded once for all who get it."""
+    """The bytes of the `message` frame of a stored message, encoded once for everybody who gets it."""
     return Raw(write_frame("message", codec.write_struct(message_of(row))))

@@ -1,6 +1,7 @@
-"""Password hashes: argon2id at OWASP's settings, about 40 ms each on one core.
+"""Password hashes: argon2id (RFC 9106) with the settings that OWASP recommends, about 40 ms of one core each.
 
-A wrong user name costs as much as a wrong password: a dummy hash is verified in its place.
+An unknown user name takes as long as a wrong password, so that nobody finds out which names exist: a dummy hash is
+verified in its place.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ _DUMMY = _HASHER.hash("nobody has this password")
 
 
 def _normal(password: str) -> str:
-    # The same password typed on two keyboards may come composed or decomposed.
+    # One keyboard sends a letter with its accent as one character, another as two.
     return unicodedata.normalize("NFC", password)
 
 
 def hash_password(password: str) -> str:
-    """What the store keeps of a password."""
+    """The hash of a password, with its salt and settings, as the store keeps it. Blocks for about 40 ms."""
     return _HASHER.hash(_normal(password))
 
 
 def is_password(stored: str | None, password: str) -> bool:
-    """Whether `password` is the one behind `stored`; None (no such account) takes as long and is False."""
+    """Whether `stored` is a hash of `password`; for None (no such account) it is not, and takes as long. Blocks for
+    about 40 ms."""
     try:
         return _HASHER.verify(stored or _DUMMY, _normal(password)) and stored is not None
     except (VerificationError, InvalidHashError):

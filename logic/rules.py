@@ -1,4 +1,4 @@
-"""What a deployment has decided that handlers go by."""
+"""Decisions of a deployment that handlers go by, from conf/settings.py."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rules:
-    """`recall_s`: how long a sender may take a message back."""
+    """`recall_s`: for how many seconds a sender may recall a message."""
 
     recall_s: int = 120

@@ -1,4 +1,4 @@
-"""What a handler has within a transaction: all that writes have in common, and what an owner of conversations adds."""
+"""What a handler works with inside a transaction: WriteScope for any write, Scope for writes of an ordered worker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from store.transaction import Transaction
 
 
 class WriteScope:
-    """One transaction, and its time, which is the same for all that is done in it."""
+    """One transaction, and its time in ms, which is the same for everything that is done in it."""
 
     __slots__ = ("_emitted", "now_ms", "tx")
 
@@ -24,22 +24,22 @@ class WriteScope:
         self._emitted: list[OutboxRow] = []
 
     def emit(self, work: Work, *emissions: Emission) -> None:
-        """Have other commands carried out because of `work` (logic/emitting.py)."""
+        """Have other commands carried out because of `work`: write them to the outbox (logic/emitting.py)."""
         rows = [row_of(work, emission) for emission in emissions]
         outbox.put(self.tx, rows)
         self._emitted += rows
 
     def take_emitted(self) -> list[OutboxRow]:
-        """What was emitted since the last call, to be sent once it is committed."""
+        """The commands that were emitted since the last call; they are sent after the COMMIT."""
         emitted, self._emitted = self._emitted, []
         return emitted
 
 
 class Scope(WriteScope):
-    """One transaction over conversations that this worker owns.
+    """One transaction over conversations that this worker owns; `timeline` appends to them.
 
-    `timeline` appends to them. `look_up`: a cid that is not remembered may have been used all the same, because
-    something was committed of which this worker does not know.
+    `look_up`: something may be committed of which this worker does not know, so a cid that is not in `caches` must be
+    looked up in the store. Otherwise a cid that was used before is left to the unique key, which refuses it.
     """
 
     __slots__ = ("caches", "look_up", "rules", "timeline")
@@ -55,7 +55,8 @@ class Scope(WriteScope):
         return f"Scope({self.tx}, {self.timeline}{', looks cids up' if self.look_up else ''})"
 
     def append_event(self, work: Work, type_: str, body: str) -> MessageRow:
-        """Append the event row of a write to its conversation; `body` is JSON."""
+        """Append the event row of a write to the conversation of its key, and write it; `body` is JSON. Raises
+        Duplicate where another owner wrote."""
         tail = self.timeline.tail(work.key)
         user, cid = work.pair
         row = self.timeline.append(tail, user, cid, type_, body, work.digest())
@@ -63,13 +64,13 @@ class Scope(WriteScope):
         return row
 
     def forget_sent(self, row: MessageRow) -> None:
-        """A message was changed: a retry of its send must find it as it is now, also where this very transaction wrote
-        it."""
+        """Forget a message that was changed: a retry of its send must find it as it is now, also where this very
+        transaction wrote it."""
         pair = (row.sender, row.cid)
         self.caches.of(row.conversation).cids.pop(pair, None)
         self.timeline.written.pop(pair, None)
 
     def earlier(self, work: Work) -> MessageRow | None:
-        """What a command left when it was carried out before, whoever did."""
+        """The row that this command left when it was carried out before, by any worker; None where it was not."""
         known = self.caches.of(work.key).cids.get(work.pair)
         return known or messages.by_cids(self.tx, [work.pair]).get(work.pair)

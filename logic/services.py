@@ -1,4 +1,4 @@
-"""What the handlers of the parallel worker work with: made once by the composition root, passed to each."""
+"""What the handlers of a pool worker work with: made once by logic/app.py, passed to each; any thread may use it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from store.database import Database
 
 @dataclass(frozen=True)
 class Services:
-    """`epoch` is the store's: it changes when the store was restored. `refresh_s` is how long a session lasts."""
+    """`refresh_s` is for how many seconds a session lasts without a refresh. `epoch` names the store's history
+    (store/meta.py). `now_ms` is the clock."""
 
     database: Database
     signer: TokenSigner
@@ -23,5 +24,5 @@ class Services:
 
 
 def new_refresh_token() -> str:
-    """An opaque refresh token: 256 bits; the store keeps only its hash."""
+    """A fresh refresh token: 43 characters, 256 random bits. The store keeps only its hash."""
     return secrets.token_urlsafe(32)

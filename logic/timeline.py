@@ -1,7 +1,7 @@
 """Appending to conversations within one transaction: the next seq, the running count, a time that never runs back.
 
-Laws: seq is the tail's plus one; a worker appends only to conversations of its partitions, and where it errs the
-primary key refuses the row. Rows are written sorted by key, one INSERT a table.
+Laws: the seq of a row is that of the tail plus one. A worker appends only to conversations of its partitions; where it
+is wrong about that, the primary key refuses the row. Rows are written sorted by key, by one INSERT for each table.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ NEVER_WRITTEN = Tail(seq=0, time=0, counted=0)
 
 
 class GrowingTail:
-    """The end of one conversation while rows are appended: its last `seq` (0: nothing was ever written) with that
-    message's time and running count, and the cache of its partition."""
+    """The end of one conversation while rows are appended: the `seq` of its last message (0: nothing was ever written),
+    its time in ms and its running count; and the cache of its partition."""
 
     __slots__ = ("cache", "conversation", "counted", "seq", "time")
 
@@ -34,8 +34,8 @@ class GrowingTail:
 
 
 class Timeline:
-    """The conversations that one transaction appends to. `flush` writes what was appended since the last one; `written`
-    {(sender, cid): row} holds the rows that the owner remembers once they are committed."""
+    """The conversations to which one transaction appends. `append` decides, `flush` writes. `written` {(sender, cid):
+    row} are the rows that the owner remembers once they are committed."""
 
     def __init__(self, tx: Transaction, caches: Caches, now_ms: int) -> None:
         self._tx = tx
@@ -50,7 +50,7 @@ class Timeline:
         return f"Timeline({len(self._tails)} conversations, {len(self._rows)} rows to write)"
 
     def load(self, conversations: Iterable[str]) -> dict[str, GrowingTail]:
-        """The tail of each. What is not remembered is read all at once."""
+        """{conversation: its growing tail}. Those that are not remembered are read by one query."""
         tails = self._tails
         missing: list[str] = []
         wanted = list(dict.fromkeys(conversations))
@@ -70,6 +70,7 @@ class Timeline:
         return {conversation: tails[conversation] for conversation in wanted}
 
     def tail(self, conversation: str) -> GrowingTail:
+        """The growing tail of one conversation."""
         return self.load([conversation])[conversation]
 
     def append(
@@ -83,7 +84,8 @@ class Timeline:
         mentioned: list[str] | None = None,
         reply_to: int | None = None,
     ) -> MessageRow:
-        """The next message of a conversation; `body` is JSON."""
+        """Make the next row of the conversation of `tail`, which moves on; `flush` writes it. `body` is JSON, `digest`
+        16 bytes, `mentioned` users or "all", `reply_to` a seq."""
         conversation = tail.conversation
         seq = tail.seq = tail.seq + 1
         if self._now_ms > tail.time:
@@ -99,7 +101,10 @@ class Timeline:
         return row
 
     def flush(self) -> None:
-        """Write what was appended, and remember where the conversations end now."""
+        """Write the rows that were appended since the last flush, and remember where their conversations end now.
+
+        Raises Duplicate: "messages.seq" where another owner wrote, "messages.cid" where a cid was used before.
+        """
         if not self._rows:
             return
         messages.insert(self._tx, sorted(self._rows))

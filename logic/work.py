@@ -1,4 +1,4 @@
-"""One command on its way through a worker, with its typed arguments and its conversation."""
+"""One command on its way through a worker, with its typed arguments and the conversation that it changes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from protocol.ops import OPS, Op, decode_args
 
 @dataclass(slots=True)
 class Work:
-    """`envelope` is the command as it came; `key` the conversation that it changes, "" for one without an owner. One
-    that was delivered before is noted or counted in the store once before it is run: see workers/redelivery.py."""
+    """`envelope` is the command as it came, `args` an `op.args`, `key` the conversation that it changes ("" for an op
+    without an owner).
+
+    `redelivered`: it was delivered before. Then `is_counted` and `came_back_before` tell what was done about it in
+    logic/workers/redelivery.py, so that nothing is done twice.
+    """
 
     envelope: ReceiveInfo
     op: Op
@@ -26,20 +30,22 @@ class Work:
 
     @property
     def sender(self) -> UserInfo:
+        """Who asks; `user` is "" for a caller without a token."""
         return self.envelope.sender
 
     @property
     def pair(self) -> tuple[str, str]:
-        """(sender, cid): what names this write for ever."""
+        """(sender, cid): the name of this write for ever. Only for an op that writes."""
         return self.envelope.sender.user, self.args.cid
 
     def digest(self) -> bytes:
-        """Of the original request: 16 bytes that tell a retry from other content under the same cid."""
+        """The digest of the request, 16 bytes: it tells a retry from other content under the same cid."""
         return content_digest(self.envelope.op, self.args.without_secrets())
 
 
 def read_work(envelope: ReceiveInfo, *, redelivered: bool) -> Work | ImError:
-    """The work that a command asks for, or why it asks for none."""
+    """The work of a command; the refusal (unknown_op, bad_field, too_large) where there is no such op, or its arguments
+    are wrong. Raises nothing."""
     op = OPS.get(envelope.op)
     if op is None:
         return unknown_op()

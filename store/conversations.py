@@ -56,7 +56,7 @@ class _Seen(NamedTuple):
     max_seq: int
     left: bool
     max_counted: int | None
-    base: int  # what is unread begins above this seq: it was read, or is from before the user's time
+    base: int  # the last seq that does not count as unread: it was read, or is from before the user's time
     base_counted: int | None
     last: MessageRow | None
 

@@ -14,12 +14,12 @@ _KEY = ("user", "conversation")
 
 
 def read_up_to(tx: Transaction, rows: Iterable[tuple[str, str, int]]) -> None:
-    """Of each row (user, conversation, seq): the user has read up to seq. One row for each cursor, in one statement."""
+    """Write, for each of `rows` (user, conversation, seq), that the user has read up to seq; in one statement."""
     tx.upsert("cursors", _COLUMNS, _highest(rows, delivered=False), key=_KEY, greatest=("read_seq",))
 
 
 def delivered_up_to(tx: Transaction, rows: Iterable[tuple[str, str, int]]) -> None:
-    """Of each row (user, conversation, seq): a device of the user has everything up to seq."""
+    """Write, for each of `rows` (user, conversation, seq), that a device of the user has everything up to seq."""
     tx.upsert("cursors", _COLUMNS, _highest(rows, delivered=True), key=_KEY, greatest=("delivered_seq",))
 
 

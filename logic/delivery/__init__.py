@@ -1,1 +1,1 @@
-"""From what became of a command to one message for each gateway concerned."""
+"""From the outcomes of commands to one message for each gateway that they concern, and to the queues of others."""

@@ -1,4 +1,4 @@
-"""Sends emitted commands to the queues of those who carry them out (store/outbox.py)."""
+"""Publishes emitted commands to the queues of the workers that carry them out (store/outbox.py)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ BATCH_BYTES = 256 * 1024
 
 
 def command_of(row: OutboxRow) -> ReceiveInfo:
-    """The command as it crosses the bus: no gateway waits for its answer."""
+    """An emitted command as it crosses the bus: without a gateway, since none waits for its answer."""
     return ReceiveInfo(row.op, 0, "", "", Raw(row.data.encode()), sender=UserInfo(row.sender), emitted=row.cid)
 
 
 class Emitter:
-    """Of one worker process; `source` is `{name}.{epoch}`."""
+    """Publishes for one worker process; `source` is `{name}.{epoch}`. For the thread that owns `bus`."""
 
     def __init__(self, source: str, bus: WorkerBus, partitions: int) -> None:
         self._source = source
@@ -34,7 +34,8 @@ class Emitter:
         return f"Emitter({self._source})"
 
     def send(self, rows: Iterable[OutboxRow]) -> None:
-        """Publish each to its queue; what gets lost on its way is sent again when it is due. Raises BusLost."""
+        """Publish each command to its queue, in batches of up to 300 commands and 256 KiB. A command that is lost is
+        sent again when it is due. Raises BusLost."""
         by_queue: dict[str, list[Raw]] = {}
         for row in rows:
             queue = queues.of_command(OPS[row.op], row.key, self._partitions)

@@ -1,4 +1,8 @@
-"""From outcomes to one message for each gateway concerned: commit first, resolve after (docs/architecture.md)."""
+"""From outcomes to one message for each gateway that they concern (docs/architecture.md).
+
+Law: `send` is called after the COMMIT, and asks the router only then. So a user who comes at that moment is found
+there, or reads what was committed.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,11 @@ from protocol.models import Downward, DownwardMessage, Kind, ReceiveInfo
 from protocol.reach import Reach
 
 _Addressed = tuple[Downward, Reach, str]
-"""What goes down, whom it reaches, and the address that the command came from."""
+"""(something that goes down, whom it reaches, the address of the gateway that the command came from)"""
 
 
 def _by_address(users: Iterable[str], at: Addresses) -> dict[str, list[str]]:
-    """The users that each address holds."""
+    """{address: those of `users` whom it holds}, by `at` {user: addresses}."""
     held: dict[str, list[str]] = {}
     for user in users:
         for address in at.get(user, ()):
@@ -28,13 +32,16 @@ def _by_address(users: Iterable[str], at: Addresses) -> dict[str, list[str]]:
 
 
 def _sent(envelope: ReceiveInfo, outcome: Outcome) -> list[Downward]:
-    """The answer, where somebody waits for it and it is there, and the effects."""
+    """What an outcome sends down: its answer, if it has one and a gateway waits for it, then its effects."""
     is_answered = outcome.reply is not None and not envelope.emitted
     return [outcome.answer(envelope.number), *outcome.effects] if is_answered else [*outcome.effects]
 
 
 class FanOut:
-    """Sends for one worker process, over its numbered links. `source` is `{name}.{epoch}`, `worker` its kind."""
+    """Sends for one worker process, over its numbered links. `source` is `{name}.{epoch}`, `worker` its kind.
+
+    For the thread that owns `bus`. `is_ready` goes out with each message: whether the worker can serve.
+    """
 
     def __init__(self, source: str, worker: str, bus: WorkerBus, gateways: Gateways) -> None:
         self._source = source
@@ -48,7 +55,8 @@ class FanOut:
         return f"FanOut({self._source}, {self._links}, {self._gateways})"
 
     def send(self, done: list[tuple[ReceiveInfo, Outcome]]) -> None:
-        """Publish every answer and effect, in order, one message a gateway. Raises BusLost."""
+        """Publish every answer and effect of `done`, in order, by one message to each gateway. May wait for the router,
+        some 100 ms. Raises BusLost."""
         self._gateways.heard_of({envelope.origin for envelope, _ in done if not envelope.emitted})
         addressed = [
             (body, body.reach, envelope.origin) for envelope, outcome in done for body in _sent(envelope, outcome)
@@ -69,7 +77,7 @@ class FanOut:
             self._publish(address, "batch", self._links.next(address, now), bodies)
 
     def _locate(self, addressed: list[_Addressed]) -> tuple[Addresses, Addresses]:
-        """The addresses of every user and group that is reached."""
+        """({user: addresses}, {group: addresses}) of all users and groups that are reached."""
         if any(reach.is_everywhere for _, reach, _ in addressed):
             # A gateway that started a moment ago may hold a user whom this concerns: it must not miss it.
             self._gateways.refresh(now_please=True)
@@ -78,13 +86,15 @@ class FanOut:
         return self._gateways.locate(users, groups)
 
     def beacon(self) -> None:
-        """Tell every gateway whose link was idle for 1 s what its last number was. Raises BusLost."""
+        """Repeat the last number of each link that was idle for 1 s, so that its gateway knows that nothing is missing.
+        Raises BusLost."""
         self._gateways.refresh()
         for address in self._links.idle(self._gateways.live, time.monotonic()):
             self._publish(address, "beacon", self._links.current(address), [])
 
     def bye(self) -> None:
-        """An orderly stop: nothing comes after this. As far as the bus still stands."""
+        """Tell every gateway that this worker stops and nothing comes after this. Raises nothing: without a bus the
+        gateways notice the silence."""
         try:
             for address in self._gateways.live:
                 self._publish(address, "bye", self._links.current(address), [])

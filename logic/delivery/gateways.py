@@ -1,6 +1,6 @@
-"""The gateways that live, as a worker last heard; and what the router says of users and groups.
+"""The gateways that live, as a worker last heard; and where the router says that users and groups are.
 
-Law: a router that does not answer costs speed, never a push. Then frames go to every gateway last known to live.
+Law: a router that does not answer costs speed, never a push. Frames then go to every gateway last known to live.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from collections.abc import Collection, Iterable
 from router.interface import Resolver, RouterAway
 
 Addresses = dict[str, list[str]]
+"""{user or group: addresses of gateways, `{gateway}.{epoch}`}"""
 
 REFRESH_S = 1.0
 AWAY_S = 1.0
 
 
 class Gateways:
-    """One worker thread's view. `live` are addresses `{id}.{epoch}`."""
+    """What one worker knows of gateways; for one thread. `live` are addresses, `{gateway}.{epoch}`."""
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
@@ -30,12 +31,12 @@ class Gateways:
 
     @property
     def is_router_up(self) -> bool:
-        """Whether the router answered when last asked."""
+        """Whether to ask the router: False for 1 s after it did not answer."""
         return time.monotonic() >= self._away_until
 
     def refresh(self, *, now_please: bool = False) -> None:
-        """Ask which gateways live, at most once a second unless asked to now. While the router is away the last
-        answer stands."""
+        """Ask the router which gateways live, at most once a second unless `now_please`. While it does not answer, its
+        last answer stands. Raises nothing."""
         now = time.monotonic()
         if now - self._refreshed < REFRESH_S and not now_please:
             return
@@ -46,11 +47,12 @@ class Gateways:
             self._away_until = time.monotonic() + AWAY_S
 
     def heard_of(self, addresses: Iterable[str]) -> None:
-        """Commands came from these just now, so they live, whatever the last refresh said."""
+        """Count `addresses` as live, whatever the last refresh said: commands have just come from them."""
         self.live.update(addresses)
 
     def locate(self, users: Collection[str], groups: Collection[str]) -> tuple[Addresses, Addresses]:
-        """The live addresses of each user and group; all live gateways for everyone while the router is away."""
+        """({user: addresses}, {group: addresses}), of live gateways only; a user or group that nobody holds may be
+        missing. While the router is away each has all live gateways. Raises nothing."""
         if not users and not groups:
             return {}, {}
         if self.is_router_up:

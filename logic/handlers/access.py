@@ -1,4 +1,4 @@
-"""Who may read what of a conversation: the one place that decides it, for history, sync and cursors."""
+"""Who is a member, who manages, and what a user may read of a conversation: decided here for all handlers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ class Readable(NamedTuple):
 
 
 def member_of(tx: Transaction, group: str, user: str) -> MemberRow | None:
-    """The row of a member; None for a stranger and for somebody who left."""
+    """The row of `user` in `group`; None for somebody who never was a member, or who left."""
     row = groups.members(tx, [(group, user)]).get((group, user))
     return row if row is not None and row.left_seq is None else None
 
 
 def readable(tx: Transaction, user: str, conversation: str) -> Readable:
-    """What `user` may read. Raises ImError not_found: not a member, not one of the two, no such peer or group."""
+    """The seqs that `user` may read. Raises ImError not_found: not a member, not one of the users of `p:` or `s:`, no
+    such group, or a peer that does not exist."""
     parsed = ids.parse_conversation(conversation)
     if parsed is None:
         raise not_found()

@@ -1,4 +1,4 @@
-"""Keeping lists of messages within a frame: they stop at 96 KiB (protocol.md section 5, "Reading")."""
+"""Keeping lists of messages within a frame: they stop at 96 KiB (protocol.md section 5, "Reading"). Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Row = TypeVar("Row")
 
 
 def message_bytes(row: MessageRow) -> int:
-    """About what a message takes in a frame; never less than it does."""
+    """At most how many bytes a message takes in a frame, and not many fewer."""
     names = len(row.conversation) + len(row.sender) + len(row.type) + 2 * len(row.cid)  # quotes in a cid are escaped
     return ENVELOPE_BYTES + names + len(row.body.encode()) + len(row.mentions or "")
 

@@ -1,7 +1,8 @@
 """The table of handlers: which function carries out which op. Its keys are those of protocol/ops.py.
 
-An op with an owner (a key) gets a Scope, the transaction over its conversations; any other gets the Services, from
-which it begins its own. A handler that takes a list at once answers all of it by the same few statements.
+The handler of an op with a key gets a Scope, the transaction over its conversations; that of any other op gets the
+Services, from which it begins its own. A handler that takes a list at once answers all of it by the same few
+statements.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from protocol.errors import ImError
 from protocol.models import Effect
 
 COMMON, HASHING = "common", "hashing"
-"""Lanes of a pool: each has threads of its own, so that what is slow delays nothing else."""
+"""Lanes of a pool: each has threads of its own, so that slow commands in one delay none in the other."""
 
 One = Callable[[Work, Any], Outcome]
 List = Callable[[list[Work], Any], list[Outcome]]
@@ -29,9 +30,12 @@ Steps = Callable[[Work, Any], Generator[Effect, None, Outcome]]
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """`run(works, scope)` gives the outcome of each of `works`, which are one where it does not take them `at_once`.
-    With `steps` it is a generator instead, for one command: what it yields is sent before its outcome. `function` is
-    what stands in the table."""
+    """`run(works, scope)` returns the outcome of each of `works`; a handler that does not take a list `at_once` is
+    given one at a time.
+
+    With `steps` the command runs by `steps(work, scope)` instead, a generator: it yields effects that are sent before
+    its outcome. `function` is the function that the row names, `lane` where a pool runs it.
+    """
 
     function: Callable[..., Any]
     run: List
@@ -41,7 +45,7 @@ class Handler:
 
 
 def one(function: One, lane: str = COMMON) -> Handler:
-    """A handler of single commands; what it refuses (ImError) is its outcome."""
+    """A handler of single commands. An ImError that it raises becomes the outcome."""
 
     def run(works: list[Work], scope: Any) -> list[Outcome]:
         return [_outcome(function, work, scope) for work in works]
@@ -50,12 +54,13 @@ def one(function: One, lane: str = COMMON) -> Handler:
 
 
 def many(function: List, lane: str = COMMON) -> Handler:
-    """A handler of lists; what it refuses stands among its outcomes."""
+    """A handler of lists. It raises no ImError: refusals are among the outcomes that it returns."""
     return Handler(function, function, at_once=True, lane=lane)
 
 
 def stepwise(function: Steps, lane: str = COMMON) -> Handler:
-    """A handler of single commands in a pool that sends frames before its outcome; what it refuses is its outcome."""
+    """A handler, in a pool, of single commands that sends effects before its outcome. An ImError that it raises becomes
+    the outcome. After a contention it runs again from its beginning, and sends again."""
 
     def run(works: list[Work], scope: Any) -> list[Outcome]:
         raise TypeError("it is run step by step")

@@ -1,1 +1,1 @@
-"""What takes commands off the bus: in which order, in which transaction or thread, and what happens when that fails."""
+"""The workers: in which order, transaction and thread commands are carried out, and what happens when that fails."""

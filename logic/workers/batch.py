@@ -1,7 +1,7 @@
-"""One batch of commands, one transaction; when that fails, what retry.py says, within 8 s in all.
+"""One batch of commands, one transaction. When it fails, retry.py says what to do; it is given up after 8 s in all.
 
-Laws: an error rolls back at once and forgets the caches of every conversation in the batch. What is tried again looks
-its cids up.
+Laws: an error rolls back at once, and everything remembered about the conversations of the batch is forgotten. A batch
+that is tried again looks its cids up, since the failed try may have been committed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ log = structlog.get_logger()
 
 
 class Held:
-    """No outcome yet: whether it was committed is unknown while the store is away. Run it again when it is back."""
+    """In place of an outcome: the store is away, and whether it has committed the command is not known. Run the command
+    again when the store is back, with its cid looked up."""
 
 
 HELD = Held()
@@ -40,7 +41,8 @@ Result = Outcome | Held
 
 
 def runs(works: list[Work]) -> Iterator[list[Work]]:
-    """Consecutive commands of an op that takes a list at once are one run; any other is a run of one."""
+    """The batch in pieces for one call of a handler each, in order: consecutive commands of an op that takes a list at
+    once are one piece, any other command is a piece of its own."""
     for name, group in itertools.groupby(works, key=lambda work: work.op.name):
         if HANDLERS[name].at_once:
             yield list(group)
@@ -50,9 +52,12 @@ def runs(works: list[Work]) -> Iterator[list[Work]]:
 
 
 class BatchRunner:
-    """Runs batches over one store connection. `is_store_away` once a batch failed for that; whoever probes the store
-    sets it back. `keep_alive` keeps the broker's heartbeat alive between tries, and raises BusLost when the batch is no
-    longer ours; `while_waiting`: see Database.transaction."""
+    """Runs batches over one store connection, on one thread.
+
+    `is_store_away` becomes True when a batch fails because the store is away; the worker sets it back when a probe
+    succeeds. `keep_alive` is called between two tries: it sends heartbeats to the broker, and raises BusLost when the
+    batch now belongs to another worker. `while_waiting`: see Database.transaction.
+    """
 
     def __init__(
         self,
@@ -74,11 +79,17 @@ class BatchRunner:
         return f"BatchRunner(connection {self._connection_serial}, {self._caches})"
 
     def run(self, works: list[Work], *, look_up: bool = False) -> list[Result]:
-        """The result of each, in order. Never raises but BusLost."""
+        """Carry out `works`, in their order; returns the result of each. Blocks for 8 s and one try at most.
+
+        `look_up`: some of them may be committed already. Raises BusLost, from `keep_alive`, and nothing else.
+        """
+        if not works:
+            return []
         return self._run(works, [], time.monotonic() + BATCH_S, look_up=look_up)
 
     def _run(self, works: list[Work], failures: list[Exception], ends: float, *, look_up: bool) -> list[Result]:
-        """`failures` are those of the batch that these are a part of, if they are; `ends` is when it is given up."""
+        """`failures` are those of the whole batch, where `works` are a part of it; `ends` (s, monotonic) is when the
+        batch is given up."""
         while True:
             try:
                 return list(self._transaction(works, look_up=look_up))
@@ -94,6 +105,7 @@ class BatchRunner:
         return self._given_up(works, step, failures[-1])
 
     def _parts(self, works: list[Work], parts: list[list[int]], failures: list[Exception], ends: float) -> list[Result]:
+        # A part begins with a fresh count of tries; but what may be committed stays so until it was looked up.
         unknown = [failure for failure in failures if is_unknown([failure])]
         results: dict[int, Result] = {}
         for places in parts:
@@ -110,6 +122,7 @@ class BatchRunner:
         if step is Step.BUSY:
             return [Outcome(busy()) for _ in works]
         self.is_store_away = True
+        # A redelivered command may have been committed by its former worker: `busy` would be wrong then.
         return [HELD if step is Step.HOLD or work.redelivered else Outcome(busy()) for work in works]
 
     def _transaction(self, works: list[Work], *, look_up: bool) -> list[Outcome]:
@@ -131,7 +144,7 @@ class BatchRunner:
 
 
 def _take_off_the_outbox(tx: Transaction, works: list[Work]) -> None:
-    """Emitted commands were carried out, or refused."""
+    """Delete the outbox rows of the emitted commands among `works`: they are carried out, or refused."""
     emitted = [work.pair for work in works if work.envelope.emitted]
     if emitted:
         outbox.remove(tx, emitted)

@@ -1,7 +1,8 @@
-"""Giving partitions to those who should have them, one at a time (docs/architecture.md, "Who owns what").
+"""Giving partitions to the workers that should have them, one at a time (docs/architecture.md, "Who owns what").
 
-RabbitMQ decides who is active; this only stands a worker that has more than its share at the back of the line. A
-partition is `held` once something came from it: before that nobody can tell who is active, and nothing needs moving.
+RabbitMQ decides which worker is active in a partition. A worker with more than its share can only go to the back of the
+line. A partition counts as `held` once something came from it: RabbitMQ does not tell which worker is active, and an
+idle partition needs no moving.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ log = structlog.get_logger()
 
 
 class Handover:
-    """One ordered worker's announcements and what it gives up. `leaving` is the partition that it is giving up now."""
+    """The announcements of one ordered worker, and the partitions that it gives up. `leaving` is the partition that it
+    is giving up now. For the thread that owns `bus`."""
 
     def __init__(self, worker: str, epoch: str, partitions: int, bus: WorkerBus, resolver: Resolver) -> None:
         self._worker = worker
@@ -42,20 +44,21 @@ class Handover:
         return f"Handover({self._worker}, holds {sorted(self._held)}, leaving {self.leaving})"
 
     def saw(self, queue: str) -> None:
-        """Something came from `queue`, so this worker is active there."""
+        """Note that something came from `queue`: this worker is active there."""
         partition = queues.partition_of_queue(queue)
         if partition is not None and partition not in self._held:
             self._held.add(partition)
             PARTITIONS.labels(partition).set(1)
 
     def lost(self) -> None:
-        """The connection ended: this worker holds nothing."""
+        """The connection ended: this worker holds no partition any more."""
         self._held.clear()
         PARTITIONS.clear()
         self.leaving = None
 
     def step(self) -> None:
-        """Announce this worker, and begin to give up a partition that should be another's. Raises BusLost."""
+        """Announce this worker every 3 s; check its share every second, and begin to give up a partition that is beyond
+        it. May wait for the router, some 100 ms. Raises BusLost."""
         now = time.monotonic()
         try:
             if now - self._announced_at >= ANNOUNCE_S:
@@ -65,13 +68,14 @@ class Handover:
                 self._checked_at = now
                 self._begin(now)
         except RouterAway:
-            # Nobody knows who lives, so nothing moves; RabbitMQ still fails over by itself.
+            # Without it no worker knows which others live, so nothing moves; RabbitMQ still fails over by itself.
             return
 
     def _begin(self, now: float) -> None:
         workers = self._resolver.workers()
         if self._worker not in workers:
             return
+        # The next in line may have its share already and pass the partition on: it leaves here at most once in 5 s.
         surplus = self._held - share(self._worker, workers, self._partitions)
         for partition in sorted(surplus):
             if now - self._given_up_at.get(partition, float("-inf")) >= PER_PARTITION_S:
@@ -80,12 +84,13 @@ class Handover:
                 return
 
     def slow_down(self) -> None:
-        """Let at most one more message come from each partition. Raises BusLost."""
+        """Stopping: let at most one more delivery come from each held partition. Raises BusLost."""
         for partition in self._held:
             self._bus.slow_down(queues.ordered(partition))
 
     def finish(self) -> int:
-        """Everything that came from the partition that is being left is done: hand it over. Returns the partition."""
+        """Hand over the partition that is being left, and return it. Everything taken from it must be done and acked.
+        Raises BusLost; RuntimeError where none is being left."""
         partition = self.leaving
         if partition is None:
             raise RuntimeError(f"{self!r} is leaving nothing")
@@ -98,7 +103,7 @@ class Handover:
         return partition
 
     def withdraw(self) -> None:
-        """This worker stops."""
+        """This worker stops: others may take its share at once. Raises nothing."""
         try:
             self._resolver.withdraw_worker(self._worker, self._epoch)
         except RouterAway:

@@ -1,6 +1,7 @@
-"""What a worker took off the bus and has not finished: deliveries, read into work.
+"""Deliveries that a worker took off the bus and has not begun, read into work.
 
-A delivery that cannot be read goes to the dead-letter queue with its reason; a command that cannot be read is answered.
+A delivery that cannot be read goes into the queue `dead` with its reason; a command of it that cannot be read is
+refused.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Taken:
-    """A delivery with the work in it, and the refusals of what is no work."""
+    """A delivery with the works in it; commands of it that are no work stand in `refused`, with their refusals."""
 
     delivery: Delivery
     works: list[Work]
@@ -30,7 +31,7 @@ class Taken:
 
 
 def read_delivery(delivery: Delivery) -> Taken:
-    """The commands of a delivery. Raises msgspec.DecodeError: nothing of it can be read."""
+    """A delivery, read. Raises msgspec.MsgspecError where its envelope cannot be read."""
     works: list[Work] = []
     refused: list[tuple[ReceiveInfo, Outcome]] = []
     for envelope in read_upward(delivery.body).bodies:
@@ -43,7 +44,8 @@ def read_delivery(delivery: Delivery) -> Taken:
 
 
 class Inbox:
-    """Deliveries in the order of arrival, with how many commands are in them. Bounded by the prefetch of each queue."""
+    """Deliveries in the order of their arrival; `commands` is how many works they hold. Bounded by the prefetch of the
+    worker's queues. For the thread that owns `bus`."""
 
     def __init__(self, bus: WorkerBus) -> None:
         self._bus = bus
@@ -57,7 +59,8 @@ class Inbox:
         return len(self._waiting)
 
     def pull(self, wait_s: float) -> list[str]:
-        """Take what has arrived; returns the queues that it came from. Raises BusLost."""
+        """Take the deliveries that have arrived, or wait up to `wait_s` seconds for one; returns the queue of each.
+        Raises BusLost."""
         deliveries = self._bus.take(wait_s)
         for delivery in deliveries:
             try:
@@ -71,10 +74,12 @@ class Inbox:
         return [delivery.queue for delivery in deliveries]
 
     def has_from(self, queue: str) -> bool:
+        """Whether a delivery of `queue` waits."""
         return any(taken.delivery.queue == queue for taken in self._waiting)
 
     def next_batch(self, max_commands: int, max_bytes: int) -> list[Taken]:
-        """The next deliveries of one batch, up to the limits; those that were redelivered are not mixed with others."""
+        """Take the next deliveries for one batch, at least one if any waits, up to the limits. Redelivered ones are not
+        mixed with others, since they are run differently."""
         batch: list[Taken] = []
         commands = size = 0
         while self._waiting:
@@ -89,6 +94,6 @@ class Inbox:
         return batch
 
     def clear(self) -> None:
-        """Everything taken now belongs to somebody else."""
+        """Forget everything: after BusLost it goes to other workers."""
         self._waiting.clear()
         self.commands = 0

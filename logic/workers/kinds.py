@@ -1,6 +1,6 @@
-"""The kinds of workers: one row each says what its processes are called, what they take and when they start.
+"""The kinds of workers: the row of a kind says how its processes are called, what they take and when they start.
 
-Read by `python -m logic`, the cluster's scripts, standalone, the bench and the tests. How one is made: logic/app.py.
+Read by `python -m logic`, the cluster's scripts, standalone, the bench and the tests. logic/app.py makes the workers.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from protocol.ops import ORDERED, PARALLEL
 
 @dataclass(frozen=True)
 class WorkerKind:
-    """`python -m logic NAME` runs one; its processes are `{prefix}1`, `{prefix}2` ... on the ports from
-    cluster.first_metrics_port + `port_offset` on. Kinds of a lower `rank` start first and stop last. `processes` is how
-    many run where the configuration does not say (cluster.workers, for ordered ones)."""
+    """`python -m logic NAME` runs one worker of this kind. Its processes are called `{prefix}1`, `{prefix}2` ... and
+    serve their metrics on the ports from cluster.first_metrics_port + `port_offset` on. Kinds of a lower `rank` start
+    first and stop last. `processes` is how many run where the configuration does not say (for ordered ones it does:
+    cluster.workers)."""
 
     name: str
     prefix: str
@@ -25,7 +26,7 @@ class WorkerKind:
     processes: int = 1
 
     def queues(self, partitions: int) -> list[str]:
-        """What its processes take from."""
+        """The names of the queues from which its processes take."""
         return queues.all_ordered(partitions) if self.name == ORDERED else [self.name]
 
 
@@ -39,6 +40,6 @@ KINDS: dict[str, WorkerKind] = {
 
 
 def kind_of(process: str) -> WorkerKind | None:
-    """The kind of the worker process of that name, such as "w2"; None where it is no worker's."""
+    """The kind of the worker process called `process`, such as "w2"; None where that is no worker's name."""
     named = re.fullmatch(r"([a-z]+)\d+", process)
     return next((kind for kind in KINDS.values() if named and kind.prefix == named.group(1)), None)

@@ -1,6 +1,6 @@
-"""Threads for one kind of work each, so that what is slow delays nothing else.
+"""Lanes: threads for one kind of work each, so that slow work of one kind delays no other.
 
-Law: a lane with a bounded line refuses what would wait too long; nobody waits to put work into it.
+Law: nobody waits to put work into a lane; one with a bounded line refuses work where too much waits already.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class LaneSize:
-    """How many threads a lane has, and how many commands may wait for them; None: any number."""
+    """How many `threads` a lane has, and how many calls may wait for one of them (None: any number)."""
 
     threads: int
     waiting: int | None = None

@@ -1,8 +1,10 @@
 """The ordered worker: owner of some partitions, one thread, one batch after another (docs/architecture.md).
 
-Laws: decide and COMMIT, then resolve and publish, then ack, last. Nothing is ever nacked. What belongs to somebody else
-(BusLost) is forgotten with every cache. A batch that is committed is published before the next is: at once, or while
-the store writes the next where so much waits that the rate counts and not the moment.
+Laws:
+- Decide and COMMIT; then resolve and publish; ack last. Nothing is ever nacked.
+- After BusLost every delivery belongs to another worker: it is forgotten, with all caches.
+- A batch is published before the next one is committed: at once, or, where so much waits that the rate counts and not
+  the moment, while the store writes the next one (docs/decisions/0012-overlap.md).
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ log = structlog.get_logger()
 
 
 class Decided(NamedTuple):
-    """A batch with its works and the result of each, of which nobody has heard yet."""
+    """A batch with its works and the result of each; it is committed, and not published yet."""
 
     batch: list[Taken]
     works: list[Work]
@@ -50,14 +52,14 @@ class Decided(NamedTuple):
 
 
 class BatchSize(NamedTuple):
-    """How much is put into one transaction at most."""
+    """At most how many commands, and bytes of deliveries, are put into one transaction."""
 
     commands: int
     bytes: int
 
 
 class OrderedWorker:
-    """Runs in one thread, which owns `bus`. `stopping` ends it after the batch under way."""
+    """`run` is its one thread, which owns `bus`; other threads may only ask `is_ready`, and set `stopping`."""
 
     def __init__(
         self,
@@ -93,11 +95,12 @@ class OrderedWorker:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it has a broker and a store."""
+        """Whether it can serve: it has a broker, and its store answers."""
         return self._is_connected and not self._is_away and not self._watch.is_away
 
     def run(self) -> None:
-        """Serve until `stopping`, over as many broker connections as it takes."""
+        """Serve until `stopping` is set, over as many broker connections as it takes; then finish what was taken, close
+        everything and return."""
         self._watch.start()
         while not self._stopping.is_set():
             try:
@@ -112,7 +115,7 @@ class OrderedWorker:
         self._stop()
 
     def _finish_taken(self) -> None:
-        """Stopping: let nothing more come, and carry out what came, so that others need not take it up again."""
+        """Stopping: let no more come, and carry out everything that came, so that it is not redelivered to others."""
         self._handover.slow_down()
         self._pull(0)
         while batch := self._inbox.next_batch(self._size.commands, self._size.bytes):
@@ -136,7 +139,7 @@ class OrderedWorker:
 
     def _serve(self) -> None:
         while not self._stopping.is_set():
-            self._pull(0 if len(self._inbox) else IDLE_S)
+            self._pull(0 if len(self._inbox) else IDLE_S)  # often enough for beacons (1 s) and heartbeats
             batch = self._inbox.next_batch(self._size.commands, self._size.bytes)
             if self._is_away:
                 self._probe()
@@ -152,8 +155,8 @@ class OrderedWorker:
             self._handover.saw(queue)
 
     def _keep_alive(self) -> None:
-        """Between two tries of a batch: heartbeats, and BusLost if the batch is ours no more. Nobody whose command is
-        committed waits for those tries."""
+        """Between two tries of a batch: publish the batch before it, whose senders need not wait for these tries; then
+        send heartbeats. Raises BusLost where the batch now belongs to another worker."""
         self._finish_decided()
         self._pull(0)
 
@@ -161,7 +164,7 @@ class OrderedWorker:
         leaving = self._handover.leaving
         if leaving is None:
             return
-        self._finish_decided()
+        self._finish_decided()  # the partition may be in it, and everything taken must be acked first
         if self._held or self._inbox.has_from(queues.ordered(leaving)):
             return
         self._caches.give_up(self._handover.finish())
@@ -183,7 +186,7 @@ class OrderedWorker:
 
     def _results(self, works: list[Work]) -> list[Result]:
         if self._is_away:
-            # Say so at once, and keep only what may have been committed before.
+            # `busy` at once, except for commands that may have been committed before.
             return [self._while_away(work) for work in works]
         if any(work.redelivered for work in works):
             return self._redelivered(works)
@@ -193,8 +196,9 @@ class OrderedWorker:
         return HELD if work.redelivered else Outcome(busy())
 
     def _redelivered(self, works: list[Work]) -> list[Result]:
-        """With the cids looked up, for any may have been committed. Together the first time; each alone if some came
-        back before, for one of them may have killed its last worker."""
+        """Run redelivered commands, with their cids looked up, since any may be committed. All at once when they come
+        back for the first time; one by one when some came back before, since one of these may have killed its last
+        worker (docs/decisions/0005-redelivery.md)."""
         self._keep_alive()
         try:
             if redelivery.came_back_before(self._database, works):
@@ -202,6 +206,7 @@ class OrderedWorker:
             results = self._runner.run(works, look_up=True)
             redelivery.forget(self._database, works)
         except (StoreAway, Contention):
+            # Also where all were committed and only `forget` failed: held, they are run again and found by their cids.
             return [HELD for _ in works]
         return results
 
@@ -218,13 +223,14 @@ class OrderedWorker:
         return result
 
     def _finish_decided(self) -> None:
-        """Publish and ack the batch that was committed last, if that was not done yet."""
+        """Publish and ack the last batch, if it is decided and not published yet."""
         decided, self._decided = self._decided, None
         if decided is not None:
             self._finish(decided.batch, decided.works, decided.results)
 
     def _finish(self, batch: list[Taken], works: list[Work], results: list[Result]) -> None:
-        """Publish what is decided, then ack the deliveries that are wholly decided; the others are held."""
+        """Publish the outcomes, then ack the deliveries of which every command has one; the other deliveries are held,
+        with the commands that have none."""
         refused = [pair for taken in batch for pair in taken.refused]
         decided = [(work.envelope, r) for work, r in zip(works, results, strict=True) if isinstance(r, Outcome)]
         self._fan_out.send(refused + decided)
@@ -246,11 +252,11 @@ class OrderedWorker:
 
     @property
     def _is_away(self) -> bool:
-        """Whether the store was away when last tried, or something that it left open is not settled yet."""
+        """Whether the store was away when it was last tried, or commands are still held because of that."""
         return self._runner.is_store_away or bool(self._held)
 
     def _probe(self) -> None:
-        """Every 500 ms see whether the store is back, and then settle what was left open, in its order."""
+        """See every 500 ms whether the store is back; when it is, run the held deliveries again, in their order."""
         now = time.monotonic()
         if now - self._probed_at < PROBE_S:
             return
@@ -268,5 +274,5 @@ class OrderedWorker:
             came_back = taken.delivery.redelivered
             results = self._redelivered(works) if came_back else self._runner.run(works, look_up=True)
             self._finish([taken], works, results)
-        # One that must be held again holds those behind it: they come after it in their conversations.
+        # One that must be held again holds those behind it, which may come after it in the same conversation.
         self._held += held

@@ -1,7 +1,7 @@
-"""Sends again what was emitted and is not carried out yet (store/outbox.py); of all processes one does it at a time.
+"""Sends emitted commands again that are not carried out yet (store/outbox.py); one process at a time does it.
 
-Laws: a row is due again 5, 10, 20 ... 300 s after it was sent, by the clock of the store. Whoever finds something due
-takes the lease first; when its holder is gone, another goes on after LEASE_MS.
+Laws: a command is due again 5, 10, 20 ... 300 s after it was sent, by the clock of the store. A process that finds one
+due takes the lease before it sends; after a holder that was killed another one goes on when the lease ends.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from store.transaction import Transaction
 LEASE = "outbox"
 LEASE_MS = 5_000
 LOOK_S = 2.0
-AT_MOST = 1_000
+AT_MOST = 1_000  # commands on their way again
 PRUNE_S = 3600.0
 KEEP_ATTEMPTS_MS = 7 * 86_400_000
 
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 
 class OutboxWatch:
-    """`holder` names this process. `look` may be called from another thread than `is_due`, one at a time."""
+    """`holder` names this process. One thread calls `is_due`; one at a time, which may be another, calls the rest."""
 
     def __init__(self, database: Database, holder: str) -> None:
         self._database = database
@@ -40,7 +40,7 @@ class OutboxWatch:
         return f"OutboxWatch({self._holder})"
 
     def is_due(self) -> bool:
-        """Whether it is time for another look; if so, the next is LOOK_S later."""
+        """Whether it is time for another look; if so, the next one is due 2 s later. Never blocks."""
         now = time.monotonic()
         if now - self._looked_at < LOOK_S:
             return False
@@ -48,7 +48,8 @@ class OutboxWatch:
         return True
 
     def look(self) -> list[OutboxRow]:
-        """What is to be sent again now; nothing while another process has the lease, or the store is away."""
+        """The commands to send again now; none while another process has the lease, or the store is away. Blocks on the
+        store; raises nothing of its own."""
         try:
             if not self._is_needed():
                 return []
@@ -65,7 +66,7 @@ class OutboxWatch:
         return rows
 
     def give_up(self) -> None:
-        """This process stops: another need not wait for the lease to end."""
+        """This process stops: give the lease up, so that another need not wait for its end. Raises nothing."""
         try:
             with self._database.transaction() as tx:
                 leases.give_up(tx, LEASE, self._holder)
@@ -73,7 +74,7 @@ class OutboxWatch:
             return
 
     def _is_needed(self) -> bool:
-        """Whether there is anything to do: an idle system writes nothing."""
+        """Whether there is anything to do. Asked first, so that an idle system writes nothing."""
         with self._database.reading() as tx:
             return self._is_prune_due() or outbox.is_any_due(tx)
 
@@ -81,7 +82,7 @@ class OutboxWatch:
         return time.monotonic() - self._pruned_at >= PRUNE_S
 
     def _prune(self, tx: Transaction) -> None:
-        """Counts of attempts that nobody has made for a week."""
+        """Once an hour delete counts of attempts that are a week old: their commands never came back again."""
         if self._is_prune_due():
             self._pruned_at = time.monotonic()
             attempts.prune(tx, now_ms() - KEEP_ATTEMPTS_MS)

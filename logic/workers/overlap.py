@@ -1,7 +1,7 @@
-"""What a worker does while the store carries out an INSERT of the batch under way.
+"""Work that a worker does while the store carries out an INSERT of the batch under way.
 
-Laws: each piece of work is done once, in its order; what one raises is kept until `finish`, since whoever calls here
-is in the middle of an exchange with the store.
+Laws: each piece of work is done once, in order. An error of a piece is kept until `finish`, since the caller is in the
+middle of an exchange with the store: an error there would leave an answer unread.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Piece = Callable[[], object]
 
 
 class OverlappedWork:
-    """Called at each wait for the store, it does the next piece."""
+    """A `while_waiting` of the store: each call does the next piece. For one thread."""
 
     def __init__(self) -> None:
         self._pieces: deque[Piece] = deque()
@@ -23,12 +23,12 @@ class OverlappedWork:
         return f"OverlappedWork({len(self._pieces)} pieces{', failed' if self._failure is not None else ''})"
 
     def begin(self, *pieces: Piece) -> None:
-        """What there is to do; nothing is left of what there was."""
+        """Set the pieces to do. Forgets former pieces and their error."""
         self._pieces = deque(pieces)
         self._failure = None
 
     def __call__(self) -> None:
-        """Do the next piece, if there is one and none has failed."""
+        """Do the next piece, if there is one and none has failed. Raises nothing."""
         if self._pieces and self._failure is None:
             try:
                 self._pieces.popleft()()
@@ -36,7 +36,7 @@ class OverlappedWork:
                 self._failure = error
 
     def finish(self) -> None:
-        """Do what is left, or raise what a piece has raised. Afterwards there is nothing to do."""
+        """Do the pieces that are left, unless one has failed: then raise its error. No piece is left afterwards."""
         while self._pieces and self._failure is None:
             self()
         self._pieces.clear()

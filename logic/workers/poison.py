@@ -25,7 +25,7 @@ GIVEN_UP = "it was delivered three times and never finished"
 
 @dataclass(slots=True)
 class Poisoned(Outcome):
-    """The outcome of such a command; `reason` is for whoever reads the queue `dead`."""
+    """The outcome of such a command; `reason` is a sentence for people who look into the queue `dead`."""
 
     reason: str = ""
 

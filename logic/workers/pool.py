@@ -1,7 +1,8 @@
-"""A pool worker: commands of conversations that nobody owns, in threads (docs/architecture.md).
+"""A pool worker: commands without an owner, carried out in threads (docs/architecture.md).
 
-Laws: one thread owns the bus; the pool's threads only hand results back and wake it. Each lane has threads of its own,
-a bounded one refuses what would wait too long: a flood of logins by password delays nobody else. Publish, then ack.
+Laws: one thread owns the bus; the threads of lanes only hand outcomes back and wake it. Each lane has threads of its
+own, and a bounded one refuses commands where too many wait: a flood of logins by password delays no other command. A
+delivery is acked when the outcomes of all its commands are published.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True, eq=False)
 class Pending:
-    """A delivery and how many of its commands have no outcome yet."""
+    """A delivery under way, and how many of its commands have no outcome yet."""
 
     taken: Taken
     remaining: int
@@ -48,7 +49,8 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a thread hands back: outcomes, which are not the last where they have no reply."""
+    """What a thread hands back: an outcome for each of `works`. Without `is_last` it holds effects alone, and the
+    outcome is still to come."""
 
     pending: Pending
     works: list[Work]
@@ -57,13 +59,16 @@ class Finished:
 
 
 def _put_off(works: list[Work], error: StoreError) -> list[Outcome]:
-    """What to answer when the store cannot be used now."""
+    """The answers where the store cannot be used now: nothing was stored, or, where a COMMIT got no answer, maybe."""
     log.warning("store_away", op=works[0].op.name, error=type(error).__name__)
     return [Outcome(timeout() if isinstance(error, CommitUnknown) else busy()) for _ in works]
 
 
 class PoolWorker:
-    """Runs in one thread, which owns `bus`; `handlers` run in the threads of `lanes`, by the name of each."""
+    """`run` is the one thread that owns `bus`; other threads may only ask `is_ready`, and set `stopping`.
+
+    `handlers` {op: handler} run in the threads of `lanes` {name of the lane: size}.
+    """
 
     def __init__(
         self,
@@ -97,11 +102,12 @@ class PoolWorker:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it has a broker and a store."""
+        """Whether it can serve: it has a broker, and its store answers."""
         return self._is_connected and not self._watch.is_away
 
     def run(self) -> None:
-        """Serve until `stopping`, over as many broker connections as it takes."""
+        """Serve until `stopping` is set, over as many broker connections as it takes; then answer what is under way,
+        close everything and return."""
         self._watch.start()
         while not self._stopping.is_set():
             try:
@@ -128,6 +134,7 @@ class PoolWorker:
     def _serve(self) -> None:
         while not self._stopping.is_set():
             self._inbox.pull(IDLE_S)
+            # everything: the prefetch bounds what is here, and lanes bound what waits
             for taken in self._inbox.next_batch(max_commands=1_000_000, max_bytes=1 << 40):
                 self._start(taken)
             self._settle()
@@ -136,7 +143,8 @@ class PoolWorker:
             self._fan_out.beacon()
 
     def _drain(self) -> None:
-        """Stopping: answer what is under way, take nothing more."""
+        """Stopping: answer what is under way. Deliveries are taken only for the sake of heartbeats; unacked, they go to
+        other workers."""
         while self._under_way:
             self._bus.take(IDLE_S)
             self._settle()
@@ -162,6 +170,7 @@ class PoolWorker:
             self._fan_out.send(taken.refused)
         if not taken.works:
             self._finish(pending)
+        # Redelivered commands run one by one: any of them may have killed its last worker.
         lists: dict[str, list[Work]] = {}
         for work in taken.works:
             handler = self._handlers.get(work.op.name)
@@ -209,8 +218,8 @@ class PoolWorker:
         ]
 
     def _tried(self, pending: Pending, works: list[Work], handler: Handler) -> list[Outcome]:
-        """A deadlock or a lock wait undid the whole transaction, so the whole handler runs again. So it does when the
-        same write was committed meanwhile: it is found then."""
+        """Run the handler, three times at most: a deadlock or a lock wait has undone its whole transaction, and after a
+        Duplicate it finds the same write that another worker has committed meanwhile. Raises StoreError."""
         for _ in range(TRIES - 1):
             try:
                 return self._run(pending, works, handler)
@@ -231,7 +240,7 @@ class PoolWorker:
             self._bus.wake()
 
     def _settled(self, pending: Pending, works: list[Work]) -> None:
-        """They were carried out or refused: nothing has to be remembered of their way here any more."""
+        """The commands were carried out or refused: forget that they came back, take emitted ones off the outbox."""
         if pending.taken.delivery.redelivered:
             redelivery.forget(self._services.database, works)
         emitted = [work.pair for work in works if work.envelope.emitted]
@@ -242,11 +251,12 @@ class PoolWorker:
     # --- on the bus's thread: outcomes
 
     def _settle(self) -> None:
-        """Publish what is finished, one message a gateway; then ack the deliveries that are done."""
+        """Publish the outcomes that threads have handed back, by one message to each gateway; then ack the deliveries
+        whose commands all have one. Raises BusLost."""
         finished: list[Finished] = []
         while not self._finished.empty():
             finished.append(self._finished.get())
-        # What a former connection delivered is no longer ours to answer.
+        # Deliveries of a former connection belong to other workers, who answer them.
         ours = [item for item in finished if item.pending in self._under_way]
         decided = [(w.envelope, o) for item in ours for w, o in zip(item.works, item.outcomes, strict=True)]
         self._fan_out.send(decided)

@@ -1,8 +1,8 @@
-"""Commands that came back: counted in the store, given up at the third time (docs/architecture.md).
+"""Commands that came back: counted in the store, given up at the third delivery (docs/decisions/0005-redelivery.md).
 
-RabbitMQ only says that something was delivered before, not how often; a command that kills its worker would go round
-for ever. What runs alone is counted before it is run, in a transaction of its own. An ordered worker runs alone only
-what it cannot rule out: docs/decisions/0005-redelivery.md.
+RabbitMQ only tells that a command was delivered before, not how often, so a command that kills its workers would go
+round for ever. A redelivered command that runs by itself is counted before it runs, in a transaction of its own. A pool
+worker runs each redelivered command by itself; an ordered worker does so when commands come back for a second time.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from protocol.clock import now_ms
 from store import attempts
 from store.database import Database
 
-# The first delivery is not counted: the second redelivery is the third time.
+# The first delivery is not counted: the second redelivery is the third delivery.
 MAX_REDELIVERIES = 2
 
 
 def came_back_before(database: Database, works: list[Work]) -> bool:
-    """Note, once, that these came back; True where one of them did before. Raises StoreAway, Contention."""
+    """Note in the store, once for each, that `works` came back; returns whether one of them had come back before.
+    Raises StoreAway, Contention."""
     fresh = [work for work in works if work.came_back_before is None]
     if fresh:
         with database.transaction() as tx:
@@ -28,7 +29,7 @@ def came_back_before(database: Database, works: list[Work]) -> bool:
 
 
 def is_given_up(database: Database, work: Work) -> bool:
-    """Count this redelivery, once; True when it is one too many. Raises StoreAway, Contention."""
+    """Count this redelivery in the store, once; returns whether it is one too many. Raises StoreAway, Contention."""
     if work.is_counted:
         return False
     with database.transaction() as tx:
@@ -38,6 +39,6 @@ def is_given_up(database: Database, work: Work) -> bool:
 
 
 def forget(database: Database, works: list[Work]) -> None:
-    """These were carried out in the end. Raises StoreAway, Contention."""
+    """Delete the counts of `works`, which were carried out, refused or given up. Raises StoreAway, Contention."""
     with database.transaction() as tx:
         attempts.forget(tx, [work.envelope.name for work in works])

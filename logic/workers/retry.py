@@ -1,9 +1,12 @@
-"""What to do with a batch whose transaction failed: one pure function of what went wrong so far.
+"""What to do with a batch whose transaction failed: one pure function of everything that went wrong so far.
 
-Laws: a duplicate key or a contention is tried again with the cids looked up, then conversation by conversation, so that
-only the disputed one waits. A lost connection is tried once more: the cids tell what was committed. What may have been
-committed stays unknown until its cids were looked up, whatever else goes wrong. Anything else is halved until one
-command fails alone. When its time is over, a batch is given up.
+Laws:
+- After a duplicate key or a contention the batch is tried again, with its cids looked up; then conversation by
+  conversation, so that only the contended one waits.
+- After a lost connection it is tried once more: the cids tell what was committed.
+- A batch that may be committed stays so until its cids were looked up, whatever else goes wrong meanwhile.
+- After any other error it is halved, until one command fails alone.
+- When its time is over it is given up.
 """
 
 from __future__ import annotations
@@ -24,19 +27,20 @@ class Step(Enum):
 
     AGAIN = "again"  # the same batch, with the cids looked up
     BUSY = "busy"  # nothing is committed: their senders try again
-    AWAY = "away"  # the store does not answer: busy, but for what is redelivered
-    HOLD = "hold"  # some may be committed: find out when the store is back
-    POISON = "poison"  # a command that fails alone
+    AWAY = "away"  # the store does not answer: busy, but a redelivered command is held
+    HOLD = "hold"  # they may be committed: find out when the store is back
+    POISON = "poison"  # it is one command, and it fails alone
 
 
 class Split(NamedTuple):
-    """Run these parts one after the other: the places of their commands in the batch."""
+    """Run the batch in parts, one after the other. A part lists the places of its commands in the batch, from 0."""
 
     parts: list[list[int]]
 
 
 def next_step(failures: Sequence[Exception], works: Sequence[Work], *, is_late: bool) -> Step | Split:
-    """What to do after `failures`, the last of which has just happened."""
+    """What to do with the batch `works` after `failures`, the last of which has just happened. `is_late`: its time is
+    over. Pure; raises nothing."""
     last = failures[-1]
     if isinstance(last, (Duplicate, Contention)):
         return _after_contention(failures, works, is_late=is_late)
@@ -51,7 +55,7 @@ def next_step(failures: Sequence[Exception], works: Sequence[Work], *, is_late: 
 
 
 def is_unknown(failures: Sequence[Exception]) -> bool:
-    """Whether something of the batch may have been committed."""
+    """Whether a batch with these failures may be committed."""
     return any(isinstance(failure, CommitUnknown) for failure in failures)
 
 

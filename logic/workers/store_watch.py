@@ -1,7 +1,7 @@
-"""Whether the store answers, noticed by a worker that has nothing to ask it; /readyz tells (protocol.md section 3).
+"""Whether the store answers, found out also by a worker without commands; /readyz tells it (protocol.md section 3).
 
-Laws: what commands meet is what counts, so the store is probed only while nobody works with it, at most every 2 s. It
-is probed by a thread of its own: a store that hangs keeps no worker from its broker and its beacons.
+Laws: what commands find counts first, so the store is probed only while they do not use it, every 2 s at most. A thread
+of its own probes: a store that hangs keeps no worker from its broker and its beacons.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 class StoreWatch:
-    """`is_away` is what the worker's last use of the store or the last probe found. Any thread may tell and ask."""
+    """`is_away` is what the last command or the last probe found. Any thread may call everything here."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -33,15 +33,16 @@ class StoreWatch:
         return f"StoreWatch({self._database!r}, {'away' if self.is_away else 'there'})"
 
     def start(self) -> None:
+        """Begin to watch. To be called once."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop watching. A probe that hangs ends by the store's own timeout."""
+        """Stop to watch. Waits up to 2 s for a probe under way; one that hangs ends by the store's own timeout."""
         self._closed.set()
         self._thread.join(PROBE_S)
 
     def worked(self) -> None:
-        """A command was carried out: no probe is needed for a while."""
+        """A command used the store with success: no probe is needed for 2 s."""
         self._worked_at = time.monotonic()
         self.is_away = False
 

@@ -16,7 +16,7 @@ from logic.workers.retry import TRIES
 from protocol import content
 from store import messages, meta
 from store.database import Database
-from store.errors import Contention
+from store.errors import Contention, StoreError
 from tests.logic.road import PARTITIONS, Road, code, private, reply, send, work
 from tests.private_servers import PrivateServers
 from tests.store.commit_cutter import CommitCutter
@@ -47,6 +47,16 @@ def test_the_key_refuses_what_an_owner_with_an_old_tail_writes(road: Road) -> No
     road.write("ann", AB, 3)
     assert _seqs(late.run([send("bob", AB), send("bob", AC), send("bob", AB)][::2])) == [5, 6]
     assert _stored(road.database, AB) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_batch_without_works_asks_the_store_nothing(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command of it was refused when it was read; whatever the store says then must not end the worker."""
+
+    def broken(*_: object) -> None:
+        raise StoreError("out of order")
+
+    monkeypatch.setattr(Database, "transaction", broken)
+    assert road.run() == []
 
 
 def test_a_cid_that_another_owner_wrote_is_found_when_the_key_refuses_it(road: Road) -> None:

@@ -1,1 +1,1 @@
-"""Conversations as one user sees them: lists, cursors, what was missed."""
+"""Conversations as one user sees them: the list of them, read cursors, and what a client has missed."""

@@ -1,4 +1,4 @@
-"""conversation.list: one's conversations, the most recently active first (protocol.md section 5)."""
+"""conversation.list: the caller's conversations, the most recently active first (protocol.md section 5)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VIEW_BYTES = 200  # of a conversation, beside its name and its last message
 
 
 def _position(after: str | None) -> tuple[int, str] | None:
-    """`{time}:{conversation}` of the last conversation that the client has."""
+    """The position that `after` names, `{time in ms}:{conversation}`. Raises ImError bad_field."""
     if after is None:
         return None
     time, _, conversation = after.partition(":")
@@ -27,7 +27,7 @@ def _position(after: str | None) -> tuple[int, str] | None:
 
 
 def _after(row: ViewRow) -> str:
-    """What `_position` reads: the page after `row`."""
+    """The `next` of a page that ends with `row`; `_position` reads it."""
     time, conversation = row.position
     return f"{time}:{conversation}"
 
@@ -37,7 +37,7 @@ def _view_bytes(row: ViewRow) -> int:
 
 
 def _peers_read(tx: Transaction, user: str, rows: list[ViewRow]) -> dict[str, int]:
-    """How far the peer of each private conversation has read."""
+    """{conversation: how far the peer has read} of the private conversations among `rows`."""
     peers: dict[tuple[str, str], str] = {}
     for row in rows:
         parsed = ids.parse_conversation(row.conversation)
@@ -48,7 +48,8 @@ def _peers_read(tx: Transaction, user: str, rows: list[ViewRow]) -> dict[str, in
 
 
 def list_conversations(work: Work, services: Services) -> Outcome:
-    """At most `limit`, and 96 KiB with their last messages."""
+    """A page of at most `limit` conversations, and of 96 KiB with their last messages. Raises ImError bad_field for an
+    `after` that was no `next`."""
     user, args = work.sender.user, work.args
     with services.database.reading() as tx:
         found = conversations.page(tx, user, _position(args.after), args.limit + 1)

@@ -1,6 +1,6 @@
-"""message.read for a list at once: cursors that never go back, one upsert; receipts to who may see them.
+"""message.read for a list at once: cursors that never go back, written by one upsert, and receipts.
 
-A receipt goes to the peer of a private conversation and to one's own other terminals, never to a group.
+A receipt goes to the peer of a private conversation and to the reader's own other terminals, never to a group.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ def _receipt(work: Work, read_seq: int) -> Push:
 
 
 def read_all(works: list[Work], services: Services) -> list[Outcome]:
-    """Move the cursors of all, each as far as the furthest of its reads; answer each with where it stands."""
+    """Move each cursor as far as the furthest of its reads; each outcome tells where its cursor stands now.
+
+    Refusals among the outcomes: not_found, and bad_field for a seq beyond the newest message.
+    """
     with services.database.transaction() as tx:
         refusals = [_check(tx, work) for work in works]
         furthest: dict[tuple[str, str], int] = {}

@@ -1,7 +1,8 @@
-"""sync: what a client misses, given what it has by conversation (protocol.md section 5).
+"""sync: what a client lacks, given the last seq that it has of each conversation (protocol.md section 5, "sync").
 
-Seqs have no holes, so how many messages each conversation may bring is known before one is read: every conversation
-that changed gets its fair part of 500, all are read by one query, and what does not fit is named in `more`.
+Seqs have no holes, so the number of messages that a client lacks is known before one is read: each conversation that
+changed gets a fair part of 500 messages, all of them are read by one query, and conversations with more to read are
+named in `more`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Missing(NamedTuple):
 
     @property
     def number(self) -> int:
+        """How many messages the client lacks."""
         return max(0, self.view.max_seq - self.first + 1)
 
 
@@ -44,14 +46,15 @@ def _missing(view: ViewRow, cursors: dict[str, int]) -> Missing:
 
 
 def _wanted(view: ViewRow, cursors: dict[str, int]) -> bool:
-    # Who left sees how it ended if the client still shows the conversation, and is then told that it is gone.
+    # A user who left a group that the client still shows gets its last messages, and learns that it is `gone`.
     if view.left and view.conversation not in cursors:
         return False
     return _missing(view, cursors).number > 0 or (view.unread > 0 and not view.left)
 
 
 def _portions(missing: list[Missing]) -> list[tuple[str, int, int]]:
-    """(conversation, first, last) of the messages to read: fair parts first, then what is left over in order."""
+    """[(conversation, first seq, last seq)] to read, 500 messages in all: each conversation gets a fair part; what some
+    do not need is given to the others, in their order."""
     changed = [m for m in missing if m.number]
     fair = max(1, MAX_MESSAGES // max(1, len(changed)))
     spare = MAX_MESSAGES - sum(min(fair, m.number) for m in changed)
@@ -64,7 +67,8 @@ def _portions(missing: list[Missing]) -> list[tuple[str, int, int]]:
 
 
 def _fitting(rows: list[MessageRow], budget: int) -> list[MessageRow]:
-    """The rows that fit; once one of a conversation does not, none after it comes either."""
+    """The rows that fit into `budget` bytes. After the first one of a conversation that does not fit, none of it is
+    taken, so that no hole comes about."""
     kept, full = [], set()
     for row in rows:
         size = message_bytes(row)
@@ -94,7 +98,8 @@ def _entry(missing: Missing) -> replies.SyncedConversation:
 
 
 def sync(work: Work, services: Services) -> Outcome:
-    """Everything beyond the cursors that fits in one frame, and how to get the rest."""
+    """A page of at most 150 conversations that changed beyond the cursors, with as many of their messages as fit into
+    the frame, and where to read on. Cursors of another epoch are ignored."""
     asked: args.Sync = work.args
     cursors = asked.cursors if asked.epoch in (None, services.epoch) else {}
     with services.database.reading() as tx:

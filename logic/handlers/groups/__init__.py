@@ -1,1 +1,1 @@
-"""Groups: who is in them, and what members may know."""
+"""Groups: changes of their members, and what members may know of them."""

@@ -1,9 +1,11 @@
 """group.create, invite, leave, remove: run by the owner of the group's conversation, one at a time.
 
-Laws: each leaves a notice in the group's own timeline as its event row, in the same transaction as the rows that it
-changes, so that a send decided on older knowledge fails on the primary key. Found again, the notice is fanned out
-again. An invitation of members only has nothing to say and leaves its answer: without a row a late retry would bring
-back somebody who left since. A removed member gets the notice of it and nothing after: the push goes before the delta.
+Laws:
+- Each leaves a notice in the group's own timeline as its event row, in the transaction that changes the other rows. So
+  a send that was decided on older knowledge fails on the primary key. A retry that finds the notice sends it again.
+- An invitation of people who are all members already leaves only its answer. Without that row a late retry would bring
+  back somebody who has left since.
+- A removed member gets the notice of it and nothing after: the push goes before the change of membership.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ MAX_MEMBERS = 10_000
 
 
 def group_reply(row: GroupRow) -> replies.Group:
-    """A group as its members see it."""
+    """A group as its members see it (protocol.md section 5)."""
     return replies.Group(
         id=row.id,
         name=row.name,
@@ -52,7 +54,7 @@ class _GroupChange:
         self.conversation = ids.group_conversation(self.group)
 
     def group_and_caller(self) -> tuple[GroupRow, MemberRow]:
-        """The group and the caller in it. Raises ImError not_found where there is no such group for the caller."""
+        """The group, and the caller's row in it. Raises ImError not_found: no such group, or not a member."""
         row = groups.get(self.tx, [self.group]).get(self.group)
         member = member_of(self.tx, self.group, self.work.sender.user)
         if row is None or member is None:
@@ -60,40 +62,41 @@ class _GroupChange:
         return row, member
 
     def members(self, wanted: list[str]) -> dict[str, MemberRow]:
-        """Those of `wanted` who are members now."""
+        """{user: row} of those of `wanted` who are members now."""
         rows = groups.members(self.tx, [(self.group, user) for user in sorted(set(wanted))])
         return {user: row for (_, user), row in rows.items() if row.left_seq is None}
 
     def effects(self, notice: MessageRow, is_repeated: bool) -> list[Effect]:
-        """What a notice makes others do; when a retry finds it, the same again for those whom it still concerns."""
+        """What a notice sends to others. After a retry that has found it, only users who are still members by this very
+        notice are named."""
         body: dict[str, Any] = codec.read(notice.body)
         concerned: list[str] = body["users"]
         push = Push(message_frame(notice), group=self.group, seq=notice.seq)
         if body["event"] not in ("created", "joined"):
             return [push, Membership(self.group, notice.seq, left=concerned)]
         if is_repeated:
-            # Who left since must not be a member again in the eyes of a gateway that has forgotten the leave.
+            # A gateway that has forgotten a later leave would take its user for a member again.
             present = self.members(concerned)
             concerned = [u for u in concerned if u in present and present[u].joined_seq == notice.seq]
-        # Their gateways may not hold the group yet, so the notice goes to them by name. Without it a device that sends
-        # at once would begin where it has read, and that is where it has sent.
+        # The gateways of the new members may not hold the group yet, so the notice goes to these users by name, too. A
+        # device that missed it and sends at once would begin at its read cursor, which is its own message.
         welcome = Push(push.frame, users=concerned)
         return [welcome, push, Membership(self.group, notice.seq, joined=concerned)]
 
     def append_notice(self, event: str, concerned: list[str], **more: Any) -> MessageRow:
-        """Append the notice that is this write's event row."""
+        """Append the notice `event` about the users `concerned`: the event row of this write."""
         body = content.encode_body({"event": event, "group": self.group, "users": concerned, **more})
         return self.scope.append_event(self.work, "notice", body)
 
     def add_members(self, entering: list[str], seq: int, owner: str = "") -> None:
-        """Write member rows: everyone reads from the notice of their own join on."""
+        """Write the rows of new members. They may read from `seq` on, the notice of their join."""
         rows = [MemberRow(self.group, u, "owner" if u == owner else "member", seq, None, 0) for u in sorted(entering)]
         groups.put_members(self.tx, rows)
         cursors.read_up_to(self.tx, [(user, self.conversation, seq - 1) for user in sorted(entering)])
         self.scope.caches.forget_members(self.group, entering)
 
     def remove_members(self, leaving: list[str], seq: int, remaining: int) -> None:
-        """Mark members as gone: their rows say up to which seq they may read."""
+        """Write that members left by the notice `seq`, up to which they may read; `remaining` is how many are left."""
         groups.mark_left(self.tx, self.group, sorted(leaving), seq)
         groups.set_count(self.tx, self.group, remaining)
         self.scope.caches.forget_members(self.group, leaving)
@@ -108,7 +111,7 @@ def _founders(change: _GroupChange) -> list[str]:
 
 
 def _created(change: _GroupChange) -> GroupRow:
-    """The group as it was made: what each retry is answered, whatever became of the group since."""
+    """The group as it was made. A retry gets it, too, whatever has become of the group since."""
     args, members = change.work.args, len(_founders(change))
     return GroupRow(change.group, args.name, args.avatar, None, change.work.sender.user, args.join, False, members)
 
@@ -169,24 +172,27 @@ def _remove(change: _GroupChange) -> MessageRow:
 
 
 def create(work: Work, scope: Scope) -> Outcome:
-    """A new group; each retry is answered with the group as it was made."""
+    """Make a group with the caller as its owner; the reply holds it as it was made, to a retry, too. Raises ImError
+    not_found for a member that does not exist, conflict."""
     change = _GroupChange(work, scope)
     made = replies.OneGroup(group_reply(_created(change)))
     return once(work, scope, lambda: _create(change), lambda row, again: replied(made, *change.effects(row, again)))
 
 
 def invite(work: Work, scope: Scope) -> Outcome:
-    """People enter; where all are in already, nothing is said."""
+    """Add users; where all are members already, nothing is sent to anybody. Raises ImError not_found, forbidden,
+    too_large over 10,000 members, conflict."""
     return _changed(work, scope, _invite)
 
 
 def leave(work: Work, scope: Scope) -> Outcome:
-    """The caller goes; an owner transfers the group first."""
+    """Remove the caller. Raises ImError not_found, forbidden for the owner, conflict."""
     return _changed(work, scope, _leave)
 
 
 def remove(work: Work, scope: Scope) -> Outcome:
-    """The owner or an admin sends members away."""
+    """Remove members; for the owner and admins. Raises ImError not_found where the caller or one of the users is no
+    member, forbidden, conflict."""
     return _changed(work, scope, _remove)
 
 

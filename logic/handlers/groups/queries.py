@@ -1,4 +1,4 @@
-"""group.get, group.list, group.members: what a member may know of a group."""
+"""group.get, group.list, group.members: what a member may know of a group (protocol.md section 5)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ def _require_member(tx: Transaction, group: str, user: str) -> None:
 
 
 def member_reply(row: MemberRow) -> replies.Member:
-    """A member as other members see it."""
+    """A member as the other members see it."""
     return replies.Member(row.user, row.role, row.joined_seq, row.muted_until or None)
 
 
 def get(work: Work, services: Services) -> Outcome:
+    """A group of the caller's. Raises ImError not_found."""
     with services.database.reading() as tx:
         _require_member(tx, work.args.group, work.sender.user)
         row = groups.get(tx, [work.args.group])[work.args.group]
@@ -32,7 +33,7 @@ def get(work: Work, services: Services) -> Outcome:
 
 
 def list_groups(work: Work, services: Services) -> Outcome:
-    """One's own groups, by id."""
+    """A page of the caller's groups, by id."""
     args = work.args
     with services.database.reading() as tx:
         rows = groups.groups_page(tx, work.sender.user, args.after or "", args.limit + 1)
@@ -41,7 +42,7 @@ def list_groups(work: Work, services: Services) -> Outcome:
 
 
 def list_members(work: Work, services: Services) -> Outcome:
-    """The members, by user id."""
+    """A page of a group's members, by user id. Raises ImError not_found where the caller is not one of them."""
     args = work.args
     with services.database.reading() as tx:
         _require_member(tx, args.group, work.sender.user)

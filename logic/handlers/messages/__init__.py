@@ -1,1 +1,1 @@
-"""What is written into conversations, and how it is read."""
+"""Messages: what is written into conversations, and how it is read."""

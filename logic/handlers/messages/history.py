@@ -13,7 +13,8 @@ from store import messages
 
 
 def history(work: Work, services: Services) -> Outcome:
-    """The newest `limit` before `before`, or the oldest `limit` after `after`; ascending either way, at most 96 KiB."""
+    """The last `limit` messages before the seq `before`, or the first `limit` after `after`; ascending in both cases,
+    at most 96 KiB. Raises ImError not_found; bad_field for both ends at once."""
     args = work.args
     if args.before is not None and args.after is not None:
         raise bad_field("before", "not together with after")

@@ -1,6 +1,6 @@
-"""notice.append: what the system tells a user, in the conversation `s:{user}`. Emitted, never asked for by a client.
+"""notice.append: what the system tells a user, in the conversation `s:{user}`. Other writes emit it; no client may ask.
 
-It reaches a user who is away as every message does: by a seq of its own conversation.
+A user who is away gets it as every message: it has a seq of that conversation, and `sync` brings it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from store.messages import MessageRow
 
 
 def append(work: Work, scope: Scope) -> Outcome:
-    """The notice, stored and pushed to its user. A conversation that is not `s:{user}` is `not_found`."""
+    """Store the notice and push it to its user. Raises ImError not_found for a conversation that is not `s:{user}`."""
     conversation = ids.parse_conversation(work.key)
     if conversation is None or conversation.kind != "s":
         raise not_found()
@@ -25,7 +25,7 @@ def append(work: Work, scope: Scope) -> Outcome:
 
     def decide() -> MessageRow:
         row = scope.append_event(work, "notice", content.encode_body(work.args.body))
-        if row.seq == 1:
+        if row.seq == 1:  # the cursor makes the conversation one of the user's
             cursors.read_up_to(scope.tx, [(user, work.key, 0)])
         return row
 

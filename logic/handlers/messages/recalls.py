@@ -1,7 +1,7 @@
-"""message.recall: what a message says is taken back, for everybody (protocol.md section 5).
+"""message.recall: a message is taken back for everybody (protocol.md section 5).
 
-Laws: the message keeps its place and its seq, so that nobody finds a gap; its body is gone from the store and from what
-the worker remembers in the same transaction that writes the event. Whoever sees the event drops what it has.
+Laws: the message keeps its seq, so that nobody finds a gap. The transaction that writes the event also erases the body,
+in the store and in the worker's memory. A client that gets the event drops the body that it has.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from store.messages import MessageRow
 
 
 def recall(work: Work, scope: Scope) -> Outcome:
-    """By its sender for some time, by the owner and admins of a group always. A second recall finds the first."""
+    """Take a message back: its sender may for `rules.recall_s` seconds, the owner and admins of a group always. A
+    second recall is answered with the seq of the first. Raises ImError not_found, forbidden, conflict."""
     args = work.args
 
     def decide() -> Left:
@@ -40,7 +41,7 @@ def recall(work: Work, scope: Scope) -> Outcome:
 
 
 def _recallable(work: Work, scope: Scope) -> MessageRow:
-    """The message, where the caller may recall it. Raises ImError not_found, forbidden."""
+    """The message, if the caller may recall it. Raises ImError not_found, forbidden."""
     args, user = work.args, work.sender.user
     may = readable(scope.tx, user, args.conversation)
     place = (args.conversation, args.seq)

@@ -1,8 +1,8 @@
-"""message.send, decided for a list at once: one read a table, one INSERT a table (protocol.md section 5).
+"""message.send, decided for a list at once: one read and one INSERT for each table (protocol.md section 5).
 
-Laws: a cid is looked up before permissions; what is found is answered again, changes nothing and is fanned out again;
-other content under it is `conflict`. A conversation that is not the sender's and one that does not exist give the same
-`not_found`.
+Laws: a cid is looked up before permissions. A message that is found under it is answered again and pushed again, and
+nothing is changed; other content under it is `conflict`. A conversation that is not the sender's and one that does not
+exist give the same `not_found`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ Pair = tuple[str, str]
 
 
 def addressed(work: Work) -> PrivateMessage | GroupMessage:
-    """The generic model of a send. Raises ImError not_found, forbidden: nobody there that this sender may write to."""
+    """The generic model of a send; whether the sender is a member of a group is checked later. Raises ImError not_found
+    for a conversation of others, forbidden for `s:`."""
     args, sender = work.args, work.sender
     said = Content(args.type, args.body, args.mentions, args.reply_to)
     conversation = ids.parse_conversation(args.conversation)
@@ -39,7 +40,7 @@ def addressed(work: Work) -> PrivateMessage | GroupMessage:
 
 
 def push_of(row: MessageRow, excluded: str = "") -> Push:
-    """The push of a stored message to everyone in its conversation."""
+    """The push of a stored message to everybody in its conversation, but for the connection `excluded`."""
     return push_to(row.conversation, message_frame(row), row.seq, excluded=excluded)
 
 
@@ -60,7 +61,7 @@ class _SendRun:
         self._read: dict[Pair, int] = {}
 
     def find_known(self) -> None:
-        """Which of these cids were used before: from memory, and on demand from the store."""
+        """Find the cids that were used before: in memory, and in the store where `look_up` asks for it."""
         unknown: list[Pair] = []
         for work in self._works:
             pair = work.pair
@@ -73,7 +74,7 @@ class _SendRun:
             self._known.update(messages.by_cids(self._scope.tx, sorted(set(unknown))))
 
     def load(self) -> None:
-        """What deciding needs and is not remembered: the peers of new conversations, the member rows of senders."""
+        """Read what decisions need and memory lacks: the peers of new conversations, the member rows of senders."""
         peers: set[str] = set()
         missing: dict[Pair, GrowingTail] = {}
         for work in self._works:
@@ -94,7 +95,7 @@ class _SendRun:
                 missing[pair].cache.members[pair] = row
 
     def decide(self, work: Work) -> Outcome:
-        """One send, in its turn."""
+        """The outcome of one send, in its turn; refusals are outcomes."""
         try:
             content.check_body(work.args.type, work.args.body)
             message = addressed(work)
@@ -126,7 +127,7 @@ class _SendRun:
         row = append(tail, sender, args.cid, args.type, body, work.digest(), args.mentions, args.reply_to)
         self._read[sender, work.key] = row.seq
         if is_new and isinstance(message, PrivateMessage):
-            # The peer's row is what makes the conversation one of the peer's.
+            # A cursor makes the conversation one of the peer's.
             self._read.setdefault((message.recipient.user, work.key), 0)
         return row
 
@@ -138,14 +139,15 @@ class _SendRun:
             raise forbidden("you are muted in this group")
 
     def flush(self) -> None:
-        """Write the messages, and that their senders read up to them."""
+        """Write the messages, and that their senders have read up to them."""
         self._scope.timeline.flush()
         if self._read:
             cursors.read_up_to(self._scope.tx, ((user, key, seq) for (user, key), seq in self._read.items()))
 
 
 def send_all(works: list[Work], scope: Scope) -> list[Outcome]:
-    """Decide and write a list of sends; their outcomes in order."""
+    """Decide and write a list of sends; returns their outcomes in order. Refusals among them: not_found, forbidden,
+    bad_field, too_large, conflict. Raises Duplicate where a cid or a seq was used that this worker does not know."""
     run = _SendRun(works, scope)
     run.find_known()
     run.load()

@@ -1,4 +1,4 @@
-"""typing: somebody is writing. Kept nowhere, and dropped wherever something else waits (protocol.md section 5)."""
+"""typing: somebody is writing. It is stored nowhere, and dropped where anything else waits (protocol.md section 5)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from protocol.models import Push
 from store import groups
 from store.transaction import Transaction
 
-MAX_MEMBERS = 200  # of a larger group nobody wants to know
+MAX_MEMBERS = 200  # in a larger group too many write at any moment
 
 
 def tell(work: Work, services: Services) -> Outcome:
-    """Push it to the others who are there. Raises ImError not_found, forbidden where nobody writes."""
+    """Push it to the others who are connected; to nobody in a group of over 200. Raises ImError not_found; forbidden
+    for `s:`."""
     with services.database.reading() as tx:
         readable(tx, work.sender.user, work.args.conversation)
         push = _push(tx, work)

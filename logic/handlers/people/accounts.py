@@ -1,8 +1,8 @@
 """account.register, login, logout, password and token.refresh (protocol.md section 5).
 
-Laws: no answer tells whether a user name exists. Who calls without a token is known by the account or the session: a
-retry with the same cid ends in the same state, though tokens are made anew each time, because none is ever stored.
-Hashing runs in its own small pool, outside any transaction.
+Laws: no answer of a login tells whether a user name exists. A caller without a token is known by its account or its
+session: a retry under the same cid ends in the same state, with new tokens, since no token is ever stored. Passwords
+are hashed outside of transactions, in a lane of their own (some 40 ms each).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from store.users import UserRow
 
 
 def user_reply(row: UserRow) -> replies.User:
-    """A user as everyone sees it."""
+    """A user as everybody sees it (protocol.md section 5)."""
     return replies.User(id=row.id, name=row.name, avatar=row.avatar, bio=row.bio)
 
 
@@ -35,12 +35,13 @@ def _hashed(refresh: str) -> str:
 
 
 def _own_cid(work: Work) -> str:
-    """The cid where the client chose it; one that the gateway gave is no way to recognise a retry."""
+    """The cid, if the client chose it; "" for one that the gateway gave, under which no retry comes."""
     return "" if work.args.cid.startswith("~") else work.args.cid
 
 
 def _log_in(services: Services, work: Work, user: UserRow, terminal: str, device: str) -> Outcome:
-    """Start a session for one whose password was verified; a retry under the client's own cid starts the same again."""
+    """Start a session of `user`, whose password was verified; a retry under the client's own cid starts the same
+    session again. Raises Contention where the password was changed since: verify it anew."""
     now = services.now_ms()
     cid = _own_cid(work)
     session = ids.derived_id("session", user.id, cid) if cid else ids.new_id()
@@ -57,7 +58,8 @@ def _log_in(services: Services, work: Work, user: UserRow, terminal: str, device
 
 
 def register(work: Work, services: Services) -> Outcome:
-    """A new account with an id of ours. Its name taken: `conflict`, unless this is the same registration again."""
+    """Make an account with a generated id, and log it in. Raises ImError conflict where the user name is taken, except
+    by this same registration; bad_field for a name of the system's."""
     args = work.args
     if args.username.startswith("_"):
         raise bad_field("username", "names that begin with _ are the system's")
@@ -81,7 +83,7 @@ def _registered_before(work: Work, services: Services) -> UserRow:
 
 
 def login(work: Work, services: Services) -> Outcome:
-    """Tokens for a name and its password."""
+    """Start a session for a user name and its password. Raises ImError unauthenticated, whichever of them is wrong."""
     args = work.args
     with services.database.reading() as tx:
         user = users.by_username(tx, args.username)
@@ -92,7 +94,8 @@ def login(work: Work, services: Services) -> Outcome:
 
 
 def change_password(work: Work, services: Services) -> Outcome:
-    """Set a new password and end every other session of the user."""
+    """Set a new password and end every other session of the user. Raises ImError forbidden for a wrong old password;
+    conflict; unauthenticated where the user is gone."""
     args, sender = work.args, work.sender.user
     with services.database.reading() as tx:
         user = users.get(tx, [sender]).get(sender)
@@ -116,7 +119,7 @@ def change_password(work: Work, services: Services) -> Outcome:
 
 
 def logout(work: Work, services: Services) -> Outcome:
-    """End this session, or with `all` every session of the user."""
+    """End this session, or with `all` every session of the user. Raises ImError conflict."""
     sender = work.sender.user
 
     def decide(scope: WriteScope) -> replies.Reply:
@@ -128,14 +131,15 @@ def logout(work: Work, services: Services) -> Outcome:
 
 
 def _logged_out(services: Services, row: MessageRow, user: str) -> Outcome:
-    """All sessions that ended with the write that left `row`, told to the gateways; found again, told again."""
+    """Tell the gateways which sessions ended with the write that left `row`; a retry tells them again."""
     with services.database.reading() as tx:
         ended = sessions.revoked_at(tx, user, row.time)
     return replied(replies.Reply(), Revocation(ended, "logged_out"))
 
 
 def refresh_token(work: Work, services: Services) -> Outcome:
-    """New tokens for a refresh token, which is used up; the same cid may use it again, had its answer been lost."""
+    """New tokens for a refresh token, which is used up by it; under the same cid it may be used again, in case the
+    answer was lost. Raises ImError unauthenticated."""
     now, used = services.now_ms(), _hashed(work.args.refresh)
     refresh, cid = new_refresh_token(), _own_cid(work)
     with services.database.transaction() as tx:

@@ -1,7 +1,7 @@
 """friend.request (protocol.md section 5): run by the owner of the private conversation of the two.
 
-Laws: a request that waits for its answer is one, however often it is made. Its notice stands in the `s:{user}` of the
-person who is asked, so that it reaches somebody who is away.
+Laws: of one user to another at most one request waits for an answer, however often it is made. Its notice stands in the
+`s:{user}` of the user who is asked, and so reaches somebody who is away.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from store.friends import RequestRow
 
 
 def request(work: Work, scope: Scope) -> Outcome:
-    """Ask a user to be a friend. Raises ImError not_found, bad_field for oneself."""
+    """Ask a user to be a friend. Raises ImError not_found; bad_field for asking oneself; conflict."""
     user, peer, text = work.sender.user, work.args.user, work.args.text
 
     def decide() -> replies.Reply:

@@ -17,8 +17,9 @@ def _stands(row: SessionRow | None, user: str, now: int) -> bool:
 
 
 def open_all(works: list[Work], services: Services) -> list[Outcome]:
-    """Answer a list of logins by three reads: session not revoked, user not disabled, profile, groups. Only a login
-    that succeeds takes anything over."""
+    """Answer a list of logins by three reads: of sessions, of users, of their groups. Only a login that succeeds tells
+    others its takeover. Refusals among the outcomes: unauthenticated for a session that is not valid or a disabled
+    user."""
     now = services.now_ms()
     wanted = sorted({work.args.user for work in works})
     with services.database.reading() as tx:
@@ -38,7 +39,7 @@ def open_all(works: list[Work], services: Services) -> list[Outcome]:
 
 
 def refresh(work: Work, services: Services) -> Outcome:
-    """What a gateway may have missed: which of its sessions ended, and every user's groups."""
+    """Tell a gateway what it may have missed: which of its sessions ended, and the groups of all its users."""
     asked: dict[str, str] = work.args.sessions
     now = services.now_ms()
     wanted = sorted(set(asked.values()))

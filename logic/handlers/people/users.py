@@ -1,4 +1,4 @@
-"""user.get and user.update."""
+"""user.get and user.update (protocol.md section 5)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from store import users
 
 
 def get(work: Work, services: Services) -> Outcome:
-    """The users that exist among `ids`, in the order asked for."""
+    """The users that exist among `ids`, in the order of `ids`."""
     with services.database.reading() as tx:
         found = users.get(tx, work.args.ids)
     return replied(replies.Users([user_reply(found[i]) for i in dict.fromkeys(work.args.ids) if i in found]))
 
 
 def update(work: Work, services: Services) -> Outcome:
-    """Change one's own name, avatar or bio."""
+    """Change the caller's own name, avatar or bio. Raises ImError not_found where the user is gone; conflict."""
     args, sender = work.args, work.sender.user
 
     def decide(scope: WriteScope) -> replies.Reply:
