@@ -33,7 +33,7 @@ from logic.workers.poison import GIVEN_UP, bury, poisoned
 from logic.workers.store_watch import StoreWatch
 from protocol.errors import busy
 from store.database import Database
-from store.errors import Contention, StoreAway
+from store.errors import StoreAway, StoreError
 
 IDLE_S = 0.25
 PROBE_S = 0.5
@@ -205,8 +205,9 @@ class OrderedWorker:
                 return [self._alone(work) for work in works]
             results = self._runner.run(works, look_up=True)
             redelivery.forget(self._database, works)
-        except (StoreAway, Contention):
+        except StoreError as error:
             # Also where all were committed and only `forget` failed: held, they are run again and found by their cids.
+            log.warning("redelivered_held", commands=len(works), error=str(error))
             return [HELD for _ in works]
         return results
 
@@ -218,7 +219,8 @@ class OrderedWorker:
                 return poisoned(self._database, work, GIVEN_UP)
             (result,) = self._runner.run([work], look_up=True)
             redelivery.forget(self._database, [work])
-        except (StoreAway, Contention):
+        except StoreError as error:
+            log.warning("redelivered_held", commands=1, error=str(error))
             return HELD
         return result
 

@@ -204,6 +204,10 @@ class PoolWorker:
                 self._watch.failed()
             outcomes = _put_off(works, error)
         except Exception as error:
+            if len(works) > 1:  # of a list, only the command that fails alone has to suffer
+                for work in works:
+                    self._carry_out(pending, [work], handler)
+                return
             outcomes = self._failed(works, error)
         self._finished.put(Finished(pending, works, outcomes))
         self._bus.wake()

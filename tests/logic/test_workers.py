@@ -17,7 +17,8 @@ from bus.memory.bus import MemoryBus
 from logic.delivery.emitter import Emitter, command_of
 from logic.delivery.fanout import FanOut
 from logic.delivery.gateways import Gateways
-from logic.handlers.table import COMMON, HANDLERS, HASHING, Handler, one, stepwise
+from logic.handlers.people import sessions
+from logic.handlers.table import COMMON, HANDLERS, HASHING, Handler, many, one, stepwise
 from logic.outcome import Outcome, replied
 from logic.rules import Rules
 from logic.services import Services
@@ -48,6 +49,7 @@ from router.interface import GatewayLease, Route, Snapshot
 from router.memory.router import MemoryRouter
 from store import attempts, messages, meta, outbox, users
 from store.database import Database, open_sqlite
+from store.errors import StoreError
 from store.outbox import OutboxRow
 from store.transaction import Transaction
 from tests.bus_fabric import Gateway
@@ -430,3 +432,41 @@ async def test_an_emitted_command_that_fails_by_a_fault_of_ours_is_dead_and_off_
     assert [codec.msgspec.json.decode(body, type=ReceiveInfo).emitted for body in site.dead()] == ["~1"]
     with open_sqlite(site.path, 1).reading() as tx:
         assert tx.rows("SELECT cid FROM outbox") == []
+
+
+async def test_of_a_list_only_the_command_that_fails_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = sessions.open_all
+
+    def open_all(works: list[Work], services: Services) -> list[Outcome]:
+        if any(work.args.session == "poison" for work in works):
+            raise ZeroDivisionError
+        return opened(works, services)
+
+    site.parallel(handlers={"session.open": many(open_all)})
+    commands = [site.command("session.open", {"user": "ann", "session": name}) for name in ("a", "poison", "b")]
+    assert [answer["code"] for answer in await site.ask(*commands)] == [
+        "unauthenticated",
+        "internal",
+        "unauthenticated",
+    ]
+
+
+async def test_a_store_that_refuses_to_count_redeliveries_ends_no_worker(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as for a missing right: what came back is held, the worker goes on, and settles it when it can."""
+    note, refusals = attempts.note, iter([StoreError("no right"), StoreError("no right")])
+
+    def refused_at_first(tx: Transaction, names: Any, now: int) -> set[str]:
+        error = next(refusals, None)
+        if error is not None:
+            raise error
+        return note(tx, names, now)
+
+    monkeypatch.setattr(attempts, "note", refused_at_first)
+    command = site.send()
+    site.publish(command)
+    site.take_and_drop(queues.ordered(0))
+    site.ordered()
+    (answer,) = await site.answered(command)
+    assert answer["seq"] == 1
