@@ -21,6 +21,7 @@ from gateway.doors.operations import operations_rules
 from gateway.doors.server import Doors, application
 from gateway.doors.websocket import websocket_rules
 from gateway.limits import Limits
+from gateway.metrics import PENDING
 from gateway.road.downlink import Downlink, Handlers
 from gateway.road.links import Links
 from gateway.road.numbering import CommandMaker
@@ -63,6 +64,7 @@ class Gateway:
         # up the road
         self._uplink = Uplink(self._commands.address, bus, limits.request_timeout_s, limits.max_pending)
         self._road = road = Road(self._commands, self._uplink)
+        PENDING.set_function(lambda: len(self._uplink))
         # sessions
         rate = Rate(limits.messages_per_s, limits.message_burst, limits.max_messages_over_rate)
         signer = TokenSigner(settings.token.secret, settings.token.access_s)

@@ -21,6 +21,7 @@ from store import meta
 from store.errors import Contention, StoreAway, WrongPartitions
 
 STORE_RETRY_S = 0.5
+MIGRATION_S = 6 * 3600.0  # of a large table
 
 log = structlog.get_logger()
 
@@ -56,7 +57,7 @@ def _worker(settings: Settings, kind: WorkerKind, name: str, stopping: threading
 def _wait_for_store(settings: Settings, stopping: threading.Event) -> None:
     """Return when the store answers, its tables are there and it was asked for its partitions, or when `stopping` is
     set. Raises WrongPartitions; StoreError where repeating does not help."""
-    database = app.open_store(settings, connections=1)
+    database = app.open_store(settings, connections=1, read_timeout_s=MIGRATION_S)
     try:
         while not stopping.is_set():
             try:

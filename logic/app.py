@@ -35,9 +35,9 @@ Worker = OrderedWorker | PoolWorker
 Make = Callable[[Settings, str, WorkerBus, Resolver, threading.Event], Worker]
 
 
-def open_store(settings: Settings, connections: int) -> Database:
-    """The store of these settings, with a pool of `connections`. Connects at its first use; makes the directory of an
-    SQLite file."""
+def open_store(settings: Settings, connections: int, read_timeout_s: float | None = None) -> Database:
+    """The store of these settings, with a pool of `connections`. A migration may take longer than anything else:
+    `read_timeout_s` is then in place of the setting. Connects when it is first used."""
     store = settings.store
     if store.kind == "sqlite":
         path = settings.var / store.path
@@ -51,7 +51,7 @@ def open_store(settings: Settings, connections: int) -> Database:
         store.database,
         connections,
         store.connect_timeout_s,
-        store.read_timeout_s,
+        read_timeout_s or store.read_timeout_s,
     )
 
 

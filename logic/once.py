@@ -15,7 +15,7 @@ from logic.scope import Scope, WriteScope
 from logic.services import Services
 from logic.work import Work
 from protocol import codec
-from protocol.errors import conflict
+from protocol.errors import ImError, conflict
 from protocol.replies import Reply
 from store import done, messages, outbox
 from store.messages import MessageRow
@@ -43,9 +43,14 @@ def once(work: Work, scope: Scope, decide: Callable[[], Left], answer: Answer = 
     if row is not None:
         _require_same(row, work)
     else:
-        row = _left(work, scope, decide())
+        try:
+            row = _left(work, scope, decide())
+        except ImError:
+            scope.drop_emitted()
+            raise
+    emitted = scope.put_emitted()
     outcome = stored_reply(row, is_repeated) if row.conversation == done.CONVERSATION else answer(row, is_repeated)
-    outcome.emitted += scope.take_emitted()
+    outcome.emitted += emitted
     return outcome
 
 
@@ -66,10 +71,11 @@ def once_in_pool(
             _require_same(row, work)
         else:
             row = _left(work, scope, decide(scope))
+        emitted = scope.put_emitted()
         if work.envelope.emitted:
             outbox.remove(tx, [work.pair])
     outcome = answer(row, is_repeated)
-    outcome.emitted += scope.take_emitted()
+    outcome.emitted += emitted
     return outcome
 
 

@@ -24,13 +24,21 @@ class WriteScope:
         self._emitted: list[OutboxRow] = []
 
     def emit(self, work: Work, *emissions: Emission) -> None:
-        """Have other commands carried out because of `work`: write them to the outbox (logic/emitting.py)."""
-        rows = [row_of(work, emission) for emission in emissions]
-        outbox.put(self.tx, rows)
-        self._emitted += rows
+        """Have other commands carried out because of `work` (logic/emitting.py), unless `work` is refused after all."""
+        self._emitted += [row_of(work, emission) for emission in emissions]
 
-    def take_emitted(self) -> list[OutboxRow]:
-        """The commands that were emitted since the last call; they are sent after the COMMIT."""
+    def put_emitted(self) -> list[OutboxRow]:
+        """Write what was emitted to the outbox; it is sent after the COMMIT. Raises ValueError where two emissions of
+        one write have the same op and target, for the second would be taken for the first."""
+        emitted = self.drop_emitted()
+        if len({(row.sender, row.cid) for row in emitted}) < len(emitted):
+            raise ValueError(f"emitted twice: {sorted({row.op for row in emitted})}")
+        if emitted:
+            outbox.put(self.tx, emitted)
+        return emitted
+
+    def drop_emitted(self) -> list[OutboxRow]:
+        """Forget what was emitted and is not written."""
         emitted, self._emitted = self._emitted, []
         return emitted
 

@@ -121,7 +121,7 @@ _ALL = (
     Op("notice.append", args.AppendNotice, _SYSTEM, key=_conversation),
     Op("sync", args.Sync),
     Op("conversation.list", args.ListConversations),
-    Op("friend.request", args.RequestFriend, key=_with_user),
+    Op("friend.request", args.RequestFriend, key=_with_user, cost=lambda _: 5),
     Op("group.create", args.CreateGroup, key=_created_group, cost=_for_each("members", 3)),
     Op("group.get", args.GroupOnly),
     Op("group.list", args.ListGroups),

@@ -17,7 +17,8 @@ def insert(tx: Transaction, rows: Iterable[tuple[str, str, int]]) -> None:
 
 def remove(tx: Transaction, conversation: str, seq: int, users: Iterable[str]) -> None:
     """Delete that the message (conversation, seq) mentions `users`."""
-    tx.execute_in("DELETE FROM mentions WHERE", _COLUMNS, sorted({(user, conversation, seq) for user in users}))
+    rows = sorted({(user, conversation, seq) for user in users})
+    tx.execute_each("DELETE FROM mentions WHERE user = %s AND conversation = %s AND seq = %s", rows)
 
 
 def mentioned(tx: Transaction, user: str, reads: Mapping[str, int]) -> set[str]:

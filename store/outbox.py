@@ -40,7 +40,7 @@ def put(tx: Transaction, rows: Sequence[OutboxRow]) -> None:
 
 def remove(tx: Transaction, pairs: Iterable[tuple[str, str]]) -> None:
     """Delete the commands `pairs`, each (sender, cid): they were carried out, refused, or given up."""
-    tx.execute_in("DELETE FROM outbox WHERE", ("sender", "cid"), sorted(set(pairs)))
+    tx.execute_each("DELETE FROM outbox WHERE sender = %s AND cid = %s", sorted(set(pairs)))
 
 
 def is_any_due(tx: Transaction) -> bool:

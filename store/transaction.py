@@ -95,6 +95,11 @@ class Transaction:
         conditions = self._conditions(columns, keys)
         return sum(self.execute(f"{sql} {condition}", [*params, *values]) for condition, values in conditions)
 
+    def execute_each(self, sql: str, keys: Iterable[Sequence[Any]]) -> int:
+        """Run an UPDATE or DELETE `sql` once for each of `keys`, which are its parameters; the number of rows. For
+        tables that may be small: there the optimizer prefers a scan to many keys, and a scan waits for others' locks."""
+        return sum(self.execute(sql, key) for key in keys)
+
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> int:
         """Insert `rows` by as few statements as possible (none for none); returns how many. Rows are locked in this
         order: give them sorted by key. Raises Duplicate, BadValue."""

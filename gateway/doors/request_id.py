@@ -18,6 +18,7 @@ class NamedRequest(RequestHandler):
     trace = ""
 
     def set_default_headers(self) -> None:
-        given = self.request.headers.get(HEADER, "")
-        self.trace = given if _GIVEN.match(given) else ids.new_id()
+        if not self.trace:  # Tornado calls this again for the answer of a request that failed
+            given = self.request.headers.get(HEADER, "")
+            self.trace = given if _GIVEN.match(given) else ids.new_id()
         self.set_header(HEADER, self.trace)

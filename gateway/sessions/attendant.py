@@ -20,7 +20,7 @@ from gateway.road.reply_to import FrameReplyTo
 from gateway.road.road import Road
 from gateway.sessions.login_queue import LoginQueue
 from protocol.client_command import ClientCommand
-from protocol.errors import Close, ImError, busy
+from protocol.errors import Close, ImError, bad_field, busy
 from protocol.frames import write_error
 from router.interface import Registrar
 
@@ -144,6 +144,8 @@ class Attendant:
         try:
             if connection.pending >= self._limits.max_pending_per_connection:
                 raise busy()
+            if connection.door in command.op.not_over:
+                raise bad_field("op", "not over this door")
             self._road.forward(command, connection, answers)
             if (cost := command.op.cost(command.args)) > 1:
                 self._rate.charge(connection.meter, cost - 1, connection.heard_at)

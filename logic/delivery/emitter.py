@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import structlog
 from msgspec import Raw
 
 from bus import queues
@@ -15,6 +16,8 @@ from store.outbox import OutboxRow
 
 BATCH_COMMANDS = 300
 BATCH_BYTES = 256 * 1024
+
+log = structlog.get_logger()
 
 
 def command_of(row: OutboxRow) -> ReceiveInfo:
@@ -38,6 +41,9 @@ class Emitter:
         sent again when it is due. Raises BusLost."""
         by_queue: dict[str, list[Raw]] = {}
         for row in rows:
+            if row.op not in OPS:  # of a newer version of ours, which will send it
+                log.error("unknown_op_emitted", op=row.op)
+                continue
             queue = queues.of_command(OPS[row.op], row.key, self._partitions)
             by_queue.setdefault(queue, []).append(Raw(codec.write_struct(command_of(row))))
         for queue, bodies in by_queue.items():

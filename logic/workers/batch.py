@@ -117,11 +117,9 @@ class BatchRunner:
         if step is Step.POISON:
             envelope = works[0].envelope
             log.error("command_failed", command=envelope.name, op=envelope.op, trace=envelope.trace, exc_info=error)
-            return [poisoned(self._database, works[0], FAILED)]
+            return [poisoned(self._database, works[0].envelope, FAILED)]
         log.warning("batch_given_up", step=step.value, commands=len(works), error=type(error).__name__)
-        if step is Step.BUSY:
-            return [Outcome(busy()) for _ in works]
-        self.is_store_away = True
+        self.is_store_away = step is not Step.BUSY
         # A redelivered command may have been committed by its former worker: `busy` would be wrong then.
         return [HELD if step is Step.HOLD or work.redelivered else Outcome(busy()) for work in works]
 

@@ -29,13 +29,14 @@ from logic.workers.batch import HELD, BatchRunner, Held, Result
 from logic.workers.handover import Handover
 from logic.workers.inbox import Inbox, Taken
 from logic.workers.overlap import OverlappedWork
-from logic.workers.poison import GIVEN_UP, bury, poisoned
+from logic.workers.poison import GIVEN_UP, bury, poisoned, without_unreadable
 from logic.workers.store_watch import StoreWatch
 from protocol.errors import busy
 from store.database import Database
-from store.errors import StoreAway, StoreError
+from store.errors import StoreError
 
 IDLE_S = 0.25
+RESTART_S = 1.0  # after a fault of ours
 PROBE_S = 0.5
 SLOW_BATCH_S = 1.0
 BUSY_COMMANDS = 64  # that wait: then a batch is published while the store writes the next
@@ -109,9 +110,12 @@ class OrderedWorker:
                 self._serve()
                 self._finish_taken()
             except BusLost as lost:
-                self._is_connected = False
                 log.warning("bus_lost", reason=str(lost))
                 self._forget_everything()
+            except Exception as error:  # whatever it is, others must be served
+                log.error("worker_failed", exc_info=error)
+                self._forget_everything()
+                self._stopping.wait(RESTART_S)
         self._stop()
 
     def _finish_taken(self) -> None:
@@ -130,6 +134,7 @@ class OrderedWorker:
         self._database.close()
 
     def _forget_everything(self) -> None:
+        self._is_connected = False
         self._inbox.clear()
         self._held.clear()
         self._decided = None
@@ -171,6 +176,9 @@ class OrderedWorker:
 
     def _carry_out(self, batch: list[Taken]) -> None:
         begun = time.monotonic()
+        for taken in batch:
+            if taken.refused:
+                taken.refused = without_unreadable(self._database, taken.refused)
         works = [work for taken in batch for work in taken.works]
         BATCHES.observe(len(works))
         if self._decided is not None:
@@ -216,7 +224,7 @@ class OrderedWorker:
         try:
             if redelivery.is_given_up(self._database, work):
                 log.error("command_given_up", command=work.envelope.name, op=work.op.name)
-                return poisoned(self._database, work, GIVEN_UP)
+                return poisoned(self._database, work.envelope, GIVEN_UP)
             (result,) = self._runner.run([work], look_up=True)
             redelivery.forget(self._database, [work])
         except StoreError as error:
@@ -238,7 +246,7 @@ class OrderedWorker:
         self._fan_out.send(refused + decided)
         self._emitter.send(row for _, outcome in decided for row in outcome.emitted)
         count_commands(decided)
-        bury(self._bus, decided)
+        bury(self._bus, refused + decided)
         unknown = {work.envelope.name for work, r in zip(works, results, strict=True) if isinstance(r, Held)}
         done = []
         for taken in batch:
@@ -265,7 +273,7 @@ class OrderedWorker:
         self._probed_at = now
         try:
             self._database.probe()
-        except StoreAway:
+        except StoreError:
             return
         self._runner.is_store_away = False
         held, self._held = self._held, []

@@ -11,16 +11,22 @@ from dataclasses import dataclass
 
 from bus.interface import WorkerBus
 from logic.outcome import Outcome
-from logic.work import Work
 from protocol import codec
 from protocol.errors import internal
 from protocol.models import ReceiveInfo
+from protocol.ops import OPS
 from store import outbox
 from store.database import Database
 from store.errors import StoreError
 
 FAILED = "it failed alone"
+UNREADABLE = "its arguments cannot be read"
+NO_HANDLER = "no worker of this kind carries it out"
 GIVEN_UP = "it was delivered three times and never finished"
+
+
+Refused = tuple[ReceiveInfo, Outcome]
+"""A command that is no work, and why."""
 
 
 @dataclass(slots=True)
@@ -30,12 +36,21 @@ class Poisoned(Outcome):
     reason: str = ""
 
 
-def poisoned(database: Database, work: Work, reason: str) -> Poisoned:
-    """Give `work` up. Where it cannot be taken off the outbox now, it is sent again, and given up again."""
-    if work.envelope.emitted:
+def poisoned(database: Database, envelope: ReceiveInfo, reason: str) -> Poisoned:
+    """Give a command up. Where it cannot be taken off the outbox now, it is sent again, and given up again."""
+    if envelope.emitted:
         with suppress(StoreError), database.transaction() as tx:
-            outbox.remove(tx, [work.pair])
-    return Poisoned(internal(work.envelope.trace or work.envelope.name), reason=reason)
+            outbox.remove(tx, [(envelope.sender.user, envelope.emitted)])
+    return Poisoned(internal(envelope.trace or envelope.name), reason=reason)
+
+
+def without_unreadable(database: Database, refused: list[Refused]) -> list[Refused]:
+    """`refused`, with the emitted commands among them given up whose arguments cannot be read. One of an op that this
+    process does not know is left to a process of a newer version that does."""
+    return [
+        (envelope, poisoned(database, envelope, UNREADABLE) if envelope.emitted and envelope.op in OPS else outcome)
+        for envelope, outcome in refused
+    ]
 
 
 def bury(bus: WorkerBus, decided: Iterable[tuple[ReceiveInfo, Outcome]]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -26,14 +26,16 @@ from logic.workers import redelivery
 from logic.workers.inbox import Inbox, Taken
 from logic.workers.lanes import Lane, LaneSize
 from logic.workers.outbox_watch import OutboxWatch
-from logic.workers.poison import FAILED, GIVEN_UP, bury, poisoned
+from logic.workers.poison import FAILED, GIVEN_UP, NO_HANDLER, bury, poisoned, without_unreadable
 from logic.workers.store_watch import StoreWatch
 from protocol.errors import busy, internal, timeout, unknown_op
+from protocol.models import Effect
 from store import outbox
 from store.errors import CommitUnknown, Contention, Duplicate, StoreAway, StoreError
 from store.outbox import OutboxRow
 
 IDLE_S = 0.25
+RESTART_S = 1.0  # after a fault of ours
 TRIES = 3
 
 log = structlog.get_logger()
@@ -59,9 +61,11 @@ class Finished:
 
 
 def _put_off(works: list[Work], error: StoreError) -> list[Outcome]:
-    """The answers where the store cannot be used now: nothing was stored, or, where a COMMIT got no answer, maybe."""
+    """The outcomes of commands that the store could not serve now. A write may be committed all the same, if what
+    failed came after its COMMIT: then nobody may say that nothing was done."""
     log.warning("store_away", op=works[0].op.name, error=type(error).__name__)
-    return [Outcome(timeout() if isinstance(error, CommitUnknown) else busy()) for _ in works]
+    is_unknown = isinstance(error, CommitUnknown) or works[0].op.writes
+    return [Outcome(timeout() if is_unknown else busy()) for _ in works]
 
 
 class PoolWorker:
@@ -116,11 +120,19 @@ class PoolWorker:
                 self._serve()
                 self._drain()
             except BusLost as lost:
-                self._is_connected = False
                 log.warning("bus_lost", reason=str(lost))
-                self._inbox.clear()
-                self._under_way.clear()
+                self._forget_everything()
+            except Exception as error:  # whatever it is, others must be served
+                log.error("worker_failed", exc_info=error)
+                self._forget_everything()
+                self._stopping.wait(RESTART_S)
         self._stop()
+
+    def _forget_everything(self) -> None:
+        """Begin anew: what this worker has taken goes to others, or comes back."""
+        self._is_connected = False
+        self._inbox.clear()
+        self._under_way.clear()
 
     def _stop(self) -> None:
         self._fan_out.bye()
@@ -167,7 +179,9 @@ class PoolWorker:
         pending = Pending(taken, len(taken.works))
         self._under_way.add(pending)
         if taken.refused:
-            self._fan_out.send(taken.refused)
+            refused = without_unreadable(self._services.database, taken.refused)
+            self._fan_out.send(refused)
+            bury(self._bus, refused)
         if not taken.works:
             self._finish(pending)
         # Redelivered commands run one by one: any of them may have killed its last worker.
@@ -183,7 +197,7 @@ class PoolWorker:
 
     def _submit(self, pending: Pending, works: list[Work], handler: Handler | None) -> None:
         if handler is None:
-            self._finished.put(Finished(pending, works, [Outcome(unknown_op()) for _ in works]))
+            self._finished.put(Finished(pending, works, [self._nobodys(work) for work in works]))
         elif not self._lanes[handler.lane].submit(lambda: self._carry_out(pending, works, handler)):
             self._finished.put(Finished(pending, works, [Outcome(busy()) for _ in works]))
 
@@ -194,7 +208,7 @@ class PoolWorker:
         try:
             if pending.taken.delivery.redelivered and redelivery.is_given_up(self._services.database, works[0]):
                 log.error("command_given_up", command=works[0].envelope.name, op=works[0].op.name)
-                outcomes = [poisoned(self._services.database, works[0], GIVEN_UP)]
+                outcomes = [poisoned(self._services.database, works[0].envelope, GIVEN_UP)]
             else:
                 outcomes = self._tried(pending, works, handler)
             self._settled(pending, works)
@@ -218,8 +232,14 @@ class PoolWorker:
         log.error("command_failed", command=works[0].envelope.name, op=works[0].op.name, trace=trace, exc_info=error)
         database = self._services.database
         return [
-            poisoned(database, work, FAILED) if work.envelope.emitted else Outcome(internal(trace)) for work in works
+            poisoned(database, work.envelope, FAILED) if work.envelope.emitted else Outcome(internal(trace))
+            for work in works
         ]
+
+    def _nobodys(self, work: Work) -> Outcome:
+        """No handler of this worker takes the op."""
+        is_emitted = bool(work.envelope.emitted)
+        return poisoned(self._services.database, work.envelope, NO_HANDLER) if is_emitted else Outcome(unknown_op())
 
     def _tried(self, pending: Pending, works: list[Work], handler: Handler) -> list[Outcome]:
         """Run the handler, three times at most: a deadlock or a lock wait has undone its whole transaction, and after a
@@ -234,14 +254,27 @@ class PoolWorker:
     def _run(self, pending: Pending, works: list[Work], handler: Handler) -> list[Outcome]:
         if handler.steps is None:
             return handler.run(works, self._services)
-        steps = handler.steps(works[0], self._services)
-        while True:
+        return [self._stepped(pending, works[0], handler.steps(works[0], self._services))]
+
+    def _stepped(self, pending: Pending, work: Work, steps: Generator[Effect, None, Outcome]) -> Outcome:
+        """Send each effect as it comes. Where some were sent, a failure is no reason to begin anew: they would be sent
+        twice. After the connection to the broker is lost another worker has the command."""
+        is_begun = False
+        while pending in self._under_way:
             try:
                 effect = next(steps)
             except StopIteration as end:
-                return [end.value]
-            self._finished.put(Finished(pending, works, [Outcome(None, [effect])], is_last=False))
+                outcome: Outcome = end.value
+                return outcome
+            except (Contention, Duplicate):
+                if is_begun:
+                    return Outcome(timeout())
+                raise
+            is_begun = True
+            self._finished.put(Finished(pending, [work], [Outcome(None, [effect])], is_last=False))
             self._bus.wake()
+        steps.close()
+        return Outcome(timeout())
 
     def _settled(self, pending: Pending, works: list[Work]) -> None:
         """The commands were carried out or refused: forget that they came back, take emitted ones off the outbox."""

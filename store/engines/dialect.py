@@ -140,6 +140,9 @@ class MysqlDialect:
     def keys_in(self, columns: tuple[str, ...], count: int) -> str:
         if len(columns) == 1:
             return f"{columns[0]} IN ({marks(count)})"
+        if count == 1:
+            # A DELETE or UPDATE by one row value scans the whole table, and waits for the locks of others' rows.
+            return "(" + " AND ".join(f"{column}=%s" for column in columns) + ")"
         return f"({','.join(columns)}) IN ({','.join(['(' + marks(len(columns)) + ')'] * count)})"
 
     def last_rows(self, table: str, columns: str, key: str, order: str, count: int) -> str:

@@ -31,7 +31,7 @@ def test_the_peer_is_told_and_nobody_else(road: Road) -> None:
 
 def test_a_group_is_told_unless_it_is_large(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
     group = road.group("ann", "bob", "cat")
-    assert _push(road.call("typing", "bob", conversation=f"g:{group}")).group == group
+    assert _push(road.call("typing", "bob", conversation=f"g:{group}")).users == ["ann", "cat"]
     monkeypatch.setattr(typing, "MAX_MEMBERS", 2)
     assert road.call("typing", "bob", conversation=f"g:{group}").effects == []
 

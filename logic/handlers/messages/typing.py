@@ -38,7 +38,6 @@ def _push(tx: Transaction, work: Work) -> Push | None:
     if parsed.kind == "p":
         others = sorted({*parsed.users} - {user})
         return Push(frame, users=others, transient=True) if others else None
-    group = groups.get(tx, [parsed.group]).get(parsed.group)
-    if group is None or group.members > MAX_MEMBERS:
-        return None
-    return Push(frame, group=parsed.group, excluded=work.envelope.from_connection, transient=True)
+    members = groups.member_page(tx, parsed.group, "", MAX_MEMBERS + 1)
+    others = [member.user for member in members if member.user != user]
+    return Push(frame, users=others, transient=True) if others and len(members) <= MAX_MEMBERS else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 
-from logic.once import once_in_pool
+from logic.once import Answer, once_in_pool
 from logic.outcome import Outcome, replied
 from logic.passwords import hash_password, is_password
 from logic.scope import WriteScope
@@ -107,34 +107,43 @@ def change_password(work: Work, services: Services) -> Outcome:
     if not is_retry and not is_password(user.password, args.old):
         raise forbidden("the old password is not this one")
     hashed = "" if is_retry else hash_password(args.new)
+    ended: list[str] = []
 
     def decide(scope: WriteScope) -> replies.Reply:
         if not users.set_password(scope.tx, sender, hashed, user.password):
             raise Contention("another call changed the password meanwhile: the old one is to be verified anew")
-        others = [s for s in sessions.live(scope.tx, sender, scope.now_ms) if s != work.envelope.session]
-        sessions.revoke(scope.tx, others, scope.now_ms)
+        ended[:] = [s for s in sessions.live(scope.tx, sender, scope.now_ms) if s != work.envelope.session]
+        sessions.revoke(scope.tx, ended, scope.now_ms)
         return replies.Reply()
 
-    return once_in_pool(work, services, decide, lambda row, _: _logged_out(services, row, sender))
+    return once_in_pool(work, services, decide, _logged_out(services, sender, ended))
 
 
 def logout(work: Work, services: Services) -> Outcome:
     """End this session, or with `all` every session of the user. Raises ImError conflict."""
     sender = work.sender.user
+    ended: list[str] = []
 
     def decide(scope: WriteScope) -> replies.Reply:
-        ended = sessions.live(scope.tx, sender, scope.now_ms) if work.args.all else []
-        sessions.revoke(scope.tx, sorted({*ended, work.envelope.session}), scope.now_ms)
+        others = sessions.live(scope.tx, sender, scope.now_ms) if work.args.all else []
+        ended[:] = sorted({*others, work.envelope.session})
+        sessions.revoke(scope.tx, ended, scope.now_ms)
         return replies.Reply()
 
-    return once_in_pool(work, services, decide, lambda row, _: _logged_out(services, row, sender))
+    return once_in_pool(work, services, decide, _logged_out(services, sender, ended))
 
 
-def _logged_out(services: Services, row: MessageRow, user: str) -> Outcome:
-    """Tell the gateways which sessions ended with the write that left `row`; a retry tells them again."""
-    with services.database.reading() as tx:
-        ended = sessions.revoked_at(tx, user, row.time)
-    return replied(replies.Reply(), Revocation(ended, "logged_out"))
+def _logged_out(services: Services, user: str, ended: list[str]) -> Answer:
+    """Tell the gateways which sessions have `ended`. A retry tells of those that ended with the first write: the store
+    is asked for them, which may fail without harm, since nothing else of the write is left to tell."""
+
+    def answer(row: MessageRow, is_repeated: bool) -> Outcome:
+        if not is_repeated:
+            return replied(replies.Reply(), Revocation(ended, "logged_out"))
+        with services.database.reading() as tx:
+            return replied(replies.Reply(), Revocation(sessions.revoked_at(tx, user, row.time), "logged_out"))
+
+    return answer
 
 
 def refresh_token(work: Work, services: Services) -> Outcome:
