@@ -97,7 +97,7 @@ class Transaction:
 
     def execute_each(self, sql: str, keys: Iterable[Sequence[Any]]) -> int:
         """Run an UPDATE or DELETE `sql` once for each of `keys`, which are its parameters; the number of rows. For
-        tables that may be small: there the optimizer prefers a scan to many keys, and a scan waits for others' locks."""
+        tables that may be small: there the optimizer prefers a scan to many keys, and it waits for others' locks."""
         return sum(self.execute(sql, key) for key in keys)
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> int:
