@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from cachetools import LRUCache
 
 from protocol import ids
-from store.groups import MemberRow
-from store.messages import MessageRow, Tail
+from store.tables.groups import MemberRow
+from store.tables.messages import MessageRow, Tail
 
 CONVERSATIONS = 20_000
 MEMBERS = 50_000

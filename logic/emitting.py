@@ -1,4 +1,4 @@
-"""What a write causes elsewhere: it emits further commands, which reach their queues whatever fails (store/outbox.py).
+"""What a write causes elsewhere: further commands, which reach their queues whatever fails (store/tables/outbox.py).
 
 Laws: a handler appends only to the conversation of its own key, and emits a command for each other one. The cid of an
 emitted command derives from the cid of the write, so that it is carried out once, however often it is sent. Emitted
@@ -14,7 +14,7 @@ from protocol import codec, ids
 from protocol.args import WriteArgs
 from protocol.models import UserInfo
 from protocol.ops import OPS
-from store.outbox import OutboxRow
+from store.tables.outbox import OutboxRow
 
 SYSTEM = UserInfo(ids.SYSTEM_USER)
 

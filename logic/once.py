@@ -1,9 +1,9 @@
 """A write is carried out once: the frame in which every op that writes runs.
 
 Laws: one key, (sender, cid), fences everything that a sender writes. A write leaves a row under it in its own
-transaction: its event, or, where it has no event, its answer (store/done.py). When a retry finds the row, nothing is
-changed, the answer is given again, and everybody concerned is told again. Other content under the cid is `conflict`,
-whichever op used it first. The cid is looked up before permissions.
+transaction: its event, or, where it has no event, its answer (store/tables/done.py). When a retry finds the row,
+nothing is changed, the answer is given again, and everybody concerned is told again. Other content under the cid is
+`conflict`, whichever op used it first. The cid is looked up before permissions.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from logic.work import Work
 from protocol import codec
 from protocol.errors import ImError, conflict
 from protocol.replies import Reply
-from store import done, messages, outbox
-from store.messages import MessageRow
+from store.tables import done, messages, outbox
+from store.tables.messages import MessageRow
 
 Left = MessageRow | Reply
 """What a write leaves: its event row, which is appended already, or the reply to remember."""

@@ -10,8 +10,8 @@ from protocol import codec, replies
 from protocol.errors import ImError
 from protocol.frames import write_frame
 from protocol.models import Answer, Effect
-from store.messages import MessageRow
-from store.outbox import OutboxRow
+from store.tables.messages import MessageRow
+from store.tables.outbox import OutboxRow
 
 
 @dataclass(slots=True)

@@ -7,9 +7,9 @@ from logic.emitting import Emission, row_of
 from logic.rules import Rules
 from logic.timeline import Timeline
 from logic.work import Work
-from store import messages, outbox
-from store.messages import MessageRow
-from store.outbox import OutboxRow
+from store.tables import messages, outbox
+from store.tables.messages import MessageRow
+from store.tables.outbox import OutboxRow
 from store.transaction import Transaction
 
 

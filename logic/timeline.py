@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from logic.caches import Caches, PartitionCache
 from protocol import codec
 from protocol.content import is_countable
-from store import mentions, messages
-from store.messages import MessageRow, Tail
+from store.tables import mentions, messages
+from store.tables.messages import MessageRow, Tail
 from store.transaction import Transaction
 
 NEVER_WRITTEN = Tail(seq=0, time=0, counted=0)

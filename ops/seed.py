@@ -21,13 +21,14 @@ from logic.app import open_store
 from protocol import content, ids
 from protocol.clock import now_ms
 from protocol.tokens import TokenSigner
-from store import cursors, groups, messages, meta, sessions, users
+from store import meta
 from store.database import Database
 from store.errors import StoreError
-from store.groups import GroupRow, MemberRow
-from store.messages import MessageRow
-from store.sessions import SessionRow
-from store.users import UserRow
+from store.tables import cursors, groups, messages, sessions, users
+from store.tables.groups import GroupRow, MemberRow
+from store.tables.messages import MessageRow
+from store.tables.sessions import SessionRow
+from store.tables.users import UserRow
 
 CHUNK = 500
 SESSION_S = 86_400

@@ -46,7 +46,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
     },
     "bus": {"": set(), "memory": {""}, "rabbit": {""}},
     "router": {"": set(), "memory": {""}, "redis": {""}},
-    "store": {"": {"engines"}, "engines": {""}},
+    "store": {"": {"engines"}, "engines": {""}, "tables": {""}},
     "ops": {
         "": {"servers"},
         "servers": {""},

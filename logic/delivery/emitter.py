@@ -1,4 +1,4 @@
-"""Publishes emitted commands to the queues of the workers that carry them out (store/outbox.py)."""
+"""Publishes emitted commands to the queues of the workers that carry them out (store/tables/outbox.py)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bus.interface import WorkerBus
 from protocol import codec
 from protocol.models import ReceiveInfo, TopicMessage, UserInfo
 from protocol.ops import OPS
-from store.outbox import OutboxRow
+from store.tables.outbox import OutboxRow
 
 BATCH_COMMANDS = 300
 BATCH_BYTES = 256 * 1024

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from logic.timeline import NEVER_WRITTEN
 from protocol import ids
 from protocol.errors import not_found
-from store import groups, messages, users
-from store.groups import MemberRow
+from store.tables import groups, messages, users
+from store.tables.groups import MemberRow
 from store.transaction import Transaction
 
 MANAGERS = ("owner", "admin")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from protocol.frames import MAX_LIST_BYTES
-from store.messages import MessageRow
+from store.tables.messages import MessageRow
 
 # The names of the fields, `recalled`, and four numbers of up to 16 digits.
 ENVELOPE_BYTES = 190

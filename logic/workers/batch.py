@@ -22,8 +22,8 @@ from logic.workers.poison import FAILED, poisoned
 from logic.workers.retry import Split, Step, is_unknown, next_step
 from protocol.clock import now_ms
 from protocol.errors import busy
-from store import outbox
 from store.database import Database
+from store.tables import outbox
 from store.transaction import Transaction
 
 BATCH_S = 8.0

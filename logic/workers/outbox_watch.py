@@ -1,4 +1,4 @@
-"""Sends emitted commands again that are not carried out yet (store/outbox.py); one process at a time does it.
+"""Sends emitted commands again that are not carried out yet (store/tables/outbox.py); one process at a time does it.
 
 Laws: a command is due again 5, 10, 20 ... 300 s after it was sent, by the clock of the store. A process that finds one
 due takes the lease before it sends; after a holder that was killed another one goes on when the lease ends.
@@ -11,10 +11,10 @@ import time
 import structlog
 
 from protocol.clock import now_ms
-from store import attempts, leases, outbox
 from store.database import Database
 from store.errors import StoreError
-from store.outbox import OutboxRow
+from store.tables import attempts, leases, outbox
+from store.tables.outbox import OutboxRow
 from store.transaction import Transaction
 
 LEASE = "outbox"

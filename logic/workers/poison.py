@@ -15,9 +15,9 @@ from protocol import codec
 from protocol.errors import internal
 from protocol.models import ReceiveInfo
 from protocol.ops import OPS
-from store import outbox
 from store.database import Database
 from store.errors import StoreError
+from store.tables import outbox
 
 FAILED = "it failed alone"
 UNREADABLE = "its arguments cannot be read"

@@ -30,9 +30,9 @@ from logic.workers.poison import FAILED, GIVEN_UP, NO_HANDLER, bury, poisoned, w
 from logic.workers.store_watch import StoreWatch
 from protocol.errors import busy, internal, timeout, unknown_op
 from protocol.models import Effect
-from store import outbox
 from store.errors import CommitUnknown, Contention, Duplicate, StoreAway, StoreError
-from store.outbox import OutboxRow
+from store.tables import outbox
+from store.tables.outbox import OutboxRow
 
 IDLE_S = 0.25
 RESTART_S = 1.0  # after a fault of ours

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from logic.work import Work
 from protocol.clock import now_ms
-from store import attempts
 from store.database import Database
+from store.tables import attempts
 
 # The first delivery is not counted: the second redelivery is the third delivery.
 MAX_REDELIVERIES = 2

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from store import done, messages, meta, sessions, users
+from store import meta
 from store.database import Database
 from store.errors import BadValue, Duplicate, StoreAway, StoreError, WrongPartitions
 from store.migrate import SCHEMA, migrate
+from store.tables import done, messages, sessions, users
 from tests.store.engines import blank, database, filled_once
 from tests.store.rows import NOW_MS, message, session, timeline, user
 

@@ -20,8 +20,9 @@ from protocol.clock import now_ms
 from protocol.errors import ImError
 from protocol.models import Effect, Membership, Push, ReceiveInfo, Revocation, UserInfo
 from protocol.tokens import TokenSigner
-from store import meta, users
+from store import meta
 from store.database import Database
+from store.tables import users
 from tests.store.rows import NOW_MS, user
 
 PARTITIONS = 8

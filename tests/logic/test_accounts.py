@@ -16,8 +16,8 @@ from logic.handlers.people import accounts
 from logic.handlers.people import users as profiles
 from logic.outcome import Outcome
 from protocol.models import Takeover
-from store import sessions, users
 from store.errors import Contention, Duplicate
+from store.tables import sessions, users
 from tests.logic.road import Road, code, reply, revoked, work
 
 PASSWORD = "correct horse"

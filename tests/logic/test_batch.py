@@ -14,9 +14,10 @@ from logic.workers.batch import BatchRunner, Held, Result
 from logic.workers.poison import Poisoned
 from logic.workers.retry import TRIES
 from protocol import content
-from store import messages, meta
+from store import meta
 from store.database import Database
 from store.errors import Contention, StoreError
+from store.tables import messages
 from tests.logic.road import PARTITIONS, Road, code, private, reply, send, work
 from tests.private_servers import PrivateServers
 from tests.store.commit_cutter import CommitCutter

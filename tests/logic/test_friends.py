@@ -9,7 +9,7 @@ from logic.outcome import Outcome
 from logic.work import Work, read_work
 from logic.workers.batch import Result
 from protocol.client_command import read_command
-from store.outbox import OutboxRow
+from store.tables.outbox import OutboxRow
 from tests.logic.road import Road, code, pushed, reply
 from tests.store.rows import emitted_waiting
 

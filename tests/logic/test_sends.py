@@ -6,7 +6,7 @@ import pytest
 
 from logic.outcome import Outcome
 from protocol.models import Push
-from store import messages
+from store.tables import messages
 from tests.logic.road import Road, code, private, pushed, reply, send, work
 
 AB = private("ann", "bob")

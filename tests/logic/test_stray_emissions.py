@@ -12,8 +12,8 @@ from logic.handlers.table import one
 from logic.outcome import replied
 from protocol import codec
 from protocol.replies import Reply
-from store import outbox
-from store.outbox import OutboxRow
+from store.tables import outbox
+from store.tables.outbox import OutboxRow
 from store.transaction import Transaction
 from tests.logic.test_workers import Site, _off_the_outbox
 

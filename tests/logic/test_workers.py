@@ -47,10 +47,11 @@ from protocol.replies import Reply
 from protocol.tokens import TokenSigner
 from router.interface import GatewayLease, Route, Snapshot
 from router.memory.router import MemoryRouter
-from store import attempts, messages, meta, outbox, users
+from store import meta
 from store.database import Database, open_sqlite
 from store.errors import StoreError
-from store.outbox import OutboxRow
+from store.tables import attempts, messages, outbox, users
+from store.tables.outbox import OutboxRow
 from store.transaction import Transaction
 from tests.bus_fabric import Gateway
 from tests.logic.road import SECRET

@@ -15,7 +15,7 @@ from logic.app import open_store
 from ops.seed import seed
 from protocol.clock import now_ms
 from protocol.tokens import TokenSigner
-from store import conversations, groups, sessions
+from store.tables import conversations, groups, sessions
 from tests.private_servers import ROOT, PrivateServers
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
-from store.groups import GroupRow, MemberRow
-from store.messages import MessageRow
-from store.sessions import SessionRow
+from store.tables.groups import GroupRow, MemberRow
+from store.tables.messages import MessageRow
+from store.tables.sessions import SessionRow
+from store.tables.users import UserRow
 from store.transaction import Transaction
-from store.users import UserRow
 
 NOW_MS = 1_763_000_000_000
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from store import attempts, done, messages, sessions, users
 from store.database import Database
+from store.tables import attempts, done, messages, sessions, users
 from tests.store.rows import NOW_MS, session, user
 
 

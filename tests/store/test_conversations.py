@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from store import conversations, cursors, groups, messages
-from store.conversations import ViewRow
 from store.database import Database
+from store.tables import conversations, cursors, groups, messages
+from store.tables.conversations import ViewRow
 from tests.store.rows import NOW_MS, member, message, timeline
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from store import groups
 from store.database import Database
+from store.tables import groups
 from tests.store.rows import NOW_MS, group, member
 
 

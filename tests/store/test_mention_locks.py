@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from store import mentions, meta
+from store import meta
+from store.tables import mentions
 from tests.private_servers import PrivateServers
 from tests.store.engines import open_server
 

@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from conf.settings import StoreSettings
-from store import messages, meta
+from store import meta
 from store.database import Database
 from store.errors import StoreAway
+from store.tables import messages
 from tests.private_servers import PrivateServers
 from tests.proxy import Proxy
 from tests.store.engines import open_server

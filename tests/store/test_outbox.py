@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from protocol.clock import now_ms
-from store import leases, outbox
 from store.database import Database
-from store.outbox import FIRST_MS, LAST_MS, OutboxRow
+from store.tables import leases, outbox
+from store.tables.outbox import FIRST_MS, LAST_MS, OutboxRow
 from store.transaction import Transaction
 from tests.store.rows import emitted_waiting
 

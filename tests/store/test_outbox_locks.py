@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from store import meta, outbox
-from store.outbox import OutboxRow
+from store import meta
+from store.tables import outbox
+from store.tables.outbox import OutboxRow
 from tests.private_servers import PrivateServers
 from tests.store.engines import open_server
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from store import conversations, cursors, groups, messages, meta
+from store import meta
 from store.database import Database
+from store.tables import conversations, cursors, groups, messages
 from store.transaction import Transaction
 from tests.private_servers import PrivateServers
 from tests.store.engines import open_server

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from store import messages, meta
+from store import meta
 from store.database import Database, open_sqlite
 from store.engines.sqlite import SqliteEngine
 from store.errors import StoreAway
+from store.tables import messages
 from tests.store.rows import message, timeline
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from concurrent.futures import ThreadPoolExecutor
 
-from store import cursors, mentions, messages
 from store.database import Database
-from store.messages import Tail
+from store.tables import cursors, mentions, messages
+from store.tables.messages import Tail
 from tests.store.rows import NOW_MS, message, timeline
 
 

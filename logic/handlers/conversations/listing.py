@@ -9,8 +9,8 @@ from logic.services import Services
 from logic.work import Work
 from protocol import ids, replies
 from protocol.errors import bad_field
-from store import conversations, cursors, mentions
-from store.conversations import ViewRow
+from store.tables import conversations, cursors, mentions
+from store.tables.conversations import ViewRow
 from store.transaction import Transaction
 
 VIEW_BYTES = 200  # of a conversation, beside its name and its last message

@@ -16,7 +16,7 @@ from protocol import codec, replies
 from protocol.errors import ImError, bad_field
 from protocol.frames import write_frame
 from protocol.models import Push
-from store import cursors
+from store.tables import cursors
 from store.transaction import Transaction
 
 

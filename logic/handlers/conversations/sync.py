@@ -15,9 +15,9 @@ from logic.services import Services
 from logic.work import Work
 from protocol import args, replies
 from protocol.frames import MAX_LIST_BYTES
-from store import conversations, messages
-from store.conversations import ViewRow
-from store.messages import MessageRow
+from store.tables import conversations, messages
+from store.tables.conversations import ViewRow
+from store.tables.messages import MessageRow
 
 MAX_MESSAGES = 500
 MAX_CONVERSATIONS = 150

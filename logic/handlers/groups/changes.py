@@ -22,9 +22,9 @@ from protocol import codec, content, ids, replies
 from protocol.errors import conflict, forbidden, not_found, too_large
 from protocol.models import Effect, Membership, Push
 from protocol.ops import created_group
-from store import cursors, groups, users
-from store.groups import GroupRow, MemberRow
-from store.messages import MessageRow
+from store.tables import cursors, groups, users
+from store.tables.groups import GroupRow, MemberRow
+from store.tables.messages import MessageRow
 
 MAX_MEMBERS = 10_000
 

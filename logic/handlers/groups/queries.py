@@ -9,8 +9,8 @@ from logic.services import Services
 from logic.work import Work
 from protocol import replies
 from protocol.errors import not_found
-from store import groups
-from store.groups import MemberRow
+from store.tables import groups
+from store.tables.groups import MemberRow
 from store.transaction import Transaction
 
 

@@ -9,7 +9,7 @@ from logic.services import Services
 from logic.work import Work
 from protocol import replies
 from protocol.errors import bad_field
-from store import messages
+from store.tables import messages
 
 
 def history(work: Work, services: Services) -> Outcome:

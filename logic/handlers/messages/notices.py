@@ -12,8 +12,8 @@ from logic.scope import Scope
 from logic.work import Work
 from protocol import content, ids, replies
 from protocol.errors import not_found
-from store import cursors
-from store.messages import MessageRow
+from store.tables import cursors
+from store.tables.messages import MessageRow
 
 
 def append(work: Work, scope: Scope) -> Outcome:

@@ -14,8 +14,8 @@ from logic.scope import Scope
 from logic.work import Work
 from protocol import codec, content, ids, replies
 from protocol.errors import forbidden, not_found
-from store import mentions, messages
-from store.messages import MessageRow
+from store.tables import mentions, messages
+from store.tables.messages import MessageRow
 
 
 def recall(work: Work, scope: Scope) -> Outcome:

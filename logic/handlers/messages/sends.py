@@ -15,8 +15,8 @@ from logic.work import Work
 from protocol import content, ids, replies
 from protocol.errors import ImError, bad_field, conflict, forbidden, not_found
 from protocol.models import Content, GroupMessage, PrivateMessage, Push, UserInfo
-from store import cursors, groups, messages, users
-from store.messages import MessageRow
+from store.tables import cursors, groups, messages, users
+from store.tables.messages import MessageRow
 
 Pair = tuple[str, str]
 

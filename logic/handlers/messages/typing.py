@@ -12,7 +12,7 @@ from protocol import codec, ids, replies
 from protocol.errors import forbidden, not_found
 from protocol.frames import write_frame
 from protocol.models import Push
-from store import groups
+from store.tables import groups
 from store.transaction import Transaction
 
 MAX_MEMBERS = 200  # in a larger group too many write at any moment

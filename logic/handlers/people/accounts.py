@@ -18,11 +18,11 @@ from logic.work import Work
 from protocol import ids, replies
 from protocol.errors import bad_field, conflict, forbidden, unauthenticated
 from protocol.models import Revocation
-from store import messages, sessions, users
 from store.errors import Contention, Duplicate
-from store.messages import MessageRow
-from store.sessions import SessionRow
-from store.users import UserRow
+from store.tables import messages, sessions, users
+from store.tables.messages import MessageRow
+from store.tables.sessions import SessionRow
+from store.tables.users import UserRow
 
 
 def user_reply(row: UserRow) -> replies.User:

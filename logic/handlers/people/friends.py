@@ -13,8 +13,8 @@ from logic.scope import Scope
 from logic.work import Work
 from protocol import args, ids, replies
 from protocol.errors import bad_field, not_found
-from store import friends, users
-from store.friends import RequestRow
+from store.tables import friends, users
+from store.tables.friends import RequestRow
 
 
 def request(work: Work, scope: Scope) -> Outcome:

@@ -8,8 +8,8 @@ from logic.services import Services
 from logic.work import Work
 from protocol import replies
 from protocol.errors import unauthenticated
-from store import groups, sessions, users
-from store.sessions import SessionRow
+from store.tables import groups, sessions, users
+from store.tables.sessions import SessionRow
 
 
 def _stands(row: SessionRow | None, user: str, now: int) -> bool:

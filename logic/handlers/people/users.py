@@ -10,7 +10,7 @@ from logic.services import Services
 from logic.work import Work
 from protocol import replies
 from protocol.errors import not_found
-from store import users
+from store.tables import users
 
 
 def get(work: Work, services: Services) -> Outcome:

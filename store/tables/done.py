@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 
-from store.messages import MessageRow
+from store.tables.messages import MessageRow
 
 CONVERSATION = "~"
 # Below the time in a seq. Two writes of one ms seldom draw the same bits; if they do, the key refuses one, and it is

@@ -13,8 +13,8 @@ from store.transaction import Transaction
 
 
 class MessageRow(NamedTuple):
-    """A message, an event, or a row of store/done.py. `body` and `mentions` are JSON text, `digest` 16 bytes of the
-    original request, `time` ms, `reply_to` a seq.
+    """A message, an event, or a row of done.py. `body` and `mentions` are JSON text, `digest` 16 bytes of the original
+    request, `time` ms, `reply_to` a seq.
 
     `counted` is how many countable messages the conversation holds, this one included. Events set the last two:
     `changed` is the seq of the last event that is folded in, `recalled` 1 after a recall.

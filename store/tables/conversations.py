@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from store import messages
-from store.messages import MessageRow
+from store.tables import messages
+from store.tables.messages import MessageRow
 from store.transaction import Transaction
 
 _GROUP = "g:"

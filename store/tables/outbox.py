@@ -52,7 +52,7 @@ def take_due(tx: Transaction, at_most: int) -> list[OutboxRow]:
     """The commands to send again now, the longest due first; each is set to be due again later.
 
     At most so many that no more than `at_most` commands are on their way again at a time: a backlog that is worked off
-    slowly does not double itself. Only the holder of a lease may call it (store/leases.py).
+    slowly does not double itself. Only the holder of a lease may call it (store/tables/leases.py).
     """
     now = tx.now_ms()
     again = tx.row("SELECT COUNT(*) FROM outbox WHERE tries > 0 AND due > %s", (now,))
