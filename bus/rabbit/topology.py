@@ -32,7 +32,8 @@ logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 @dataclass(frozen=True)
 class RabbitAddress:
-    """Where the broker is, and as whom to log in. A peer that is silent for `heartbeat_s` + 5 s counts as lost."""
+    """Where the broker is, and as whom to log in. A peer that was silent between two looks counts as lost;
+    pika looks each `heartbeat_s` + 5 s, so that takes at most twice as long."""
 
     host: str
     port: int

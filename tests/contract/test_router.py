@@ -303,7 +303,7 @@ async def test_a_lease_that_was_given_up_is_free_at_once(router: Router) -> None
     await former.registrar.close()
     start = time.monotonic()
     await router.gateway("g1", "e2")
-    assert time.monotonic() - start < RENEW_S
+    assert time.monotonic() - start < LEASE_S - RENEW_S, "so long it would still have stood"
     assert [lease.address for lease in router.resolver.gateways()] == ["g1.e2"]
 
 
@@ -319,7 +319,7 @@ async def test_a_dead_gateways_name_is_taken_when_its_lease_ends_and_not_before(
             assert not taking.done()
             await asyncio.sleep(0.01)
         next_life = await taking
-        assert time.monotonic() - start < LEASE_S + RENEW_S
+        assert time.monotonic() - start < 2 * LEASE_S
         assert next_life.registrar.connected
         assert (next_life.reregistered, next_life.lost) == (0, [])
 

@@ -70,6 +70,11 @@ class Door:
         self.nginx.start()
         self.nginx.await_ready(READY_S)
 
+    def restart(self) -> None:
+        """Start nginx anew: it remembers nothing."""
+        self.nginx.stop()
+        self.start()
+
     def stop(self) -> None:
         self.nginx.stop()
         self.redis_server.stop()

@@ -183,6 +183,7 @@ async def test_limits_are_by_address(tmp_path: Path, limit: str) -> None:
     with open_door(tmp_path, unlimited=("::1",), **few[limit]) as door:
         door.listen()
         async with StubGateway(door, "a") as gateway:
+            await asyncio.to_thread(door.restart)
             await until(lambda: "gateway a is up" in door.said())
             if limit == "requests":
                 answers = [await door.post("/api/user.get", **{"X-Real-IP": f"1.2.3.{n}"}) for n in range(12)]

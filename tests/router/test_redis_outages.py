@@ -11,11 +11,11 @@ import pytest
 import redis
 
 from router.interface import RENEW_S, GatewayLease, Resolver, RouterAway
+from router.redis import ordered_connection
 from router.redis.address import RedisAddress
 from router.redis.keys import Keys
-from router.redis.ordered_connection import TIMEOUT_S
 from router.redis.registrar import RedisRegistrar
-from router.redis.resolver import RedisResolver
+from router.redis.resolver import REST_S, TIMEOUT_S, RedisResolver
 from router.redis.write_queue import MAX_QUEUED
 from tests.private_servers import PrivateServers
 from tests.router.gateways import Gateway, group_holders, holders, until, worst_lag
@@ -95,8 +95,7 @@ async def test_a_stopped_redis_blocks_no_loop_and_loses_no_removal(
             await gateway.registrar.renew()
         await until(lambda: not gateway.registrar.connected)
 
-    # A loop that waited for Redis would stand still for the whole of it; a busy machine holds it up for less.
-    assert await worst_lag(live_on()) < TIMEOUT_S / 2
+    assert await worst_lag(live_on()) < ordered_connection.TIMEOUT_S / 2, "whoever waited for Redis stood still longer"
     await asyncio.to_thread(servers.cont, "redis")
     await until(lambda: gateway.registrar.connected, WHOLE_S)
     assert holders(resolver, "u0") == [], "it left while Redis stood still and kept its data"
@@ -119,8 +118,8 @@ async def test_a_stopped_redis_costs_a_worker_100_ms_and_then_nothing(
         with pytest.raises(RouterAway):
             resolver.resolve(["alice"], [])
         took.append(time.monotonic() - start)
-    assert took[0] < 0.2
-    assert max(took[1:]) < 0.02
+    assert took[0] < TIMEOUT_S + REST_S
+    assert max(took[1:]) < TIMEOUT_S, "an attempt takes at least as long"
     servers.cont("redis")
     await until(lambda: whole(gateway, resolver), WHOLE_S)
 
