@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ def sentence(
     """What `error` says of `tree`, which was to become `shape`. `variables` are the settings, such as "gateway.port",
     that came from the environment, each with the variable's name."""
     if unknown := _UNKNOWN.match(str(error)):
-        return _unknown(shape, unknown["section"], unknown["name"])
+        return _unknown(shape, unknown["section"], unknown["name"], variables)
     place = _PLACE.search(str(error))
     assert place is not None, str(error)
     section, key = place["section"], place["key"]
@@ -37,13 +38,26 @@ def sentence(
     return f"{name}{source} must be {wanted}, not {shown}."
 
 
-def _unknown(shape: type[msgspec.Struct], section: str | None, name: str) -> str:
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A question that ends in the one of `names` that `name` resembles; empty where it resembles none."""
+    found = difflib.get_close_matches(name, names, 1)
+    return f" Did you mean {found[0]}?" if found else ""
+
+
+def _unknown(shape: type[msgspec.Struct], section: str | None, name: str, variables: Mapping[str, str]) -> str:
     fields = _fields(shape)
     if section is None:
-        return f"there is no setting or section {name!r}; there are {', '.join(fields)}."
+        return f"there is no setting or section {name!r}.{nearest(name, fields)} There are {', '.join(fields)}."
     inner = fields[section].type
     assert isinstance(inner, msgspec.inspect.StructType)
-    return f"[{section}] has no setting {name!r}; it has {', '.join(sorted(_fields(inner.cls)))}."
+    known = sorted(_fields(inner.cls))
+    variable = variables.get(f"{section}.{name}")
+    source, meant = "", nearest(name, known)
+    if variable is not None:
+        source = f" ({variable})"
+        stem = variable[: -len(name)]
+        meant = nearest(variable, [stem + key.upper() for key in known])
+    return f"[{section}] has no setting {name!r}{source}.{meant} It has {', '.join(known)}."
 
 
 def _fields(shape: type[msgspec.Struct]) -> dict[str, msgspec.inspect.Field]:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec.inspect import StructType
 
-from conf.mistakes import sentence
+from conf.mistakes import nearest, sentence
 from conf.secrets import BadSecret, read_secrets
 from conf.values import (
     Addresses,
@@ -240,8 +240,17 @@ def _with_environment(tree: dict[str, Any], environment: Mapping[str, str]) -> t
             merged[section] = text
             variables[section] = variable
         else:
-            raise BadSettings(f"{variable} names no setting; write {PREFIX}SECTION__KEY, such as {PREFIX}STORE__PORT.")
+            meant = nearest(variable, _variables())
+            raise BadSettings(
+                f"{variable} names no setting.{meant} Write {PREFIX}SECTION__KEY, such as {PREFIX}STORE__PORT."
+            )
     return merged, variables
+
+
+def _variables() -> list[str]:
+    """All variables that name a setting."""
+    keys = [f"{section}__{field.name}" for section, type_ in _SECTIONS.items() for field in type_.fields]
+    return [f"{PREFIX}{key.upper()}" for key in ("var", "partitions", *keys)]
 
 
 def _is_list(section: str, key: str) -> bool:

@@ -15,11 +15,12 @@ LOOPBACK = "127.0.0.1"
 
 
 class Port(NamedTuple):
-    """Where the component `name` will listen."""
+    """Where the component `name` will listen, and the environment's name of the setting that moves it."""
 
     name: str
     host: str
     number: int
+    variable: str
 
 
 def check(ports: Iterable[Port]) -> None:
@@ -32,11 +33,12 @@ def check(ports: Iterable[Port]) -> None:
         for rivals in _at_one_place(users):
             names = " and ".join(port.name for port in rivals)
             if len(rivals) > 1:
-                trouble.append(f"{names} are all to listen on port {number}")
+                variables = " and ".join(dict.fromkeys(port.variable for port in rivals))
+                trouble.append(f"{names} are all to listen on port {number} ({variables})")
             elif reason := port_trouble(rivals[0].host, number):
-                trouble.append(f"{names} cannot listen on {rivals[0].host}:{number}: {reason}")
+                trouble.append(f"{names} cannot listen on {rivals[0].host}:{number} ({rivals[0].variable}): {reason}")
     if trouble:
-        raise ProcessFailed("; ".join(trouble) + ". Choose another in the configuration.")
+        raise ProcessFailed("; ".join(trouble) + ". Choose another by the setting named, or in the configuration.")
 
 
 def _at_one_place(users: list[Port]) -> list[list[Port]]:

@@ -73,6 +73,12 @@ class Process:
         return recorded[0] if recorded and _started_at(recorded[0]) == recorded[1] else None
 
     @property
+    def is_logged(self) -> bool:
+        """Whether it runs and writes to its log; one that was started in the foreground writes to the terminal."""
+        pid = self.pid
+        return pid is not None and _writes_to(pid, self.log)
+
+    @property
     def state(self) -> str:
         pid = self.pid
         if pid is None:

@@ -1,8 +1,9 @@
 """What the environment said when the system was started, so that every later command sees the same.
 
 Laws: what was given to `up` or `start` counts until `down` or `stop`, and while anything runs a second `up` or `start`
-with other settings is refused. What another command is given itself counts for that command, which says so. The record
-is for the owner only, because a password may come by the environment.
+with other settings is refused. What another command is given itself counts for that command, which says so; `status`
+shows what was started, whatever it is given. The record is for the owner only, because a password may come by the
+environment.
 """
 
 from __future__ import annotations
@@ -45,6 +46,16 @@ def as_started(config: Path, system: str, environment: Mapping[str, str], *, tel
         print(f"{name} is not what the {system} was started with: it counts for this command", file=sys.stderr)
     recorded = _recorded(load(config, environment).var, system)
     return {**(recorded or {}), **environment}
+
+
+def as_recorded(config: Path, system: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` with the settings of the start in place of its own, for a command that only looks at what runs; as
+    it is where no start is recorded. Raises BadSettings."""
+    recorded = _recorded(load(config, environment).var, system)
+    if recorded is None:
+        return dict(environment)
+    ours = _overrides(environment)
+    return {**{name: value for name, value in environment.items() if name not in ours}, **recorded}
 
 
 def load_as_started(config: Path, system: str, environment: Mapping[str, str]) -> Settings:

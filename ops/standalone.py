@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from conf.settings import BadSettings, Settings, load
-from ops.probes import answers_http, port_trouble, reachable
+from ops.ports import Port, check
+from ops.probes import answers_http, reachable
 from ops.processes import DEAD, DOWN, UP, Process, ProcessFailed
-from ops.run_environment import as_started, forget, our_environment, refuse_changes, remember
+from ops.run_environment import as_recorded, as_started, forget, our_environment, refuse_changes, remember
 from ops.templates import ROOT
 
 CONFIG = ROOT / "conf" / "standalone.toml"
@@ -51,6 +52,15 @@ def load_running(config: Path = CONFIG, *, tell: bool = True) -> Settings:
     return load(config, as_started(config, SYSTEM, our_environment(), tell=tell))
 
 
+def load_recorded(config: Path = CONFIG) -> Settings:
+    """The settings of the standalone that runs, whatever our environment says beside; where none does, of the next one.
+    Raises BadSettings."""
+    settings = load(config, our_environment())
+    if standalone_process(settings).pid is None:
+        return settings
+    return load(config, as_recorded(config, SYSTEM, our_environment()))
+
+
 def command() -> list[str]:
     """The words that serve in the background."""
     return [sys.executable, str(ROOT / "standalone.py"), "--config", str(CONFIG)]
@@ -81,7 +91,7 @@ def standalone_process(settings: Settings) -> Process:
 def run(settings: Settings, process: Process) -> int:
     """Serve in the foreground, unless it runs already."""
     if process.pid is None:
-        _check_port(settings)
+        _check_ports(settings)
         remember(settings.var, SYSTEM, os.environ)
         print("starting; Ctrl-C stops it", flush=True)
         process.record(os.getpid())  # exec keeps the pid
@@ -104,12 +114,13 @@ def _become_the_server(settings: Settings, process: Process) -> NoReturn:
 
 def start(settings: Settings, process: Process) -> int:
     if process.pid is None:
-        _check_port(settings)
+        _check_ports(settings)
         remember(settings.var, SYSTEM, os.environ)
     started = process.start()
     process.await_ready(READY_S)
     print(_welcome(settings) if started else f"Hongyan runs already (pid {process.pid}): {address(settings)}")
-    print(f"log: {process.log}\nstop it with scripts/standalone.sh stop")
+    print(f"log: {process.log}" if process.is_logged else "its log is in the terminal where it runs in the foreground")
+    print("stop it with scripts/standalone.sh stop")
     return 0
 
 
@@ -136,19 +147,17 @@ def _welcome(settings: Settings) -> str:
     return f"Hongyan is ready: {address(settings)}{how}"
 
 
-def _check_port(settings: Settings) -> None:
+def _check_ports(settings: Settings) -> None:
     gateway = settings.gateway
-    for port, name in ((gateway.port, "PORT"), (gateway.tcp_port, "TCP_PORT")):
-        if reason := port_trouble(gateway.host, port):
-            where = f"HONGYAN_GATEWAY__HOST and HONGYAN_GATEWAY__{name} say where it listens"
-            raise ProcessFailed(f"it cannot listen on {gateway.host}:{port}: {reason}; {where}.")
+    doors = {"HTTP": (gateway.port, "HONGYAN_GATEWAY__PORT"), "TCP": (gateway.tcp_port, "HONGYAN_GATEWAY__TCP_PORT")}
+    check(Port(name, gateway.host, number, variable) for name, (number, variable) in doors.items())
 
 
 def main(words: list[str]) -> int:
     options = parse(words)
     try:
         starts = options.verb in ("run", "start")
-        settings = load_running(tell=not starts)
+        settings = load_recorded() if options.verb == "status" else load_running(tell=not starts)
         process = standalone_process(settings)
         if starts and process.pid is not None:
             refuse_changes(CONFIG, SYSTEM, our_environment(), "scripts/standalone.sh stop")

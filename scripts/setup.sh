@@ -44,7 +44,7 @@ make_environment() {
 
 install_requirements() {
     local file=$1 stamp=var/venv/$1.installed wanted
-    wanted=$(cat requirements.txt "$file" sdk/python/pyproject.toml | cksum)
+    wanted=$( (pwd && cat requirements.txt "$file" sdk/python/pyproject.toml) | cksum)  # `-e ./sdk/python` is a place
     [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
     local begun=$SECONDS
     echo "installing $file into var/venv"
@@ -97,7 +97,7 @@ mkdir -p var
 trap 'echo "scripts/setup.sh: interrupted; run it again to go on" >&2; exit 130' INT
 if command -v flock >/dev/null; then
     exec 9>var/setup.lock
-    flock --nonblock 9 || { echo "another terminal is installing: waiting for it" && flock 9; }
+    flock -w 1 9 || { echo "another terminal is installing: waiting for it" && flock 9; }
 fi
 make_environment
 install_requirements "$requirements"

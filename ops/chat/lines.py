@@ -23,6 +23,7 @@ HELP = """\
 # Control characters but the line feed, bidirectional overrides, lone surrogates.
 _STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+_EVENTS = ("notice", "recall")  # they say by themselves whose doing they are
 _SHOWN = {
     "image": "[image 图片] {url}",
     "voice": "[voice 语音 {seconds} s] {url}",
@@ -60,6 +61,9 @@ def _event(body: dict[str, Any], sender: str) -> str:
             return f"left 离开: {users}"
         case "removed":
             return f"removed 移出: {users}"
+        case "friend_request":
+            text = f": {body['text']}" if body.get("text") else ""
+            return f"{body.get('user')} asks to be your friend 请求加好友{text}"
         case event:
             return f"{event}: {users}"
 
@@ -67,10 +71,14 @@ def _event(body: dict[str, Any], sender: str) -> str:
 def content(message: Message) -> str:
     """What a message says, in one line where it can be."""
     type_, body = message["type"], message["body"]
+    if message.get("recalled"):
+        return "[taken back 已撤回]"
     if type_ in ("text", "markdown"):
         return printable(str(body.get("text", "")))
     if type_ == "notice":
         return printable("* " + _event(body, message["sender"]))
+    if type_ == "recall":
+        return printable(f"* {message['sender']} took a message back 撤回了一条消息")
     try:
         return printable(_SHOWN[type_].format_map(body))
     except (KeyError, ValueError):
@@ -85,7 +93,7 @@ def line(message: Message, me: str) -> str:
     if parsed is not None and parsed.kind == "p" and message["sender"] == me:
         where = f"{place(message['conversation'], me).removeprefix('/to ')} < "
     said = content(message)
-    return f"[{at}] {where}{said}" if said.startswith("* ") else f"[{at}] {where}{message['sender']}: {said}"
+    return f"[{at}] {where}{said}" if message["type"] in _EVENTS else f"[{at}] {where}{message['sender']}: {said}"
 
 
 def count(lines: int) -> str:

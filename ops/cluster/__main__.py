@@ -51,7 +51,7 @@ def _positive(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    deployment = open_deployment(options.config, is_up=options.verb == "up")
+    deployment = open_deployment(options.config, options.verb)
     if options.verb == "up":
         return _up(deployment, options)
     if options.verb == "down":

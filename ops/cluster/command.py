@@ -17,7 +17,7 @@ from conf.settings import BadSettings, load
 from ops.cluster.deployment import SYSTEM, Deployment, UnknownComponent
 from ops.processes import ProcessFailed
 from ops.programs import MissingServer
-from ops.run_environment import VAR_VARIABLE, as_started, our_environment
+from ops.run_environment import VAR_VARIABLE, as_recorded, as_started, our_environment
 from ops.templates import ROOT
 
 FAILED, USAGE = 1, 2
@@ -28,10 +28,11 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, default=ROOT / "conf" / "cluster.toml", help=argparse.SUPPRESS)
 
 
-def open_deployment(config: Path, *, is_up: bool = False) -> Deployment:
+def open_deployment(config: Path, verb: str = "") -> Deployment:
     """The deployment of a configuration file; its secrets are generated where they are missing. Raises BadSettings.
 
-    `is_up`: the command is `up`, which judges settings that differ from those of the start by itself.
+    Settings of the environment that differ from those of the start count for the command, which says so; but `up`
+    judges them by itself, and `status` shows what was started.
     """
     environment = our_environment()
     try:
@@ -39,7 +40,10 @@ def open_deployment(config: Path, *, is_up: bool = False) -> Deployment:
         generate(Path(environment.get(VAR_VARIABLE, var)))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError, BadSecret):
         pass  # load says what is wrong
-    started = as_started(config, SYSTEM, environment, tell=not is_up)
+    if verb == "status":
+        started = as_recorded(config, SYSTEM, environment)
+    else:
+        started = as_started(config, SYSTEM, environment, tell=verb != "up")
     os.environ.update(started)  # what is started now gets it, too
     return Deployment(load(config, started), config.resolve())
 

@@ -106,12 +106,16 @@ def _tcp_door_process(settings: Settings, config: Path) -> Process:
 def component_ports(settings: Settings, name: str) -> list[Port]:
     """Where a component will listen."""
     if name in DOORS:
-        port = settings.nginx.tcp_port if name == "nginx-tcp" else settings.nginx.port
-        return [Port(name, settings.nginx.host, port)]
+        is_tcp, door = name == "nginx-tcp", settings.nginx
+        port, variable = (door.tcp_port, "HONGYAN_NGINX__TCP_PORT") if is_tcp else (door.port, "HONGYAN_NGINX__PORT")
+        return [Port(name, door.host, port, variable)]
+    port = component_port(settings, name)
     if not is_gateway(name):
-        return [Port(name, LOOPBACK, component_port(settings, name))]
-    ports = (component_port(settings, name), gateway_tcp_port(settings, name))
-    return [Port(name, settings.gateway.host, port) for port in ports]
+        return [Port(name, LOOPBACK, port, "HONGYAN_CLUSTER__FIRST_METRICS_PORT")]
+    return [
+        Port(name, settings.gateway.host, port, "HONGYAN_CLUSTER__FIRST_GATEWAY_PORT"),
+        Port(name, settings.gateway.host, gateway_tcp_port(settings, name), "HONGYAN_CLUSTER__FIRST_GATEWAY_TCP_PORT"),
+    ]
 
 
 def schema_command(config: Path) -> list[str]:

@@ -130,7 +130,9 @@ class Deployment:
         process = self.process(name)
         with self._locked():
             if name in servers.NAMES:
-                self._servers.stop(name)
+                begun = time.monotonic()
+                if self._servers.stop(name):
+                    self._say(f"{name} stopped after {time.monotonic() - begun:.1f} s")
                 self._servers.start(name)
                 return
             self.check_servers(name)

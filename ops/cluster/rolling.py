@@ -32,7 +32,7 @@ def drain(deployment: Deployment, name: str) -> None:
     process = deployment.process(name)
     pid = process.pid
     if pid is None:
-        print(f"{name} does not run")
+        print(f"{name} does not run; scripts/cluster.sh restart {name} starts it")
         return
     begun = time.monotonic()
     if is_gateway(name):

@@ -14,6 +14,8 @@ from ops.servers.rabbitmq import epmd_process, internal_ports, rabbitmq_process
 from ops.servers.redis import redis_process
 
 NAMES = ("rabbitmq", "redis", "mariadb")
+# What says the port of each; the internal ports of RabbitMQ go with it.
+VARIABLES = {"rabbitmq": "HONGYAN_BUS__PORT", "redis": "HONGYAN_ROUTER__PORT", "mariadb": "HONGYAN_STORE__PORT"}
 READY_S = 90.0
 
 Say = Callable[[str], None]
@@ -95,10 +97,11 @@ class Servers:
     def ports(self, name: str) -> list[Port]:
         """Where a server will listen when it is started now."""
         port = self.process(name).port
-        ports = [Port(name, LOOPBACK, port)]
+        variable = VARIABLES[name]
+        ports = [Port(name, LOOPBACK, port, variable)]
         if name == "rabbitmq":
             distribution, epmd = internal_ports(port)
-            ports.append(Port(name, LOOPBACK, distribution))
+            ports.append(Port(name, LOOPBACK, distribution, variable))
             if self.process("epmd").pid is None:
-                ports.append(Port(name, LOOPBACK, epmd))
+                ports.append(Port(name, LOOPBACK, epmd, variable))
         return ports

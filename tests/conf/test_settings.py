@@ -79,8 +79,14 @@ def test_the_environment_overrides_the_file(var: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ("[gateway]\nprot = 1\n", "[gateway] has no setting 'prot'; it has connections_per, drain_s,"),
-        ("[gatway]\nport = 1\n", "there is no setting or section 'gatway'; there are mode, var, partitions, bus,"),
+        (
+            "[gateway]\nprot = 1\n",
+            "[gateway] has no setting 'prot'. Did you mean port? It has connections_per,",
+        ),
+        (
+            "[gatway]\nport = 1\n",
+            "there is no setting or section 'gatway'. Did you mean gateway? There are mode, var,",
+        ),
         ("[gateway]\nport = '9001x'\n", "gateway.port must be a port, 1 to 65535, not '9001x'."),
         ("[gateway]\nport = true\n", "gateway.port must be a port, 1 to 65535, not True."),
         ("[gateway]\nport = 0\n", "gateway.port must be a port, 1 to 65535, not 0."),
@@ -134,7 +140,9 @@ def test_a_mistake_in_the_environment_is_named(var: Path) -> None:
     said = "gateway.port (HONGYAN_GATEWAY__PORT) must be a port, 1 to 65535, not 'x'."
     assert refusal(var, HONGYAN_GATEWAY__PORT="x") == said
     assert refusal(var, HONGYAN_PARTITIONS="x").startswith("partitions (HONGYAN_PARTITIONS) must be a whole number")
-    assert "[gateway] has no setting 'prot'" in refusal(var, HONGYAN_GATEWAY__PROT="1")
+    unknown = refusal(var, HONGYAN_GATEWAY__PROT="1")
+    assert "[gateway] has no setting 'prot' (HONGYAN_GATEWAY__PROT). Did you mean HONGYAN_GATEWAY__PORT? It" in unknown
+    assert "Did you mean HONGYAN_GATEWAY__TCP_PORT?" in refusal(var, HONGYAN_GATWAY__TCP_PORT="1")
     for variable in ("HONGYAN_GATWAY__PORT", "HONGYAN_PORT", "HONGYAN_GATEWAY__", "HONGYAN_MODE"):
         assert f"{variable} names no setting" in refusal(var, **{variable: "1"})
 

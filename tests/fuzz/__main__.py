@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.fuzz.campaign import MAX_GROWTH_BLOCKS, MAX_GROWTH_BYTES, MIB, Campaign, Outcome
 
 FRAMES, ROUNDS = 1_000_000, 10
+MARK = ".fuzz"  # in a directory that a run has made
 
 
 def parse() -> argparse.Namespace:
@@ -27,8 +28,20 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--cluster", action="store_true", help="a cluster, to see a gateway's memory alone (standalone)"
     )
-    parser.add_argument("--var", type=Path, default=Path("var/fuzz"), help="for data and log; emptied first")
+    parser.add_argument("--var", type=Path, default=Path("var/fuzz"), help="for data and log; a former run's go")
     return parser.parse_args()
+
+
+def clear(var: Path) -> None:
+    """Make `var` an empty directory of ours: what a former run left there goes. Ends the process where `var` holds
+    anything else, which is somebody's."""
+    mark = var / MARK
+    if var.exists() and not mark.exists() and (not var.is_dir() or any(var.iterdir())):
+        sys.exit(f"scripts/fuzz.sh: {var} was not made by a former run, so it is left alone; name another by --var.")
+    if var.exists():
+        shutil.rmtree(var)
+    var.mkdir(parents=True)
+    mark.touch()
 
 
 def show(outcome: Outcome) -> None:
@@ -58,10 +71,9 @@ def verdict(outcome: Outcome) -> list[str]:
 
 def main() -> int:
     arguments = parse()
+    clear(arguments.var)
     seed = secrets.randbits(32) if arguments.seed is None else arguments.seed
     print(f"seed {seed}", flush=True)
-    shutil.rmtree(arguments.var, ignore_errors=True)
-    arguments.var.mkdir(parents=True)
     tell = functools.partial(print, flush=True)
     campaign = Campaign(arguments.var.absolute(), seed, arguments.frames, arguments.rounds, tell)
     outcome = asyncio.run(campaign.run())

@@ -16,7 +16,9 @@ from protocol.ops import OPS, ORDERED, WORKERS, Op
 
 
 def test_every_op_has_its_handler() -> None:
-    assert HANDLERS.keys() == OPS.keys()
+    lacking, unknown = sorted(OPS.keys() - HANDLERS.keys()), sorted(HANDLERS.keys() - OPS.keys())
+    assert not lacking, f"a row in logic/handlers/table.py is missing for {', '.join(lacking)}"
+    assert not unknown, f"a row in protocol/ops.py is missing for {', '.join(unknown)}, or its handler's should go"
 
 
 @pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.name)
@@ -54,4 +56,4 @@ def test_a_process_is_known_by_its_name() -> None:
 
 def test_the_document_has_the_ops_of_today() -> None:
     text = DOCUMENT.read_text()
-    assert with_table(text) == text, "run: python -m ops.op_table"
+    assert with_table(text) == text, "run: var/venv/bin/python -m ops.op_table"

@@ -36,6 +36,13 @@ def test_a_message_cannot_steer_the_terminal() -> None:
             "* bob made the group 'geese' 建群: a, b",
         ),
         ("notice", {"event": "renamed"}, "* renamed: "),
+        ("notice", {"event": "friend_request", "user": "carol"}, "* carol asks to be your friend 请求加好友"),
+        (
+            "notice",
+            {"event": "friend_request", "user": "carol", "text": "from school"},
+            "* carol asks to be your friend 请求加好友: from school",
+        ),
+        ("recall", {"seq": 1}, "* bob took a message back 撤回了一条消息"),
     ],
 )
 def test_every_type_is_shown(type_: str, body: dict[str, Any], shown: str) -> None:
@@ -49,6 +56,16 @@ def test_a_line_says_who_and_where() -> None:
     assert line(message("notice", {"event": "left", "users": ["bob"]}, "g:team"), "alice").endswith(
         "] team/* left 离开: bob"
     )
+
+
+def test_a_message_that_was_taken_back_says_so() -> None:
+    taken_back = {**message("text", {}), "changed": 2, "recalled": True}
+    assert line(taken_back, "alice").endswith("] bob: [taken back 已撤回]")
+    assert line(message("recall", {"seq": 1}), "alice").endswith("] * bob took a message back 撤回了一条消息")
+
+
+def test_nobody_can_write_what_looks_like_an_event() -> None:
+    assert line(message("text", {"text": "* carol left"}), "alice").endswith("] bob: * carol left")
 
 
 def test_a_refusal_is_said_in_words() -> None:

@@ -86,9 +86,11 @@ def test_up_starts_all_and_says_so(operator: Operator) -> None:
 
 def test_a_setting_that_one_command_alone_has_is_told(operator: Operator) -> None:
     operator.up()
-    done = operator.run("status", HONGYAN_NGINX__PORT=str(operator.door_port + 1))
+    other = str(operator.door_port + 1)
+    done = operator.run("logs", "nginx", HONGYAN_NGINX__PORT=other)
     assert "HONGYAN_NGINX__PORT is not what the cluster was started with" in done.stderr
-    assert done.returncode == 1
+    looked = operator.run("status", HONGYAN_NGINX__PORT=other)
+    assert (looked.returncode, looked.stderr) == (0, "")
 
 
 def test_up_again_changes_nothing(operator: Operator) -> None:
@@ -176,20 +178,21 @@ def test_down_leaves_no_process_and_may_be_repeated(operator: Operator) -> None:
 def test_all_ports_that_are_taken_are_named_before_anything_starts(operator: Operator) -> None:
     operator.run("down")
     taken = {
-        "redis": operator.ports["router"],
-        "g2": operator.ports["tcp"] + 1,
-        "nginx-tcp": operator.ports["nginx_tcp"],
+        "redis": (operator.ports["router"], "ROUTER__PORT"),
+        "g2": (operator.ports["tcp"] + 1, "CLUSTER__FIRST_GATEWAY_TCP_PORT"),
+        "nginx-tcp": (operator.ports["nginx_tcp"], "NGINX__TCP_PORT"),
     }
     with contextlib.ExitStack() as stack:
-        for port in taken.values():
+        for port, _ in taken.values():
             stack.enter_context(socket.create_server(("127.0.0.1", port)))
         done = operator.run("up", HONGYAN_LOGIC__THREADS="3")
     assert done.returncode == 1
-    for name, port in taken.items():
-        assert f"{name} cannot listen on 127.0.0.1:{port}: another program holds it" in done.stderr
+    for name, (port, key) in taken.items():
+        said = f"{name} cannot listen on 127.0.0.1:{port} (HONGYAN_{key}): another program holds it"
+        assert said in done.stderr
     assert set(operator.states().values()) == {"down"}
     # Nothing was started, so nothing of it is remembered.
-    assert "HONGYAN_LOGIC__THREADS" not in operator.run("status", HONGYAN_LOGIC__THREADS="4").stderr
+    assert not (operator.var / "run" / "cluster.environment.json").exists()
 
 
 def test_two_of_ours_on_one_port_and_a_host_that_is_none_are_named(operator: Operator) -> None:
@@ -197,7 +200,7 @@ def test_two_of_ours_on_one_port_and_a_host_that_is_none_are_named(operator: Ope
     both = str(operator.ports["gateway"])
     done = operator.run("up", HONGYAN_NGINX__PORT=both, HONGYAN_NGINX__HOST="127.0.0.1", HONGYAN_STORE__PORT=both)
     assert done.returncode == 1
-    assert f"mariadb and g1 and nginx are all to listen on port {both}" in done.stderr
+    assert f"mariadb and g1 and nginx are all to listen on port {both} (HONGYAN_STORE__PORT" in done.stderr
     done = operator.run("up", HONGYAN_GATEWAY__HOST="no.such.host.invalid")
     assert done.returncode == 1
     assert "'no.such.host.invalid' is no address of this machine" in done.stderr
@@ -234,6 +237,10 @@ def test_up_with_other_settings_is_refused_while_anything_runs(tmp_path: Path) -
             assert f"HONGYAN_{name} is not what the cluster was started with, and it runs: " in done.stderr
             assert "counts for this command" not in done.stderr
         assert record.read_text() == before
+        # A look at it shows what was started.
+        looked = operator.run("status", "--json", HONGYAN_NGINX__PORT="18090")
+        assert {row["name"]: row["port"] for row in json.loads(looked.stdout)}["nginx"] == 18080
+        assert looked.stderr == ""
         # What is said already, wherever, is no other setting.
         given = {"HONGYAN_ROUTER__PORT": str(operator.ports["router"]), "HONGYAN_NGINX__PORT": "18080"}
         assert operator.run("status", **given).stderr == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -35,3 +36,29 @@ def test_a_set_up_adds_the_secrets_that_a_new_version_needs(tmp_path: Path) -> N
     assert f"generated into {tmp_path}/var/secrets.toml: bus, router, store" in done.stderr
     assert (tmp_path / "var" / "secrets.toml").read_text().startswith(kept)
     assert set(read_secrets(tmp_path / "var").values) == set(NAMES)
+
+
+def bare_clone(to: Path) -> Path:
+    """The scripts of a checkout in which nothing is installed."""
+    for name in ("scripts", "ops", "sdk/python"):
+        shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        shutil.copy(ROOT / name, to)
+    return to
+
+
+def test_a_copied_checkout_installs_its_own_client_library(tmp_path: Path) -> None:
+    """The copy has the former place's var/, whose client library is the one over there."""
+    old, new = bare_clone(tmp_path / "old"), tmp_path / "new"
+    python = old / "var" / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    (old / "var" / "venv" / "made").touch()
+    python.write_text('#!/bin/sh\necho "$@" >>installed.txt\n')
+    python.chmod(0o755)
+    for _ in range(2):
+        assert run(old / "scripts" / "setup.sh", where=tmp_path).returncode == 0
+    shutil.copytree(old, new)
+    (new / "installed.txt").unlink()
+    assert run(new / "scripts" / "setup.sh", where=tmp_path).returncode == 0
+    for place in (old, new):
+        assert (place / "installed.txt").read_text().count("-m pip install") == 1

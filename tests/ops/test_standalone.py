@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
 import urllib.request
@@ -58,7 +60,10 @@ def test_start_status_stop(newcomer: Newcomer) -> None:
     for name in ("HONGYAN_GATEWAY__PORT", "HONGYAN_GATEWAY__TCP_PORT"):
         del newcomer.environment[name]
     assert newcomer.address in newcomer.run("status").stdout
-    assert "runs already" in newcomer.run("start").stdout
+    again = newcomer.run("start").stdout
+    assert "runs already" in again
+    assert newcomer.address in newcomer.run("status", HONGYAN_GATEWAY__PORT="17").stdout
+    assert Path(again.partition("log: ")[2].partition("\n")[0]).exists()
     other = newcomer.run("start", HONGYAN_GATEWAY__PORT="17")
     assert (other.returncode, "HONGYAN_GATEWAY__PORT is not what" in other.stderr) == (1, True)
     assert newcomer.run("stop").stdout.strip() == "stopped"
@@ -78,6 +83,7 @@ def test_in_the_foreground_it_says_where_it_is_and_stops_at_a_signal(
         assert any(newcomer.address in line for line in process.stdout)
         assert newcomer.answers()
         assert "runs already" in newcomer.run().stdout
+        assert "its log is in the terminal" in newcomer.run("start").stdout
         run = Path(newcomer.environment["HONGYAN_VAR"]) / "run"
         assert {path.name for path in run.iterdir()} == {"standalone.pid", "standalone.environment.json"}
         process.send_signal(number)
@@ -107,6 +113,17 @@ def test_where_it_cannot_live_or_listen_is_said_in_a_sentence(newcomer: Newcomer
     done = newcomer.run("run", HONGYAN_GATEWAY__HOST="no.such.host.invalid")
     assert done.returncode == 1
     assert "'no.such.host.invalid' is no address of this machine" in done.stderr
+
+
+def test_all_ports_that_are_taken_are_named(newcomer: Newcomer) -> None:
+    names = ("HONGYAN_GATEWAY__PORT", "HONGYAN_GATEWAY__TCP_PORT")
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            stack.enter_context(socket.create_server(("127.0.0.1", int(newcomer.environment[name]))))
+        done = newcomer.run("start")
+    assert done.returncode == 1
+    for name in names:
+        assert f"127.0.0.1:{newcomer.environment[name]} ({name}): another program holds it" in done.stderr
 
 
 def test_help_and_wrong_usage(newcomer: Newcomer) -> None:
