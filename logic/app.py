@@ -17,12 +17,12 @@ from logic.handlers.table import COMMON, HANDLERS, HASHING
 from logic.rules import Rules
 from logic.services import Services
 from logic.workers.handover import Handover
-from logic.workers.kinds import KINDS, WorkerKind
+from logic.workers.kinds import WorkerKind
 from logic.workers.lanes import LaneSize
 from logic.workers.ordered import BatchSize, OrderedWorker
 from logic.workers.outbox_watch import OutboxWatch
 from logic.workers.pool import PoolWorker
-from protocol.ops import OPS, ORDERED, PARALLEL
+from protocol.ops import OPS
 from protocol.tokens import TokenSigner
 from router.interface import Resolver
 from router.redis.address import RedisAddress
@@ -32,7 +32,7 @@ from store import meta
 from store.database import Database, open_mysql, open_sqlite
 
 Worker = OrderedWorker | PoolWorker
-Make = Callable[[Settings, str, WorkerBus, Resolver, threading.Event], Worker]
+Make = Callable[[WorkerKind, Settings, str, WorkerBus, Resolver, threading.Event], Worker]
 
 
 def open_store(settings: Settings, connections: int, read_timeout_s: float | None = None) -> Database:
@@ -74,18 +74,18 @@ def make_worker(
 ) -> Worker:
     """A worker of this kind, named `name` (unique among the workers), which serves from `run` on until `stopping` is
     set. A pool worker reads the store first: raises StoreAway."""
-    return _MAKERS[kind.name](settings, name, bus, resolver, stopping)
+    return _MAKERS[kind.runs](kind, settings, name, bus, resolver, stopping)
 
 
 def _ordered_worker(
-    settings: Settings, name: str, bus: WorkerBus, resolver: Resolver, stopping: threading.Event
+    kind: WorkerKind, settings: Settings, name: str, bus: WorkerBus, resolver: Resolver, stopping: threading.Event
 ) -> OrderedWorker:
     """One thread, and one store connection for it and for its watch."""
     epoch = secrets.token_hex(4)
     source = f"{name}.{epoch}"
     return OrderedWorker(
         bus,
-        FanOut(source, ORDERED, bus, Gateways(resolver)),
+        FanOut(source, kind.name, bus, Gateways(resolver)),
         Emitter(source, bus, settings.partitions),
         Handover(name, epoch, settings.partitions, bus, resolver),
         open_store(settings, connections=1),
@@ -96,15 +96,17 @@ def _ordered_worker(
     )
 
 
-def _parallel_worker(
-    settings: Settings, name: str, bus: WorkerBus, resolver: Resolver, stopping: threading.Event
+def _pool_worker(
+    kind: WorkerKind, settings: Settings, name: str, bus: WorkerBus, resolver: Resolver, stopping: threading.Event
 ) -> PoolWorker:
-    """Threads in lanes. The pool has a store connection for each, and one each for the watches of store and outbox."""
-    logic = settings.logic
-    lanes = {
-        COMMON: LaneSize(logic.threads),
-        HASHING: LaneSize(logic.hashing_threads, logic.hashing_waiting),
+    """Threads in the lanes that its handlers name. The pool has a store connection for each, and one each for the
+    watches of store and outbox."""
+    handlers = {op: handler for op, handler in HANDLERS.items() if OPS[op].worker == kind.name}
+    sizes = {
+        COMMON: LaneSize(settings.logic.threads),
+        HASHING: LaneSize(settings.logic.hashing_threads, settings.logic.hashing_waiting),
     }
+    lanes = {name: sizes[name] for name in sorted({handler.lane for handler in handlers.values()})}
     database = open_store(settings, connections=sum(size.threads for size in lanes.values()) + 2)
     with database.reading() as tx:
         epoch = meta.epoch(tx)
@@ -112,15 +114,14 @@ def _parallel_worker(
     signer = TokenSigner(settings.token.secret, settings.token.access_s)
     return PoolWorker(
         bus,
-        FanOut(source, PARALLEL, bus, Gateways(resolver)),
+        FanOut(source, kind.name, bus, Gateways(resolver)),
         Emitter(source, bus, settings.partitions),
         Services(database, signer, settings.token.refresh_s, epoch),
-        {name: handler for name, handler in HANDLERS.items() if OPS[name].worker == PARALLEL},
+        handlers,
         lanes,
         OutboxWatch(database, source),
         stopping,
     )
 
 
-_MAKERS: dict[str, Make] = {ORDERED: _ordered_worker, PARALLEL: _parallel_worker}
-assert _MAKERS.keys() == KINDS.keys()
+_MAKERS: dict[str, Make] = {"owner": _ordered_worker, "pool": _pool_worker}

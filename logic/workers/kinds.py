@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from bus import queues
 from protocol.ops import ORDERED, PARALLEL
@@ -17,24 +18,26 @@ class WorkerKind:
     """`python -m logic NAME` runs one worker of this kind. Its processes are called `{prefix}1`, `{prefix}2` ... and
     serve their metrics on the ports from cluster.first_metrics_port + `port_offset` on. Kinds of a lower `rank` start
     first and stop last. `processes` is how many run where the configuration does not say (for ordered ones it does:
-    cluster.workers)."""
+    cluster.workers). `runs`: one thread that owns conversations, or lanes of threads that take the commands of the
+    queue `name`."""
 
     name: str
     prefix: str
+    runs: Literal["owner", "pool"]
     port_offset: int
     rank: int
     processes: int = 1
 
     def queues(self, partitions: int) -> list[str]:
         """The names of the queues from which its processes take."""
-        return queues.all_ordered(partitions) if self.name == ORDERED else [self.name]
+        return queues.all_ordered(partitions) if self.runs == "owner" else [self.name]
 
 
 KINDS: dict[str, WorkerKind] = {
     kind.name: kind
     for kind in (
-        WorkerKind(ORDERED, "w", port_offset=0, rank=1),
-        WorkerKind(PARALLEL, "p", port_offset=90, rank=1),
+        WorkerKind(ORDERED, "w", "owner", port_offset=0, rank=1),
+        WorkerKind(PARALLEL, "p", "pool", port_offset=90, rank=1),
     )
 }
 
