@@ -5,3 +5,4 @@ config=${HONGYAN_CONFIG:-$root/conf/cluster.toml}
 case $config in /*) ;; *) config=$PWD/$config ;; esac
 unset HONGYAN_CONFIG
 cd "$root"
+. ops/help.sh

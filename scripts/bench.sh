@@ -3,9 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 unset HONGYAN_CONFIG
+. ops/help.sh
 
-case " $* " in
-*" -h "* | *" --help "*) [ -x var/venv/bin/python ] || scripts/setup.sh --dev ;;
-*) scripts/setup.sh --dev --servers ;;
-esac
+asks_for_help --dev "$@" || scripts/setup.sh --dev --servers
 exec var/venv/bin/python -m bench "$@"

@@ -7,6 +7,7 @@ case ${HONGYAN_CONFIG:-} in
 *) export HONGYAN_CONFIG=$PWD/$HONGYAN_CONFIG ;;
 esac
 cd "$root"
+. ops/help.sh
 
-scripts/setup.sh
+asks_for_help "$@" || scripts/setup.sh
 exec var/venv/bin/python -m ops.chat "$@"

@@ -3,9 +3,7 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../ops/configured.sh"
 
-if [ "${1:-}" = up ] && [ "${2:-}" != --help ]; then
-    scripts/setup.sh --servers
-else
-    scripts/setup.sh
-fi
+servers=""
+[ "${1:-}" != up ] || servers=--servers
+asks_for_help "$@" || scripts/setup.sh $servers
 exec var/venv/bin/python -m ops.cluster --config "$config" "$@"

@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 unset HONGYAN_CONFIG
+. ops/help.sh
 
-scripts/setup.sh --dev
+asks_for_help --dev "$@" || scripts/setup.sh --dev
 exec var/venv/bin/python -m tests.conformance "$@"

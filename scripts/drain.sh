@@ -3,5 +3,5 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../ops/configured.sh"
 
-scripts/setup.sh
+asks_for_help "$@" || scripts/setup.sh
 exec var/venv/bin/python -m ops.cluster.rolling --config "$config" drain "$@"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Restart gateways and workers one after the other, without anybody noticing: scripts/rolling_restart.sh --help
+# Restart gateways and workers one after the other, while others serve: scripts/rolling_restart.sh --help
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../ops/configured.sh"
 
-scripts/setup.sh
+asks_for_help "$@" || scripts/setup.sh
 exec var/venv/bin/python -m ops.cluster.rolling --config "$config" restart "$@"

@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 unset HONGYAN_CONFIG
+. ops/help.sh
 
-scripts/setup.sh
+asks_for_help "$@" || scripts/setup.sh
 exec var/venv/bin/python -m ops.standalone "$@"

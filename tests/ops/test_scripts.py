@@ -47,6 +47,16 @@ def bare_clone(to: Path) -> Path:
     return to
 
 
+@pytest.mark.parametrize("name", [path.name for path in VERBS])
+def test_help_installs_nothing(name: str, tmp_path: Path) -> None:
+    clone = bare_clone(tmp_path / "clone")
+    for words in (["--help"], ["up", "-h"] if name == "cluster.sh" else ["-h"]):
+        done = run(clone / "scripts" / name, *words, where=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"usage: scripts/{name}")
+    assert not (clone / "var").exists() and not (tmp_path / "var").exists()
+
+
 def test_a_copied_checkout_installs_its_own_client_library(tmp_path: Path) -> None:
     """The copy has the former place's var/, whose client library is the one over there."""
     old, new = bare_clone(tmp_path / "old"), tmp_path / "new"
