@@ -12,8 +12,8 @@ case ${1:-} in
     cat <<'END'
 usage: scripts/test.sh [quick] [pytest arguments], such as: scripts/test.sh tests/protocol -k codec
 
-Without a path: two processes side by side run everything but tests/faults, which then runs alone. Some eight minutes
-on two cores.
+Without a path: two processes side by side run everything but tests/faults, which then runs alone. About ten
+minutes on two cores.
 
 quick: within two minutes, what needs no servers and does not wait by its nature. That is most of all tests: protocol,
 gateway, store and handlers on SQLite, bus and router in memory, settings, client library, operator's scripts, and

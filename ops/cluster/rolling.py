@@ -1,4 +1,5 @@
-"""`scripts/drain.sh NAME` and `scripts/rolling_restart.sh`: take components out of service without anybody noticing.
+"""`scripts/drain.sh NAME` and `scripts/rolling_restart.sh`: take components out of service while the others serve.
+Clients reconnect within a second or so, and no message is lost.
 
 A gateway is first told to drain: it says so in its lease, and the door sends newcomers elsewhere within 2 s. Then it is
 asked to stop, and sends its clients away a few at a time. A worker hands its partitions over as it stops.
@@ -21,7 +22,7 @@ from ops.cluster.deployment import Deployment, UnknownComponent
 from ops.servers import servers
 
 DRAIN = "Stop one component once everyone went elsewhere: a gateway's newcomers and clients, a worker's partitions."
-RESTART = "Drain and restart the gateways, then the workers, one after the other; people and messages notice nothing."
+RESTART = "Drain and restart the gateways, then the workers, one after the other; clients reconnect, no message is lost."
 NOTICE_S = 2.0  # the door asks the router each second
 
 
