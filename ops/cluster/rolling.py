@@ -22,7 +22,7 @@ from ops.cluster.deployment import Deployment, UnknownComponent
 from ops.servers import servers
 
 DRAIN = "Stop one component once everyone went elsewhere: a gateway's newcomers and clients, a worker's partitions."
-RESTART = "Drain and restart the gateways, then the workers, one after the other; clients reconnect, no message is lost."
+RESTART = "Drain and restart gateways, then workers, one after the other; clients reconnect, no message is lost."
 NOTICE_S = 2.0  # the door asks the router each second
 
 
