@@ -141,6 +141,7 @@ def test_restart_gives_a_new_process(operator: Operator, name: str) -> None:
     before = operator.pids()
     done = operator.run("restart", name)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{name} stopped after" in done.stdout
     after = operator.pids()
     assert [name for name in after if after[name] != before[name]] == [name]
 
@@ -171,6 +172,8 @@ def test_down_leaves_no_process_and_may_be_repeated(operator: Operator) -> None:
     assert done.returncode == 0, done.stderr
     assert operator.processes_left() == []
     assert set(operator.states().values()) == {"down"}
+    drained = operator.run("g1", script="drain.sh")
+    assert drained.stdout == "g1 does not run; scripts/cluster.sh restart g1 starts it\n"
     again = operator.run("down")
     assert (again.returncode, again.stdout.strip()) == (0, "nothing was up")
 
