@@ -7,11 +7,12 @@ from pathlib import Path
 
 import msgspec
 
+from ops.generated import replaced
 from ops.templates import ROOT
 from protocol.ops import CLIENTS, OPS, ORDERED, Caller, Op
 
 DOCUMENT = ROOT / "docs" / "protocol.md"
-BEGIN, END = "<!-- ops: made by python -m ops.op_table -->\n", "<!-- /ops -->\n"
+SECTION = "ops: made by python -m ops.op_table"
 HEAD = "| op | arguments | where it runs |\n|---|---|---|\n"
 
 
@@ -42,9 +43,7 @@ def table() -> str:
 
 def with_table(text: str) -> str:
     """The document with the table of today."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{table()}{END}{after}"
+    return replaced(text, SECTION, table())
 
 
 def main(document: Path = DOCUMENT) -> int:

@@ -11,7 +11,6 @@ from logic.handlers.table import HANDLERS
 from logic.scope import Scope
 from logic.services import Services
 from logic.workers.kinds import KINDS, kind_of
-from ops.op_table import DOCUMENT, with_table
 from protocol.ops import OPS, ORDERED, WORKERS, Op
 
 
@@ -52,8 +51,3 @@ def test_a_process_is_known_by_its_name() -> None:
         "nginx": None,
         "w": None,
     }
-
-
-def test_the_document_has_the_ops_of_today() -> None:
-    text = DOCUMENT.read_text()
-    assert with_table(text) == text, "run: var/venv/bin/python -m ops.op_table"
