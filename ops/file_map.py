@@ -1,4 +1,4 @@
-"""The list of all files in docs/architecture.md, by what each says of itself: `python -m ops.file_map` writes it anew."""
+"""The list of all files in docs/architecture.md, from what each says of itself; `python -m ops.file_map` writes it."""
 
 from __future__ import annotations
 
