@@ -1,4 +1,4 @@
-"""A write is carried out once: the frame in which every op that writes runs.
+"""A write is carried out once: the frame in which every op that writes one by one runs (lists: messages/sends.py).
 
 Laws: one key, (sender, cid), fences everything that a sender writes. A write leaves a row under it in its own
 transaction: its event, or, where it has no event, its answer (store/tables/done.py). When a retry finds the row,

@@ -1,4 +1,4 @@
-"""Who is a member, who manages, and what a user may read of a conversation: decided here for all handlers."""
+"""Who is a member, who manages, what a user may read: decided here for handlers (message.send asks its cache first)."""
 
 from __future__ import annotations
 
