@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 unset HONGYAN_CONFIG
 
 pytest=(var/venv/bin/python -m pytest)
-side_by_side=(-n 2)
+side_by_side=(-n 3)
 
 case ${1:-} in
 -h | --help)

@@ -38,9 +38,9 @@ def session_gone(why: Why | None = None) -> ImError:
 
 class PollWire:
     """The wire of one session. `login` gives the first frame, which answers the login; `polled_at` (s, monotonic) is
-    the moment at which the last poll came or went."""
+    the moment at which the last poll came or went; `is_told` means that the client knows that the session is over."""
 
-    __slots__ = ("_mailbox", "_waiting", "_why", "login", "polled_at")
+    __slots__ = ("_mailbox", "_waiting", "_why", "is_told", "login", "polled_at")
 
     door = "poll"
     framed: Callable[[bytes], bytes] = staticmethod(tcp_frame)
@@ -48,6 +48,7 @@ class PollWire:
     def __init__(self) -> None:
         self.login: Answer = asyncio.get_running_loop().create_future()
         self.polled_at = time.monotonic()
+        self.is_told = False
         self._mailbox = Mailbox()
         self._waiting: Answer | None = None
         self._why: Why | None = None
@@ -110,6 +111,7 @@ class PollWire:
         body = self._mailbox.read(cursor)
         self._refuse(ImError("superseded", "a newer poll of this session took over"))
         if body is None and self.is_over:
+            self.is_told = True
             raise self.gone()
         answer = self._waiting = asyncio.get_running_loop().create_future()
         self.polled_at = time.monotonic()
@@ -135,7 +137,10 @@ class PollWire:
         self._why = why
         if not self.login.done():
             self.login.set_exception(self.not_opened())
-        self._refuse(self.gone())
+            self.is_told = True
+        if self.is_waited_on:
+            self._refuse(self.gone())
+            self.is_told = True
 
     def _release(self, body: bytes | None) -> None:
         waiting, self._waiting = self._waiting, None
@@ -176,13 +181,14 @@ class PollSessions:
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
 
     async def stop(self, within_s: float) -> None:
-        """Call when every session was ended: returns when their clients have fetched everything, or after so long."""
+        """Call when every session was ended: returns when their clients have fetched everything and know why it is
+        over, or after so long."""
         if self._sweeper is not None:
             self._sweeper.cancel()
         until = time.monotonic() + within_s
-        await asyncio.sleep(SETTLE_STEP_S)  # polls that wait get their answers now
-        while any(session.wire.queued_bytes for session in self._sessions.values()) and time.monotonic() < until:
+        while not all(session.wire.is_told for session in self._sessions.values()) and time.monotonic() < until:
             await asyncio.sleep(SETTLE_STEP_S)
+        await asyncio.sleep(SETTLE_STEP_S)  # the last answers leave now
 
     def open(self, address: str) -> tuple[str, PollSession]:
         """A new session, whose client at `address` is about to log in: (id, session)."""

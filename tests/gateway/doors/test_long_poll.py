@@ -441,8 +441,14 @@ async def test_an_orderly_stop_is_told_to_who_waits_and_to_who_comes(new_site: N
     waiting = await ann.parked()
     stopping = asyncio.create_task(site.gateway.stop())
     value = json.loads((await waiting).body)
+    ann.cursor = value["cursor"]
     assert [frame["op"] for frame in value["frames"]] == ["reconnect"]
     assert [frame["op"] for frame in await bob.frames()] == ["reconnect"]
+    await asyncio.sleep(0.2)  # a client or a network that takes its time
+    assert not stopping.done()
+    for poller in (ann, bob):
+        answer = await poller.poll()
+        assert (answer.status, error_of(answer)["close"]) == (410, 1012)
     await stopping
 
 
