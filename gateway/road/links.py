@@ -1,5 +1,4 @@
-"""Notices that something sent to this gateway never came: by a hole in the numbers of a link (bus/links.py), or by its
-silence."""
+"""Reports a hole in what was sent to this gateway, or a silence, as soon as bus/links.py finds one."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from protocol.args import WriteArgs
 from protocol.digest import content_digest
 from protocol.errors import HTTP_STATUS, ImError
 from protocol.models import UserInfo
-from protocol.ops import OPS, Caller, Op, created_group, find_op, read_args
+from protocol.ops import HTTP, OPS, Caller, Op, created_group, find_op, read_args
 
 ANN = UserInfo("ann", "web")
 SEND = {"conversation": "p:ann:bob", "cid": "c1", "type": "text", "body": {"text": "hi"}}
@@ -157,3 +157,8 @@ def test_the_digest_is_of_the_content() -> None:
     assert content_digest("group.invite", read_args(OPS["group.invite"], invite)) != content_digest(
         "group.remove", read_args(OPS["group.remove"], remove)
     )
+
+
+def test_an_interval_is_kept_on_every_door_that_an_op_comes_by() -> None:
+    """Connections count it; calls over HTTP have none."""
+    assert [op.name for op in OPS.values() if op.every_s and HTTP not in op.not_over] == []
