@@ -5,14 +5,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 unset HONGYAN_CONFIG
 
 pytest=(var/venv/bin/python -m pytest)
-side_by_side=(-n 3)
+side_by_side=(-n 3) # on two cores, too: most tests wait
 
 case ${1:-} in
 -h | --help)
     cat <<'END'
 usage: scripts/test.sh [quick] [pytest arguments], such as: scripts/test.sh tests/protocol -k codec
 
-Without a path: two processes side by side run everything but tests/faults, which then runs alone. About ten
+Without a path: three processes side by side run everything but tests/faults, which then runs alone. About eight
 minutes on two cores.
 
 quick: within two minutes, what needs no servers and does not wait by its nature. That is most of all tests: protocol,

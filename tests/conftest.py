@@ -1,6 +1,6 @@
 """Fixtures that every test may use: the private servers, one set for each process of the run.
 
-scripts/test.sh runs two processes side by side, because many tests wait for timeouts (tests/distribution.py).
+scripts/test.sh runs several processes side by side, because many tests wait for timeouts (tests/distribution.py).
 """
 
 from __future__ import annotations

@@ -10,11 +10,13 @@ import pytest
 from logic.delivery.emitter import command_of
 from logic.handlers.table import one
 from logic.outcome import replied
+from logic.workers import outbox_watch
 from protocol import codec
 from protocol.replies import Reply
 from store.tables import outbox
 from store.tables.outbox import OutboxRow
 from store.transaction import Transaction
+from tests.gateway.site import until
 from tests.logic.test_workers import Site, _off_the_outbox
 
 
@@ -39,9 +41,11 @@ async def test_a_due_command_of_an_op_that_a_worker_does_not_know_does_not_end_i
     _put(site, OutboxRow("_system", "~c", "webhook.call", "", '{"cid":"~c"}'))
     real = Transaction.now_ms
     monkeypatch.setattr(Transaction, "now_ms", lambda tx: real(tx) + outbox.FIRST_MS)
-    monkeypatch.setattr(outbox, "is_any_due", lambda tx: True)
+    looks: list[Transaction] = []
+    monkeypatch.setattr(outbox, "is_any_due", lambda tx: looks.append(tx) is None)
+    monkeypatch.setattr(outbox_watch, "LOOK_S", 0.1)
     site.parallel()
-    site.threads[-1].join(5)
+    await until(lambda: len(looks) > 3)
     assert site.threads[-1].is_alive()
     assert (await site.ask(site.command("sync", {"cursors": {}})))[0]["op"] == "reply"
 
