@@ -7,12 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
+import hypothesis
 import pytest
 import structlog
 from xdist.remote import Producer
 
 from tests.distribution import Shares, longest_first
 from tests.private_servers import PrivateServers, private_run
+
+# Times say nothing on a shared machine, and in a fresh clone the first text waits for a table of all of Unicode.
+hypothesis.settings.register_profile(
+    "shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("shared")
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """The outbox: commands that a write has emitted and that are not carried out yet.
 
 Laws: a row is written in the transaction of the write that emits the command, and deleted in the transaction that
-carries the command out, or after it was refused or given up. So an acknowledged write keeps its consequences, whatever a broker loses. Times
-are ms by the clock of the store.
+carries the command out, or after it was refused or given up. So an acknowledged write keeps its consequences,
+whatever a broker loses. Times are ms by the clock of the store.
 """
 
 from __future__ import annotations

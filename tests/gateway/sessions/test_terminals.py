@@ -263,7 +263,7 @@ async def test_too_many_are_refused_also_while_the_router_is_away() -> None:
 Steps = list[tuple[int, str, str, str]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(
