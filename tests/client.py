@@ -99,12 +99,18 @@ class Client:
     """A device that runs: `async with Client(urls, user, token) as client`. It is in step when the block begins."""
 
     def __init__(
-        self, urls: Sequence[str] | str, user: str, token: str, events: list[Event] | None = None, terminal: str = "web"
+        self,
+        urls: Sequence[str] | str,
+        user: str,
+        token: str,
+        events: list[Event] | None = None,
+        terminal: str = "web",
+        recorder: type[Recorder] = Recorder,
     ) -> None:
         self.device = f"{user}-d{next(_devices)}"
-        self.seen = Recorder(user, self.device, [] if events is None else events)
-        login = {"token": token, "terminal": terminal, "device": self.device}
-        self._device = Device([urls] if isinstance(urls, str) else urls, login, self.seen)
+        self.seen = recorder(user, self.device, [] if events is None else events)
+        self._login = {"token": token, "terminal": terminal, "device": self.device}
+        self._device = Device([urls] if isinstance(urls, str) else urls, self._login, self.seen)
         self.task: asyncio.Task[Lost] | None = None
         self.call = self._device.call
         self.send = self._device.send
@@ -121,6 +127,10 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         await self.stop()
+
+    def use(self, token: str) -> None:
+        """Log in with this token from now on."""
+        self._login["token"] = token
 
     def start(self) -> None:
         """Connect, and stay connected."""
@@ -171,6 +181,19 @@ class Client:
     def spoken(self, conversation: str) -> list[str]:
         """The texts of the conversation so far."""
         return [m["body"]["text"] for m in self.seen.timelines[conversation] if m["type"] == "text"]
+
+    @property
+    def is_in_step(self) -> bool:
+        """Whether it is connected and synced."""
+        return self._device.in_step.is_set()
+
+    def conversations(self) -> list[str]:
+        """Those that the device knows its user to be in."""
+        return self._device.state.names()
+
+    def last(self, conversation: str) -> int:
+        """The newest seq that the device has."""
+        return self._device.state.last(conversation)
 
     def seqs(self, conversation: str) -> list[int]:
         return [message["seq"] for message in self.seen.timelines[conversation]]

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import itertools
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from ops.seed import seed_group, seed_users
 from protocol import ids
-from tests.client import Client, body_hash
+from tests.client import Client
 from tests.faults.cluster import FaultCluster
 from tests.faults.figures import note
-from tests.faults.history import Event, History, Member, Row
+from tests.faults.history import Event, History, Member
+from tests.faults.ledger import Ledger
 from tests.faults.load import Load
 from tests.faults.oracle import judge
 
@@ -61,6 +61,7 @@ class Fleet:
         self.events: list[Event] = []
         self.clients: list[Client] = []
         self.load = Load([], prefix)
+        self._ledger = Ledger.of_prefix(cluster.database, prefix)
 
     def __repr__(self) -> str:
         return f"Fleet({self._prefix}, {len(self.clients)} clients, {len(self.events)} events, {self.load})"
@@ -180,56 +181,31 @@ class Fleet:
     def _group_names(self, user: str) -> list[str]:
         return [ids.group_conversation(group) for group, members in self.groups.items() if user in members]
 
-    # --- what the store says ---
-
     def _ends(self) -> tuple[dict[str, int], list[Member]]:
         """The newest seq of each conversation, and who may read which."""
-        with self._cluster.database.reading() as tx:
-            newest = tx.rows(
-                "SELECT conversation, MAX(seq) FROM messages WHERE conversation LIKE %s OR conversation LIKE %s"
-                " GROUP BY conversation",
-                (f"p:{self._prefix}u%", f"g:{self._prefix}g%"),
-            )
-            members = tx.rows(
-                "SELECT user, chat_group, joined_seq, left_seq FROM members WHERE chat_group LIKE %s",
-                (f"{self._prefix}g%",),
-            )
-        ends = {str(conversation): int(seq) for conversation, seq in newest}
-        spans = [Member(str(user), f"g:{group}", int(first), last) for user, group, first, last in members]
-        private = (ids.parse_conversation(name) for name in ends if name.startswith("p:"))
-        spans += [Member(user, ids.private_conversation(*c.users)) for c in private if c for user in c.users]
-        return ends, spans
+        ends = self._ledger.ends()
+        return ends, self._ledger.members(ends)
 
     def _behind(self, ends: dict[str, int], members: Iterable[Member]) -> list[str]:
         clients: defaultdict[str, list[Client]] = defaultdict(list)
         for client in self.clients:
             clients[client.seen.user].append(client)
-        behind = []
-        for span in members:
-            newest = ends.get(span.conversation, 0) if span.to_seq is None else span.to_seq
-            for client in clients[span.user]:
-                timeline = client.seen.timelines[span.conversation]
-                last = timeline[-1]["seq"] if timeline else 0
-                if last < newest:
-                    behind.append(f"{client.device} has {span.conversation}/{last} of {newest}")
-        return behind
+        return list(itertools.islice(behind(clients, ends, members), 20))
 
     def _history(self) -> History:
         _, members = self._ends()
-        with self._cluster.database.reading() as tx:
-            rows = tx.rows(
-                "SELECT conversation, seq, sender, cid, type, body FROM messages"
-                " WHERE conversation LIKE %s OR conversation LIKE %s",
-                (f"p:{self._prefix}u%", f"g:{self._prefix}g%"),
-            )
         devices = {client.device: client.seen.user for client in self.clients}
-        return History(list(self.events), [_row(*row) for row in rows], members, devices)
+        return History(list(self.events), self._ledger.rows(), members, devices)
+
+
+def behind(clients: Mapping[str, Sequence[Client]], ends: dict[str, int], members: Iterable[Member]) -> Iterator[str]:
+    """What the clients of each user lack of what that user may read."""
+    for span in members:
+        newest = ends.get(span.conversation, 0) if span.to_seq is None else span.to_seq
+        for client in clients.get(span.user, ()):
+            if (last := client.last(span.conversation)) < newest:
+                yield f"{client.device} has {span.conversation}/{last} of {newest}"
 
 
 def _has_come_back(client: Client) -> bool:
     return client.seen.logins > 1
-
-
-def _row(conversation: Any, seq: Any, sender: Any, cid: Any, type_: Any, body: Any) -> Row:
-    hashed = body_hash(json.loads(body))
-    return Row(str(conversation), int(seq), str(sender), str(cid), hashed, is_event=type_ == "notice")
