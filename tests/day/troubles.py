@@ -31,13 +31,13 @@ class Trouble:
 
 
 def _killed(*names: str) -> Strike:
-    """kill -9, and after a few seconds all of them are started again."""
+    """kill -9, and after a few seconds all of them are started again, the last one first: others wait for servers."""
 
     def strike(cluster: FaultCluster) -> None:
         for name in names:
             cluster.kill(name)
         time.sleep(AWAY_S)
-        for name in names:
+        for name in reversed(names):
             cluster.start(name)
 
     return strike
