@@ -47,6 +47,7 @@ def _picture(title: str, lines: Mapping[str, Line], path: Path, *, is_logarithmi
         x_value_formatter=lambda step: f"{step * STEP_S / 60:.1f}",  # a label that is not unique is drawn too often
         x_labels_major_every=LABEL_EVERY,
         show_minor_x_labels=False,
+        truncate_label=-1,
         style=STYLE,
         show_dots=False,
         logarithmic=is_logarithmic,
