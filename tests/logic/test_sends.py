@@ -165,3 +165,33 @@ def test_who_is_muted_may_read_and_not_write(road: Road) -> None:
         tx.execute("UPDATE members SET muted_until = %s WHERE user = %s", (2**45, "bob"))
     assert code(road.another_owner().run([send("bob", f"g:{group}")])[0]) == "forbidden"
     assert reply(road.call("message.history", "bob", conversation=f"g:{group}"))["max_seq"] == 1
+
+
+def _removed(road: Road, group: str) -> None:
+    reply(road.do("group.remove", "ann", group=group, users=["bob"]))
+
+
+@pytest.mark.parametrize("is_remembered", [True, False])
+def test_a_member_who_was_removed_gets_the_first_answer_to_a_retry(road: Road, is_remembered: bool) -> None:
+    """Also when the worker has been restarted since. A new message of the same person is refused."""
+    group = road.group("ann", "bob")
+    first = road.run(send("bob", f"g:{group}", "in time", cid="c"))[0]
+    _removed(road, group)
+    if not is_remembered:
+        road.runner = road.another_owner()
+    again, new, other = road.run(
+        send("bob", f"g:{group}", "in time", cid="c"),
+        send("bob", f"g:{group}", "too late", cid="d"),
+        send("bob", f"g:{group}", "something else", cid="c"),
+    )
+    assert reply(again) == {**reply(first), "duplicate": True}
+    assert (code(new), code(other)) == ("not_found", "conflict")
+
+
+def test_a_refusal_of_what_a_send_says_leaves_after_its_cid_was_looked_up(road: Road) -> None:
+    """Other content under a cid is a conflict, also content that nobody could send."""
+    reply(road.run(send("ann", AB, cid="c"))[0])
+    road.runner = road.another_owner()
+    too_large, nobodys = "x" * 20_000, private("bob", "cat")
+    results = road.run(send("ann", AB, too_large, cid="c"), send("ann", nobodys, cid="c"), send("ann", nobodys))
+    assert [code(result) for result in results] == ["conflict", "conflict", "not_found"]

@@ -18,12 +18,12 @@ from store.tables.messages import MessageRow
 
 def append(work: Work, scope: Scope) -> Outcome:
     """Store the notice and push it to its user. Raises ImError not_found for a conversation that is not `s:{user}`."""
-    conversation = ids.parse_conversation(work.key)
-    if conversation is None or conversation.kind != "s":
-        raise not_found()
-    (user,) = conversation.users
 
     def decide() -> MessageRow:
+        conversation = ids.parse_conversation(work.key)
+        if conversation is None or conversation.kind != "s":
+            raise not_found()
+        (user,) = conversation.users
         row = scope.append_event(work, "notice", content.encode_body(work.args.body))
         if row.seq == 1:  # the cursor makes the conversation one of the user's
             cursors.read_up_to(scope.tx, [(user, work.key, 0)])

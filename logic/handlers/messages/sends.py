@@ -1,8 +1,8 @@
 """message.send, decided for a list at once: one read and one INSERT for each table (protocol.md section 5).
 
-Laws: a cid is looked up before permissions. A message that is found under it is answered again and pushed again, and
-nothing is changed; other content under it is `conflict`. A conversation that is not the sender's and one that does not
-exist give the same `not_found`.
+Laws: no refusal leaves before its cid was looked up. A message that is found under it is answered again and pushed
+again, whatever its sender may do by now, and nothing is changed; other content under it is `conflict`. A conversation
+that is not the sender's and one that does not exist give the same `not_found`.
 """
 
 from __future__ import annotations
@@ -62,16 +62,32 @@ class _SendRun:
 
     def find_known(self) -> None:
         """Find the cids that were used before: in memory, and in the store where `look_up` asks for it."""
-        unknown: list[Pair] = []
         for work in self._works:
-            pair = work.pair
-            row = self._tails[work.key].cache.cids.get(pair)
+            row = self._tails[work.key].cache.cids.get(work.pair)
             if row is not None:
-                self._known[pair] = row
-            elif self._scope.look_up:
-                unknown.append(pair)
-        if unknown:
-            self._known.update(messages.by_cids(self._scope.tx, sorted(set(unknown))))
+                self._known[work.pair] = row
+        if self._scope.look_up:
+            self._look_up(self._works)
+
+    def decide_all(self) -> list[Outcome]:
+        """The outcome of each send, in order. One that is refused has its cid looked up in the store, and is decided
+        again where something is found: that appends nothing, so the order stays."""
+        outcomes = [self._decide(work) for work in self._works]
+        if self._scope.look_up:
+            return outcomes
+        refused = [place for place, outcome in enumerate(outcomes) if isinstance(outcome.reply, ImError)]
+        found = self._look_up([self._works[place] for place in refused])
+        for place in refused:
+            if self._works[place].pair in found:
+                outcomes[place] = self._decide(self._works[place])
+        return outcomes
+
+    def _look_up(self, works: list[Work]) -> set[Pair]:
+        """Find the cids in the store that are not known yet; returns those that were found."""
+        unknown = {work.pair for work in works} - self._known.keys()
+        found = messages.by_cids(self._scope.tx, sorted(unknown)) if unknown else {}
+        self._known.update(found)
+        return set(found)
 
     def load(self) -> None:
         """Read what decisions need and memory lacks: the peers of new conversations, the member rows of senders."""
@@ -94,18 +110,17 @@ class _SendRun:
             for pair, row in groups.members(self._scope.tx, sorted(missing)).items():
                 missing[pair].cache.members[pair] = row
 
-    def decide(self, work: Work) -> Outcome:
+    def _decide(self, work: Work) -> Outcome:
         """The outcome of one send, in its turn; refusals are outcomes."""
+        pair = work.pair
+        known = self._known.get(pair)
         try:
-            content.check_body(work.args.type, work.args.body)
-            message = addressed(work)
-            pair = work.pair
-            known = self._known.get(pair)
             if known is not None:
                 if known.digest != work.digest():
                     raise conflict()
                 return _answer(work, known, duplicate=True)
-            row = self._append(work, message)
+            content.check_body(work.args.type, work.args.body)
+            row = self._append(work, addressed(work))
         except ImError as refusal:
             return Outcome(refusal)
         self._known[pair] = row
@@ -151,6 +166,6 @@ def send_all(works: list[Work], scope: Scope) -> list[Outcome]:
     run = _SendRun(works, scope)
     run.find_known()
     run.load()
-    outcomes = [run.decide(work) for work in works]
+    outcomes = run.decide_all()
     run.flush()
     return outcomes
