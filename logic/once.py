@@ -74,6 +74,7 @@ def once_in_pool(
         emitted = scope.put_emitted()
         if work.envelope.emitted:
             outbox.remove(tx, [work.pair])
+    work.is_written = True  # if the store fails `answer`, nobody may say that nothing was done
     outcome = answer(row, is_repeated)
     outcome.emitted += emitted
     return outcome

@@ -17,7 +17,8 @@ class Work:
     without an owner).
 
     `redelivered`: it was delivered before. Then `is_counted` and `came_back_before` tell what was done about it in
-    logic/workers/redelivery.py, so that nothing is done twice.
+    logic/workers/redelivery.py, so that nothing is done twice. `is_written`: a transaction that
+    carried it out was sent its COMMIT, whatever came back.
     """
 
     envelope: ReceiveInfo
@@ -25,8 +26,15 @@ class Work:
     args: Any
     key: str
     redelivered: bool = False
+    is_written: bool = False
     is_counted: bool = False
     came_back_before: bool | None = None
+
+    @property
+    def may_be_stored(self) -> bool:
+        """Whether it may be carried out already, by this worker or another. Law: then nobody says that nothing was
+        done, until a transaction that looked its cid up has given its outcome."""
+        return self.redelivered or self.is_written
 
     @property
     def sender(self) -> UserInfo:

@@ -1,7 +1,8 @@
 """One batch of commands, one transaction. When it fails, retry.py says what to do; it is given up after 8 s in all.
 
 Laws: an error rolls back at once, and everything remembered about the conversations of the batch is forgotten. A batch
-that is tried again looks its cids up, since the failed try may have been committed.
+that is tried again looks its cids up, since the failed try may have been committed; a command of which that is not
+known stays so, whatever else goes wrong, until its cid was looked up: until then it is held, never answered `busy`.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from logic.rules import Rules
 from logic.scope import Scope
 from logic.work import Work
 from logic.workers.poison import FAILED, poisoned
-from logic.workers.retry import Split, Step, is_unknown, next_step
+from logic.workers.retry import Split, Step, next_step
 from protocol.clock import now_ms
 from protocol.errors import busy
 from store.database import Database
+from store.errors import CommitUnknown
 from store.tables import outbox
 from store.transaction import Transaction
 
@@ -32,8 +34,8 @@ log = structlog.get_logger()
 
 
 class Held:
-    """In place of an outcome: the store is away, and whether it has committed the command is not known. Run the command
-    again when the store is back, with its cid looked up."""
+    """In place of an outcome: whether the store has committed the command is not known. Run it again when the store can
+    be asked, with its cid looked up."""
 
 
 HELD = Held()
@@ -85,31 +87,32 @@ class BatchRunner:
         """
         if not works:
             return []
-        return self._run(works, [], time.monotonic() + BATCH_S, look_up=look_up)
+        return self._run(works, time.monotonic() + BATCH_S, look_up=look_up)
 
-    def _run(self, works: list[Work], failures: list[Exception], ends: float, *, look_up: bool) -> list[Result]:
-        """`failures` are those of the whole batch, where `works` are a part of it; `ends` (s, monotonic) is when the
-        batch is given up."""
+    def _run(self, works: list[Work], ends: float, *, look_up: bool) -> list[Result]:
+        """`ends` (s, monotonic) is when the batch is given up. A part of it begins with a fresh count of tries."""
+        failures: list[Exception] = []
         while True:
             try:
                 return list(self._transaction(works, look_up=look_up))
             except Exception as error:
-                failures = [*failures, error]
+                failures.append(error)
+            if isinstance(failures[-1], CommitUnknown):
+                for work in works:
+                    work.is_written = True
             step = next_step(failures, works, is_late=time.monotonic() > ends)
             if step is not Step.AGAIN:
                 break
             look_up = True
             self._keep_alive()
         if isinstance(step, Split):
-            return self._parts(works, step.parts, failures, ends)
+            return self._parts(works, step.parts, ends)
         return self._given_up(works, step, failures[-1])
 
-    def _parts(self, works: list[Work], parts: list[list[int]], failures: list[Exception], ends: float) -> list[Result]:
-        # A part begins with a fresh count of tries; but what may be committed stays so until it was looked up.
-        unknown = [failure for failure in failures if is_unknown([failure])]
+    def _parts(self, works: list[Work], parts: list[list[int]], ends: float) -> list[Result]:
         results: dict[int, Result] = {}
         for places in parts:
-            part = self._run([works[place] for place in places], unknown, ends, look_up=True)
+            part = self._run([works[place] for place in places], ends, look_up=True)
             results.update(zip(places, part, strict=True))
         return [results[place] for place in range(len(works))]
 
@@ -119,9 +122,8 @@ class BatchRunner:
             log.error("command_failed", command=envelope.name, op=envelope.op, trace=envelope.trace, exc_info=error)
             return [poisoned(self._database, works[0].envelope, FAILED)]
         log.warning("batch_given_up", step=step.value, commands=len(works), error=type(error).__name__)
-        self.is_store_away = step is not Step.BUSY
-        # A redelivered command may have been committed by its former worker: `busy` would be wrong then.
-        return [HELD if step is Step.HOLD or work.redelivered else Outcome(busy()) for work in works]
+        self.is_store_away = step is Step.AWAY
+        return [HELD if work.may_be_stored else Outcome(busy()) for work in works]
 
     def _transaction(self, works: list[Work], *, look_up: bool) -> list[Outcome]:
         try:

@@ -201,7 +201,7 @@ class OrderedWorker:
         return self._runner.run(works)
 
     def _while_away(self, work: Work) -> Result:
-        return HELD if work.redelivered else Outcome(busy())
+        return HELD if work.may_be_stored else Outcome(busy())
 
     def _redelivered(self, works: list[Work]) -> list[Result]:
         """Run redelivered commands, with their cids looked up, since any may be committed. All at once when they come

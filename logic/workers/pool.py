@@ -2,7 +2,8 @@
 
 Laws: one thread owns the bus; the threads of lanes only hand outcomes back and wake it. Each lane has threads of its
 own, and a bounded one refuses commands where too many wait: a flood of logins by password delays no other command. A
-delivery is acked when the outcomes of all its commands are published.
+delivery is acked when the outcomes of all its commands are published. A write of which the store has not said whether
+it is committed has none: it is held, and tried again, until a look at its cid tells.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
 
 import structlog
 
@@ -23,14 +23,16 @@ from logic.outcome import Outcome
 from logic.services import Services
 from logic.work import Work
 from logic.workers import redelivery
+from logic.workers.batch import Result
 from logic.workers.inbox import Inbox, Taken
 from logic.workers.lanes import Lane, LaneSize
 from logic.workers.outbox_watch import OutboxWatch
+from logic.workers.pending import Finished, HeldWorks, Pending, put_off
 from logic.workers.poison import FAILED, GIVEN_UP, NO_HANDLER, bury, poisoned, without_unreadable
 from logic.workers.store_watch import StoreWatch
-from protocol.errors import busy, internal, timeout, unknown_op
+from protocol.errors import internal, timeout, unknown_op
 from protocol.models import Effect
-from store.errors import CommitUnknown, Contention, Duplicate, StoreAway, StoreError
+from store.errors import CommitUnknown, Contention, Duplicate, StoreAway
 from store.tables import outbox
 from store.tables.outbox import OutboxRow
 
@@ -39,33 +41,6 @@ RESTART_S = 1.0  # after a fault of ours
 TRIES = 3
 
 log = structlog.get_logger()
-
-
-@dataclass(slots=True, eq=False)
-class Pending:
-    """A delivery under way, and how many of its commands have no outcome yet."""
-
-    taken: Taken
-    remaining: int
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """What a thread hands back: an outcome for each of `works`. Without `is_last` it holds effects alone, and the
-    outcome is still to come."""
-
-    pending: Pending
-    works: list[Work]
-    outcomes: Sequence[Outcome]
-    is_last: bool = True
-
-
-def _put_off(works: list[Work], error: StoreError) -> list[Outcome]:
-    """The outcomes of commands that the store could not serve now. A write may be committed all the same, if what
-    failed came after its COMMIT: then nobody may say that nothing was done."""
-    log.warning("store_away", op=works[0].op.name, error=type(error).__name__)
-    is_unknown = isinstance(error, CommitUnknown) or works[0].op.writes
-    return [Outcome(timeout() if is_unknown else busy()) for _ in works]
 
 
 class PoolWorker:
@@ -98,11 +73,12 @@ class PoolWorker:
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
         self._due: queue.SimpleQueue[list[OutboxRow]] = queue.SimpleQueue()
         self._under_way: set[Pending] = set()
+        self._held = HeldWorks()
         self._watch = StoreWatch(services.database)
         self._is_connected = False
 
     def __repr__(self) -> str:
-        return f"PoolWorker({len(self._under_way)} deliveries under way, {self._inbox})"
+        return f"PoolWorker({len(self._under_way)} deliveries under way, {self._held}, {self._inbox})"
 
     @property
     def is_ready(self) -> bool:
@@ -133,6 +109,7 @@ class PoolWorker:
         self._is_connected = False
         self._inbox.clear()
         self._under_way.clear()
+        self._held.clear()
 
     def _stop(self) -> None:
         self._fan_out.bye()
@@ -150,16 +127,21 @@ class PoolWorker:
             for taken in self._inbox.next_batch(max_commands=1_000_000, max_bytes=1 << 40):
                 self._start(taken)
             self._settle()
+            self._try_held()
             self._send_again()
             self._fan_out.is_ready = self.is_ready
             self._fan_out.beacon()
 
     def _drain(self) -> None:
         """Stopping: answer what is under way. Deliveries are taken only for the sake of heartbeats; unacked, they go to
-        other workers."""
-        while self._under_way:
+        other workers, and so do those that are held."""
+        while not self._held.is_all_of(self._under_way):
             self._bus.take(IDLE_S)
             self._settle()
+
+    def _try_held(self) -> None:
+        for pending, work in [] if self._watch.is_away else self._held.take_due():
+            self._submit(pending, [work], self._handlers.get(work.op.name))
 
     def _send_again(self) -> None:
         if not self._watch.is_away and self._outbox_watch.is_due():
@@ -199,31 +181,32 @@ class PoolWorker:
         if handler is None:
             self._finished.put(Finished(pending, works, [self._nobodys(work) for work in works]))
         elif not self._lanes[handler.lane].submit(lambda: self._carry_out(pending, works, handler)):
-            self._finished.put(Finished(pending, works, [Outcome(busy()) for _ in works]))
+            self._finished.put(Finished(pending, works, put_off(works)))
 
     # --- in a thread of a lane
 
     def _carry_out(self, pending: Pending, works: list[Work], handler: Handler) -> None:
-        outcomes: Sequence[Outcome]
+        results: Sequence[Result]
         try:
             if pending.taken.delivery.redelivered and redelivery.is_given_up(self._services.database, works[0]):
                 log.error("command_given_up", command=works[0].envelope.name, op=works[0].op.name)
-                outcomes = [poisoned(self._services.database, works[0].envelope, GIVEN_UP)]
+                results = [poisoned(self._services.database, works[0].envelope, GIVEN_UP)]
             else:
-                outcomes = self._tried(pending, works, handler)
+                results = self._tried(pending, works, handler)
             self._settled(pending, works)
             self._watch.worked()
         except (StoreAway, Contention) as error:
+            log.warning("store_away", op=works[0].op.name, error=type(error).__name__)
             if isinstance(error, StoreAway):
                 self._watch.failed()
-            outcomes = _put_off(works, error)
+            results = put_off(works)
         except Exception as error:
             if len(works) > 1:  # of a list, only the command that fails alone has to suffer
                 for work in works:
                     self._carry_out(pending, [work], handler)
                 return
-            outcomes = self._failed(works, error)
-        self._finished.put(Finished(pending, works, outcomes))
+            results = self._failed(works, error)
+        self._finished.put(Finished(pending, works, results))
         self._bus.wake()
 
     def _failed(self, works: list[Work], error: Exception) -> list[Outcome]:
@@ -242,19 +225,25 @@ class PoolWorker:
         return poisoned(self._services.database, work.envelope, NO_HANDLER) if is_emitted else Outcome(unknown_op())
 
     def _tried(self, pending: Pending, works: list[Work], handler: Handler) -> list[Outcome]:
-        """Run the handler, three times at most: a deadlock or a lock wait has undone its whole transaction, and after a
-        Duplicate it finds the same write that another worker has committed meanwhile. Raises StoreError."""
+        """Run the handler, three times at most: a deadlock or a lock wait has undone its whole transaction, after a
+        Duplicate it finds the same write that another worker has committed meanwhile, after a COMMIT without an answer
+        its own. Raises StoreError."""
         for _ in range(TRIES - 1):
             try:
                 return self._run(pending, works, handler)
-            except (Contention, Duplicate):
+            except (Contention, Duplicate, CommitUnknown):
                 continue
         return self._run(pending, works, handler)
 
     def _run(self, pending: Pending, works: list[Work], handler: Handler) -> list[Outcome]:
-        if handler.steps is None:
-            return handler.run(works, self._services)
-        return [self._stepped(pending, works[0], handler.steps(works[0], self._services))]
+        try:
+            if handler.steps is None:
+                return handler.run(works, self._services)
+            return [self._stepped(pending, works[0], handler.steps(works[0], self._services))]
+        except CommitUnknown:
+            for work in works:
+                work.is_written = True
+            raise
 
     def _stepped(self, pending: Pending, work: Work, steps: Generator[Effect, None, Outcome]) -> Outcome:
         """Send each effect as it comes. Where some were sent, a failure is no reason to begin anew: they would be sent
@@ -266,7 +255,7 @@ class PoolWorker:
             except StopIteration as end:
                 outcome: Outcome = end.value
                 return outcome
-            except (Contention, Duplicate):
+            except (Contention, Duplicate, CommitUnknown):
                 if is_begun:
                     return Outcome(timeout())
                 raise
@@ -289,20 +278,22 @@ class PoolWorker:
 
     def _settle(self) -> None:
         """Publish the outcomes that threads have handed back, by one message to each gateway; then ack the deliveries
-        whose commands all have one. Raises BusLost."""
+        whose commands all have one. Keep what is held. Raises BusLost."""
         finished: list[Finished] = []
         while not self._finished.empty():
             finished.append(self._finished.get())
         # Deliveries of a former connection belong to other workers, who answer them.
         ours = [item for item in finished if item.pending in self._under_way]
-        decided = [(w.envelope, o) for item in ours for w, o in zip(item.works, item.outcomes, strict=True)]
+        for item in ours:
+            self._held.hold(item.pending, item.held())
+        decided = [pair for item in ours for pair in item.decided()]
         self._fan_out.send(decided)
         self._emitter.send(row for _, outcome in decided for row in outcome.emitted)
         bury(self._bus, decided)
         done = [item for item in ours if item.is_last]
-        count_commands([(w.envelope, o) for item in done for w, o in zip(item.works, item.outcomes, strict=True)])
+        count_commands([pair for item in done for pair in item.decided()])
         for item in done:
-            item.pending.remaining -= len(item.works)
+            item.pending.remaining -= len(item.decided())
             if item.pending.remaining == 0:
                 self._finish(item.pending)
 

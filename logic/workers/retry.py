@@ -4,7 +4,6 @@ Laws:
 - After a duplicate key or a contention the batch is tried again, with its cids looked up; then conversation by
   conversation, so that only the contended one waits.
 - After a lost connection it is tried once more: the cids tell what was committed.
-- A batch that may be committed stays so until its cids were looked up, whatever else goes wrong meanwhile.
 - After any other error it is halved, until one command fails alone.
 - When its time is over it is given up.
 """
@@ -16,19 +15,19 @@ from enum import Enum
 from typing import NamedTuple
 
 from logic.work import Work
-from store.errors import CommitUnknown, Contention, Duplicate, StoreAway
+from store.errors import Contention, Duplicate, StoreAway
 
 TRIES = 3  # besides the first
 LOST_TRIES = 1
 
 
 class Step(Enum):
-    """What to do with all commands of the batch."""
+    """What to do with all commands of the batch. Of those that are given up (BUSY, AWAY) one that may be stored
+    (Work.may_be_stored) is held: only a look at its cid tells."""
 
     AGAIN = "again"  # the same batch, with the cids looked up
-    BUSY = "busy"  # nothing is committed: their senders try again
-    AWAY = "away"  # the store does not answer: busy, but a redelivered command is held
-    HOLD = "hold"  # they may be committed: find out when the store is back
+    BUSY = "busy"  # others are at it: their senders try again
+    AWAY = "away"  # the store does not answer
     POISON = "poison"  # it is one command, and it fails alone
 
 
@@ -45,18 +44,11 @@ def next_step(failures: Sequence[Exception], works: Sequence[Work], *, is_late: 
     if isinstance(last, (Duplicate, Contention)):
         return _after_contention(failures, works, is_late=is_late)
     if isinstance(last, StoreAway):
-        if _count(failures, StoreAway) <= LOST_TRIES:
-            return Step.AGAIN
-        return Step.HOLD if is_unknown(failures) else Step.AWAY
+        return Step.AGAIN if _count(failures, StoreAway) <= LOST_TRIES else Step.AWAY
     if len(works) > 1:
         middle = len(works) // 2
         return Split([list(range(middle)), list(range(middle, len(works)))])
     return Step.POISON
-
-
-def is_unknown(failures: Sequence[Exception]) -> bool:
-    """Whether a batch with these failures may be committed."""
-    return any(isinstance(failure, CommitUnknown) for failure in failures)
 
 
 def _after_contention(failures: Sequence[Exception], works: Sequence[Work], *, is_late: bool) -> Step | Split:
@@ -67,7 +59,7 @@ def _after_contention(failures: Sequence[Exception], works: Sequence[Work], *, i
         parts.setdefault(work.key, []).append(place)
     if len(parts) > 1 and not is_late:
         return Split(list(parts.values()))
-    return Step.HOLD if is_unknown(failures) else Step.BUSY
+    return Step.BUSY
 
 
 def _count(failures: Sequence[Exception], *kinds: type[Exception]) -> int:

@@ -199,6 +199,33 @@ class TestLostConnections:
         assert [type(result) for result in results] == [Held]
         assert one.is_store_away
 
+    def test_what_may_have_been_committed_is_never_busy_whatever_goes_wrong_until_its_cid_was_looked_up(
+        self,
+        settings: StoreSettings,
+        cutter: CommitCutter,
+        runner: Callable[..., BatchRunner],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Stored, its COMMIT unanswered, and then locks: also when it is run again later, by itself or in a batch that
+        is taken apart."""
+        one, conversation = runner(), "p:bob:bob"
+        lost, other = send("bob", conversation), send("bob", "p:bob:dan")
+
+        def locked(*_: object) -> None:
+            raise Contention("a lock")
+
+        cutter.cut = "after"
+        with monkeypatch.context() as patch:
+            patch.setattr(messages, "by_cids", locked)
+            first = one.run([lost])
+            again = one.run([lost], look_up=True)
+            among_others = one.run([lost, other], look_up=True)
+        assert [type(result) for result in (first[0], again[0], among_others[0])] == [Held] * 3
+        assert code(among_others[1]) == "busy", "of this one nothing was ever written"
+        assert not one.is_store_away
+        (found,) = one.run([lost], look_up=True)
+        assert reply(found) == {**reply(found), "seq": 1, "duplicate": True}
+
     def test_an_absent_store_is_busy_and_only_redelivered_commands_are_held(self, settings: StoreSettings) -> None:
         with CommitCutter(settings.host, settings.port) as gone:
             pass
