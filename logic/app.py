@@ -14,6 +14,7 @@ from logic.delivery.emitter import Emitter
 from logic.delivery.fanout import FanOut
 from logic.delivery.gateways import Gateways
 from logic.handlers.table import COMMON, HANDLERS, HASHING
+from logic.refresh_tokens import RefreshTokens
 from logic.rules import Rules
 from logic.services import Services
 from logic.workers.handover import Handover
@@ -116,7 +117,7 @@ def _pool_worker(
         bus,
         FanOut(source, kind.name, bus, Gateways(resolver)),
         Emitter(source, bus, settings.partitions),
-        Services(database, signer, settings.token.refresh_s, epoch),
+        Services(database, signer, RefreshTokens(settings.token.secret), settings.token.refresh_s, epoch),
         handlers,
         lanes,
         OutboxWatch(database, source),

@@ -3,12 +3,14 @@
 Laws: one key, (sender, cid), fences everything that a sender writes. A write leaves a row under it in its own
 transaction: its event, or, where it has no event, its answer (store/tables/done.py). When a retry finds the row,
 nothing is changed, the answer is given again, and everybody concerned is told again. Other content under the cid is
-`conflict`, whichever op used it first. The cid is looked up before permissions.
+`conflict`, whichever op used it first. The cid is looked up before permissions; but who asks must be known first, so a
+caller without a token who cannot prove any more who it is gets nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from logic.outcome import Outcome
 from logic.scope import Scope, WriteScope
@@ -19,6 +21,16 @@ from protocol.errors import ImError, conflict
 from protocol.replies import Reply
 from store.tables import done, messages, outbox
 from store.tables.messages import MessageRow
+from store.transaction import Transaction
+
+
+class Write(NamedTuple):
+    """The name of a write for ever, (sender, cid), and the digest of what it asks for, 16 bytes."""
+
+    sender: str
+    cid: str
+    digest: bytes
+
 
 Left = MessageRow | Reply
 """What a write leaves: its event row, which is appended already, or the reply to remember."""
@@ -41,10 +53,10 @@ def once(work: Work, scope: Scope, decide: Callable[[], Left], answer: Answer = 
     row = scope.earlier(work)
     is_repeated = row is not None
     if row is not None:
-        _require_same(row, work)
+        _require_same(row, _write(work))
     else:
         try:
-            row = _left(work, scope, decide())
+            row = _left(_write(work), work, scope, decide())
         except ImError:
             scope.drop_emitted()
             raise
@@ -55,22 +67,26 @@ def once(work: Work, scope: Scope, decide: Callable[[], Left], answer: Answer = 
 
 
 def once_in_pool(
-    work: Work, services: Services, decide: Callable[[WriteScope], Reply], answer: Answer = stored_reply
+    work: Work,
+    services: Services,
+    decide: Callable[[WriteScope], Reply],
+    answer: Answer = stored_reply,
+    write: Write | None = None,
 ) -> Outcome:
     """Carry out a write of a pool worker, in a transaction of its own, which `decide` is given as a scope.
 
-    `decide` and `answer` as in `once`. Raises what `decide` raises; ImError conflict; StoreError. Duplicate means that
-    the same write was committed meanwhile by another worker: called again this finds it.
+    `decide` and `answer` as in `once`; the time of the row is that of the scope. `write` is given where the caller is
+    known by what it asks with and not by a token, or where the digest is a special one. Raises what `decide` raises;
+    ImError conflict; StoreError. Duplicate means that the same write was committed meanwhile by another worker: called
+    again this finds it.
     """
-    now = services.now_ms()
+    now, write = services.now_ms(), write or _write(work)
     with services.database.transaction() as tx:
         scope = WriteScope(tx, now)
-        row = messages.by_cids(tx, [work.pair]).get(work.pair)
+        row = _row_of(tx, write)
         is_repeated = row is not None
-        if row is not None:
-            _require_same(row, work)
-        else:
-            row = _left(work, scope, decide(scope))
+        if row is None:
+            row = _left(write, work, scope, decide(scope))
         emitted = scope.put_emitted()
         if work.envelope.emitted:
             outbox.remove(tx, [work.pair])
@@ -80,14 +96,33 @@ def once_in_pool(
     return outcome
 
 
-def _require_same(row: MessageRow, work: Work) -> None:
-    if row.digest != work.digest():
+def claim(tx: Transaction, write: Write, op: str, now_ms: int) -> None:
+    """Use up the cid of a write that comes to the same however often it is carried out, and so has no answer to
+    remember. Raises ImError conflict; Duplicate where another transaction has just done the same."""
+    if _row_of(tx, write) is None:
+        messages.insert(tx, [done.row(*write[:2], op, write.digest, "{}", now_ms)])
+
+
+def _write(work: Work) -> Write:
+    return Write(*work.pair, work.digest())
+
+
+def _row_of(tx: Transaction, write: Write) -> MessageRow | None:
+    row = messages.by_cids(tx, [write[:2]]).get(write[:2])
+    if row is not None:
+        _require_same(row, write)
+    return row
+
+
+def _require_same(row: MessageRow, write: Write) -> None:
+    if row.digest != write.digest:
         raise conflict()
 
 
-def _left(work: Work, scope: WriteScope, left: Left) -> MessageRow:
+def _left(write: Write, work: Work, scope: WriteScope, left: Left) -> MessageRow:
     if isinstance(left, MessageRow):
         return left
-    row = done.row(*work.pair, work.op.name, work.digest(), codec.write_struct(left).decode(), scope.now_ms)
+    reply = codec.write_struct(left).decode()
+    row = done.row(write.sender, write.cid, work.op.name, write.digest, reply, scope.now_ms)
     messages.insert(scope.tx, [row])
     return row

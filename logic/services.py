@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from logic.refresh_tokens import RefreshTokens
 from protocol.clock import now_ms
 from protocol.tokens import TokenSigner
 from store.database import Database
@@ -13,16 +13,12 @@ from store.database import Database
 
 @dataclass(frozen=True)
 class Services:
-    """`refresh_s` is for how many seconds a session lasts without a refresh. `epoch` names the store's history
-    (store/meta.py). `now_ms` is the clock."""
+    """`signer` makes access tokens, `refresh_tokens` the others. `refresh_s` is for how many seconds a session lasts
+    without a refresh. `epoch` names the store's history (store/meta.py). `now_ms` is the clock."""
 
     database: Database
     signer: TokenSigner
+    refresh_tokens: RefreshTokens
     refresh_s: int
     epoch: str
     now_ms: Callable[[], int] = now_ms
-
-
-def new_refresh_token() -> str:
-    """A fresh refresh token: 43 characters, 256 random bits. The store keeps only its hash."""
-    return secrets.token_urlsafe(32)

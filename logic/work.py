@@ -31,6 +31,11 @@ class Work:
     came_back_before: bool | None = None
 
     @property
+    def has_own_cid(self) -> bool:
+        """Whether the client chose the cid; else the gateway or the system did, and it begins with `~`."""
+        return not self.args.cid.startswith("~")
+
+    @property
     def may_be_stored(self) -> bool:
         """Whether it may be carried out already, by this worker or another. Law: then nobody says that nothing was
         done, until a transaction that looked its cid up has given its outcome."""

@@ -54,10 +54,11 @@ def seed_users(settings: Settings, database: Database, names: list[str], termina
     for chunk in _in_chunks(names):
         fresh = {name: ids.new_id() for name in chunk}
         with database.transaction() as tx:
-            users.insert_missing(tx, [UserRow(n, None, None, n, None, None, False, "") for n in chunk], now)
+            users.insert_missing(tx, [UserRow(n, None, None, n) for n in chunk], now)
             for name, session in fresh.items():
-                row = SessionRow(session, name, terminal, "seed", session, None, "", now, now + SESSION_S * 1000, None)
-                sessions.put(tx, row)
+                ends = now + SESSION_S * 1000
+                row = SessionRow(session, name, terminal, "seed", session, None, None, now, ends)
+                sessions.insert(tx, row)
         for name, session in fresh.items():
             tokens[name], _ = signer.issue(name, session, terminal, "seed", now)
     return tokens

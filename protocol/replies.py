@@ -67,7 +67,8 @@ class Message(Reply):
 
 
 class Tokens(Reply):
-    """`token` is an access token and `expires` its end (ms); `refresh` is for token.refresh, once."""
+    """`token` is an access token and `expires` its end (ms); `refresh` is for token.refresh: each use of
+    it gives the same successor."""
 
     token: str
     refresh: str

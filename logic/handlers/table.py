@@ -14,7 +14,7 @@ from typing import Any
 from logic.handlers.conversations import listing, read_cursors, sync
 from logic.handlers.groups import changes, queries
 from logic.handlers.messages import history, notices, recalls, sends, typing
-from logic.handlers.people import accounts, friends, sessions, users
+from logic.handlers.people import accounts, friends, refresh, sessions, users
 from logic.outcome import Outcome
 from logic.work import Work
 from protocol.errors import ImError
@@ -86,7 +86,7 @@ HANDLERS: dict[str, Handler] = {
     "account.login": one(accounts.login, HASHING),
     "account.password": one(accounts.change_password, HASHING),
     "account.logout": one(accounts.logout),
-    "token.refresh": one(accounts.refresh_token),
+    "token.refresh": one(refresh.refresh_token),
     "session.open": many(sessions.open_all),
     "session.refresh": one(sessions.refresh),
     "user.get": one(users.get),

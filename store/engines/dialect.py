@@ -125,6 +125,7 @@ class MysqlDialect:
         "flag": "TINYINT",
         "heap": "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
         "clustered": "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
+        "on": "ON",
     }
 
     def statement(self, sql: str) -> str:
@@ -167,6 +168,7 @@ class SqliteDialect:
         "digest": "BLOB",
         "heap": "",
         "clustered": "WITHOUT ROWID",
+        "on": "--",  # in DROP INDEX: an index is named without its table
     }
 
     def statement(self, sql: str) -> str:

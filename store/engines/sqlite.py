@@ -104,7 +104,7 @@ class SqliteEngine:
             return Contention(said)
         if "_".join(code.split("_")[:2]) in _AWAY:
             return StoreAway(said)
-        is_gone = "DROP COLUMN" in sql and "no such column" in said
+        is_gone = ("DROP COLUMN" in sql and "no such column" in said) or "no such index" in said
         if is_gone or "already exists" in said or "duplicate column" in said:
             return AlreadyDone(said)
         if code.startswith(("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG")):

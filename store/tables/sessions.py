@@ -9,8 +9,8 @@ from store.transaction import Transaction
 
 
 class SessionRow(NamedTuple):
-    """A session. `refresh_hash` is of the refresh token that is good now, `previous_hash` of the one that was shown for
-    it, both hexadecimal; `refresh_cid` is the cid of that rotation.
+    """A session. `refresh_hash` is of its first refresh token, `newest_hash` of the newest, None where that is still
+    the first; both are hexadecimal. `rotated` is JSON: when (ms) the newest tokens came to be, None for none.
 
     `issued`, `expires` and `revoked` in ms; `revoked` is None for a session that was not ended.
     """
@@ -20,8 +20,8 @@ class SessionRow(NamedTuple):
     terminal: str
     device: str
     refresh_hash: str
-    previous_hash: str | None
-    refresh_cid: str | None
+    newest_hash: str | None
+    rotated: str | None
     issued: int
     expires: int
     revoked: int | None = None
@@ -30,13 +30,10 @@ class SessionRow(NamedTuple):
 _SELECT = f"SELECT {','.join(SessionRow._fields)} FROM sessions WHERE"
 
 
-def put(tx: Transaction, row: SessionRow) -> None:
-    """Insert the session, or replace the one with its id. Raises Duplicate "sessions.refresh_hash" where another
-    session has this hash, "sessions.id" where another transaction has just inserted the same."""
-    changes = ", ".join(f"{name} = %s" for name in SessionRow._fields[1:])
-    # not an upsert: MySQL's takes any unique key and would rewrite the session that has this refresh hash
-    if tx.execute(f"UPDATE sessions SET {changes} WHERE id = %s", [*row[1:], row.id]) == 0:
-        tx.insert("sessions", SessionRow._fields, [row])
+def insert(tx: Transaction, row: SessionRow) -> None:
+    """Insert a session. Raises Duplicate "sessions.refresh_hash" where another session has this hash, "sessions.id"
+    where there is one of this id, ended or not."""
+    tx.insert("sessions", SessionRow._fields, [row])
 
 
 def get(tx: Transaction, ids: Iterable[str]) -> dict[str, SessionRow]:
@@ -46,33 +43,19 @@ def get(tx: Transaction, ids: Iterable[str]) -> dict[str, SessionRow]:
 
 
 def by_refresh(tx: Transaction, refresh_hash: str) -> SessionRow | None:
-    """The session whose current or previous refresh token has this hash; None where there is none."""
-    for column in ("refresh_hash", "previous_hash"):
-        row = tx.row(f"{_SELECT} {column} = %s", (refresh_hash,))
-        if row is not None:
-            return SessionRow(*row)
-    return None
+    """The session whose first refresh token has this hash, revoked and expired ones included; None where there is
+    none."""
+    row = tx.row(f"{_SELECT} refresh_hash = %s", (refresh_hash,))
+    return None if row is None else SessionRow(*row)
 
 
-def rotate(
-    tx: Transaction,
-    session: str,
-    new_hash: str,
-    old_hash: str,
-    cid: str | None,
-    expires: int,
-    used_hash: str | None = None,
-) -> bool:
-    """Put the refresh token `new_hash` in place of `old_hash`; returns False, and writes nothing, where the session has
-    ended or another rotation came first. `expires` (ms) is the session's new end.
-
-    `used_hash` is the token that the client has shown, where that is not the old one: the client repeats a rotation
-    under `cid`, and may repeat it once more.
-    """
+def rotate(tx: Transaction, row: SessionRow, newest_hash: str, rotated: str, expires: int) -> bool:
+    """Make another refresh token the newest of the session `row`; returns False, and writes nothing, where the session
+    has ended or its newest token is not that of `row` any more. `expires` (ms) is the session's new end."""
     changed = tx.execute(
-        "UPDATE sessions SET refresh_hash = %s, previous_hash = %s, refresh_cid = %s, expires = %s"
-        " WHERE id = %s AND refresh_hash = %s AND revoked IS NULL",
-        (new_hash, used_hash or old_hash, cid, expires, session, old_hash),
+        "UPDATE sessions SET newest_hash = %s, rotated = %s, expires = %s"
+        " WHERE id = %s AND COALESCE(newest_hash, refresh_hash) = %s AND revoked IS NULL",
+        (newest_hash, rotated, expires, row.id, row.newest_hash or row.refresh_hash),
     )
     return changed > 0
 

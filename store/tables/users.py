@@ -9,8 +9,7 @@ from store.transaction import Transaction
 
 
 class UserRow(NamedTuple):
-    """An account. `password` is an argon2 hash, `register_cid` the cid of the registration. A disabled user cannot log
-    in."""
+    """An account. `password` is an argon2 hash. A disabled user cannot log in."""
 
     id: str
     username: str | None
@@ -19,7 +18,6 @@ class UserRow(NamedTuple):
     avatar: str | None = None
     bio: str | None = None
     disabled: bool = False
-    register_cid: str | None = None
 
 
 _COLUMNS = (*UserRow._fields, "created")

@@ -157,3 +157,30 @@ async def test_user_update_retried_changes_once(new_user: NewUser, new_socket: N
     assert conflict["data"]["code"] == "conflict"
     me = first["data"]["user"]["id"]
     assert (await socket.ask("user.get", {"ids": [me]}))["data"]["users"] == [{"id": me, "name": "Alice B"}]
+
+
+async def test_a_cid_of_two_ops_at_once_is_good_for_one(new_user: NewUser, new_socket: NewSocket) -> None:
+    """An owner and a pool have it at the same time, in both orders."""
+    alice, bob = new_user("alice"), new_user("bob")
+    socket = await new_socket(alice)
+    for number in range(6):
+        cid = f"both-{number}"
+        ops = [
+            ("message.send", text(private_conversation(alice.id, bob.id), cid)),
+            ("user.update", {"name": cid, "cid": cid}),
+        ]
+        for op, data in ops if number % 2 else ops[::-1]:
+            await socket.write_frame(op, data, id=f"{op}-{number}")
+        answers = [await socket.answer(f"{op}-{number}") for op, _ in ops]
+        assert sorted(answer["data"].get("code", "ok") for answer in answers) == ["conflict", "ok"]
+
+
+async def test_who_was_removed_gets_the_first_answer_to_a_retry(new_user: NewUser, new_socket: NewSocket) -> None:
+    alice, bob = new_user("alice"), new_user("bob")
+    owner, member = await new_socket(alice), await new_socket(bob)
+    group = (await owner.ask("group.create", {"name": "geese", "members": [bob.id]}))["data"]["group"]["id"]
+    sent = await member.ask("message.send", text(f"g:{group}", "in-time"))
+    await owner.ask("group.remove", {"group": group, "users": [bob.id]})
+    again = await member.ask("message.send", text(f"g:{group}", "in-time"))
+    assert again["data"] == {**sent["data"], "duplicate": True}
+    assert (await member.ask("message.send", text(f"g:{group}", "too-late")))["data"]["code"] == "not_found"

@@ -11,6 +11,7 @@ from msgspec import Raw
 from logic.caches import Caches
 from logic.handlers.table import HANDLERS
 from logic.outcome import Outcome
+from logic.refresh_tokens import RefreshTokens
 from logic.rules import Rules
 from logic.services import Services
 from logic.work import Work, read_work
@@ -83,7 +84,8 @@ class Road:
         with database.reading() as tx:
             self.epoch = meta.epoch(tx)
         self.now_ms = now_ms()
-        self.services = Services(database, TokenSigner(SECRET, 7200), 86_400, self.epoch, lambda: self.now_ms)
+        tokens = TokenSigner(SECRET, 7200), RefreshTokens(SECRET)
+        self.services = Services(database, *tokens, 86_400, self.epoch, lambda: self.now_ms)
 
     def another_owner(self, database: Database | None = None) -> BatchRunner:
         """A worker that believes to own everything: with caches of its own."""

@@ -53,13 +53,45 @@ def test_a_name_is_taken_once(road: Road) -> None:
     assert code(road.call("account.register", username="_ann", password=OTHER)) == "bad_field"
 
 
-def test_a_registration_is_repeated_under_its_cid(road: Road) -> None:
-    first = register(road, cid="c")
-    again = register(road, cid="c")
-    assert again["user"] == first["user"]
-    assert session_of(road, again["token"]) == session_of(road, first["token"])
-    for other in ({"cid": "c", "password": OTHER}, {"cid": "d", "password": PASSWORD}):
-        assert code(road.call("account.register", username="ann", **other)) == "conflict"
+@pytest.mark.parametrize("cid", ["c", "~e1.7"])
+def test_a_registration_is_repeated_under_its_cid(road: Road, cid: str) -> None:
+    """Also one that came back after its worker died behind its COMMIT, under the cid that the gateway gave."""
+    first = register(road, cid=cid)
+    road.now_ms += 5_000
+    assert register(road, cid=cid) == first
+    wrong = [{"cid": cid, "password": OTHER}, {"cid": "d", "password": PASSWORD}, {"cid": cid, "name": "Anne"}]
+    for other in wrong:
+        assert code(road.call("account.register", **{"username": "ann", "password": PASSWORD, **other})) == "conflict"
+    road.call("account.logout", first["user"]["id"], session_of(road, first["token"]))
+    assert code(road.call("account.register", username="ann", password=PASSWORD, cid=cid)) == "conflict"
+    assert not opens(road, first["token"])
+
+
+@pytest.mark.parametrize("is_retry", [False, True])
+def test_of_two_registrations_of_a_name_at_once_there_is_one_account(road: Road, is_retry: bool) -> None:
+    """Both found the name free. Begun anew, as the worker does, a retry finds itself, and another one that it came too
+    late."""
+    both_looked = threading.Barrier(2)
+
+    def meet() -> int:
+        with suppress(threading.BrokenBarrierError):
+            both_looked.wait(5)
+        return road.now_ms
+
+    services = dataclasses.replace(road.services, now_ms=meet)
+
+    def register_at_once(cid: str) -> Outcome:
+        data = {"username": "ann", "password": PASSWORD, "cid": cid}
+        try:
+            return accounts.register(work("account.register", "", data), services)
+        except (Duplicate, Contention):
+            return road.call("account.register", **data)
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(register_at_once, ["c", "c" if is_retry else "d"]))
+    assert sorted(map(code, outcomes)) == (["ok", "ok"] if is_retry else ["conflict", "ok"])
+    if is_retry:
+        assert reply(outcomes[0]) == reply(outcomes[1])
 
 
 def test_no_answer_tells_whether_a_name_exists(road: Road) -> None:
@@ -81,10 +113,52 @@ def test_a_disabled_user_can_neither_log_in_nor_open_a_session(road: Road) -> No
     assert code(road.call("token.refresh", refresh=made["refresh"])) == "unauthenticated"
 
 
-def test_a_login_is_repeated_under_its_cid(road: Road) -> None:
+@pytest.mark.parametrize("cid", ["c", "~e1.7"])
+def test_a_login_is_repeated_under_its_cid(road: Road, cid: str) -> None:
+    """The same answer, to a retry of the client and to a command that came back after its worker died behind its
+    COMMIT."""
+    made = register(road)
+    login = {"username": "ann", "password": PASSWORD, "cid": cid}
+    first = reply(road.call("account.login", **login))
+    road.call("user.update", made["user"]["id"], name="Anne")
+    road.now_ms += 5_000
+    assert reply(road.call("account.login", **login)) == first
+    with road.database.reading() as tx:
+        assert len(sessions.live(tx, made["user"]["id"], road.now_ms)) == 2  # that of the registration, and this one
+
+
+def test_a_session_that_was_revoked_does_not_live_again_by_its_login(road: Road) -> None:
+    made = register(road)
+    user, login = made["user"]["id"], {"username": "ann", "password": PASSWORD, "cid": "c", "device": "phone"}
+    first = reply(road.call("account.login", **login))
+    road.call("account.logout", user, session_of(road, made["token"]), all=True)
+    assert code(road.call("account.login", **{**login, "device": "another"})) == "conflict"
+    assert code(road.call("account.login", **login)) == "conflict"
+    assert not opens(road, first["token"])
+    assert code(road.call("token.refresh", refresh=first["refresh"])) == "unauthenticated"
+    assert opens(road, reply(road.call("account.login", **{**login, "cid": "d"}))["token"])
+
+
+def test_a_login_under_the_cid_of_another_device_is_a_conflict(road: Road) -> None:
     register(road)
-    tokens = [reply(road.call("account.login", username="ann", password=PASSWORD, cid="c"))["token"] for _ in range(2)]
-    assert session_of(road, tokens[0]) == session_of(road, tokens[1])
+    login = {"username": "ann", "password": PASSWORD, "cid": "c"}
+    first = reply(road.call("account.login", **login, device="phone"))
+    assert code(road.call("account.login", **login, device="another")) == "conflict"
+    assert code(road.call("account.login", **login, device="phone", terminal="pc")) == "conflict"
+    assert reply(road.call("account.login", **login, device="phone")) == first
+
+
+def test_a_cid_of_an_account_is_one_for_logins_and_all_else(road: Road) -> None:
+    made = register(road, cid="r")
+    user = made["user"]["id"]
+    login = {"username": "ann", "password": PASSWORD}
+    assert code(road.call("account.login", **login, cid="r")) == "conflict"
+    assert code(road.call("user.update", user, name="Ann", cid="r")) == "conflict"
+    assert code(road.call("user.update", user, name="Ann", cid="u")) == "ok"
+    assert code(road.call("account.login", **login, cid="u")) == "conflict"
+    assert code(road.call("token.refresh", refresh=made["refresh"], cid="u")) == "conflict"
+    assert code(road.call("token.refresh", refresh=made["refresh"], cid="t")) == "ok"
+    assert code(road.call("user.update", user, name="Ann", cid="t")) == "conflict"
 
 
 def test_a_new_password_ends_every_other_session(road: Road) -> None:
@@ -103,9 +177,14 @@ def test_a_new_password_ends_every_other_session(road: Road) -> None:
 def test_a_change_of_password_is_repeated_under_its_cid(road: Road) -> None:
     made = register(road)
     user, mine = made["user"]["id"], session_of(road, made["token"])
+    change = {"cid": "c", "old": PASSWORD, "new": OTHER}
     for _ in range(2):
-        assert code(road.call("account.password", user, mine, cid="c", old=PASSWORD, new=OTHER)) == "ok"
-    assert code(road.call("account.password", user, mine, cid="c", old=PASSWORD, new="something else")) == "conflict"
+        assert code(road.call("account.password", user, mine, **change)) == "ok"
+    for other in ({"new": "something else"}, {"old": OTHER}):
+        assert code(road.call("account.password", user, mine, **{**change, **other})) == "conflict"
+    assert code(road.call("account.password", user, mine, cid="d", old=OTHER, new="something else")) == "ok"
+    assert code(road.call("account.password", user, mine, **change)) == "ok", "the first answer, whatever came after"
+    assert code(road.call("account.login", username="ann", password="something else")) == "ok"
 
 
 @pytest.mark.parametrize("is_retry", [False, True])
@@ -166,53 +245,6 @@ def test_logging_out_ends_this_session_or_all(road: Road) -> None:
     everything = road.call("account.logout", user, session_of(road, made["token"]), all=True)
     assert sorted(revoked(everything)) == sorted(session_of(road, t) for t in (made["token"], tokens[1]))
     assert not opens(road, tokens[1])
-
-
-def test_a_refresh_token_is_good_once(road: Road) -> None:
-    made = register(road)
-    fresh = reply(road.call("token.refresh", refresh=made["refresh"]))
-    assert opens(road, fresh["token"]) and session_of(road, fresh["token"]) == session_of(road, made["token"])
-    assert code(road.call("token.refresh", refresh=made["refresh"])) == "unauthenticated"
-    assert code(road.call("token.refresh", refresh=fresh["refresh"])) == "ok"
-    assert code(road.call("token.refresh", refresh="made up")) == "unauthenticated"
-
-
-def test_a_refresh_whose_answers_were_lost_still_leads_on(road: Road) -> None:
-    """Each retry's new refresh token is the one that counts."""
-    made = register(road)
-    for _ in range(3):
-        fresh = reply(road.call("token.refresh", refresh=made["refresh"], cid="c"))
-    assert code(road.call("token.refresh", refresh=made["refresh"], cid="d")) == "unauthenticated"
-    assert code(road.call("token.refresh", refresh=fresh["refresh"], cid="e")) == "ok"
-
-
-def test_a_refresh_token_ends_with_its_session(road: Road) -> None:
-    made = register(road)
-    road.now_ms += 86_400 * 1000 + 1
-    assert code(road.call("token.refresh", refresh=made["refresh"])) == "unauthenticated"
-    assert not opens(road, made["token"])
-
-
-def test_of_two_rotations_at_once_one_wins(road: Road) -> None:
-    """The other is refused, not given a token that nobody knows."""
-    made = register(road)
-    refresh = work("token.refresh", "", {"refresh": made["refresh"], "cid": "~e1.1"})
-
-    def rotate() -> str | None:
-        for _ in range(3):
-            try:
-                return str(reply(accounts.refresh_token(refresh, road.services))["refresh"])
-            except Contention:
-                continue
-            except Exception:
-                return None
-        return None
-
-    with ThreadPoolExecutor(4) as pool:
-        fresh = [future.result() for future in [pool.submit(rotate) for _ in range(4)]]
-    winners = [token for token in fresh if token is not None]
-    assert len(winners) == 1
-    assert code(road.call("token.refresh", refresh=winners[0])) == "ok"
 
 
 def test_a_session_is_of_its_user(road: Road) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from logic.workers.batch import Result
+from store.errors import Contention, Duplicate
+from store.tables import messages
+from store.transaction import Transaction
 from tests.logic.road import Road, code, private, reply, send, work
 
 AB = private("ann", "bob")
@@ -45,6 +51,31 @@ def test_a_cid_is_good_for_one_write(road: Road, first: str, second: str) -> Non
     assert code(WRITES[second](road)) == ("ok" if first == second else "conflict")
     road.runner = road.another_owner()  # nothing is remembered
     assert code(WRITES[second](road)) == ("ok" if first == second else "conflict")
+
+
+@pytest.mark.parametrize("ordered", ["send", "create"])
+@pytest.mark.parametrize("pooled", ["update", "log out"])
+def test_a_cid_used_by_an_owner_and_a_pool_at_once_is_good_for_one_write(
+    road: Road, monkeypatch: pytest.MonkeyPatch, ordered: str, pooled: str
+) -> None:
+    """Neither finds the other's row when it looks; the one that comes second begins anew, and then it does."""
+    both_looked, insert = threading.Barrier(2), messages.insert
+
+    def meet(tx: Transaction, rows: Any) -> None:
+        with suppress(threading.BrokenBarrierError):
+            both_looked.wait(1)  # over SQLite only one of them can be here
+        insert(tx, rows)
+
+    def in_pool() -> Result:
+        for _ in range(3):
+            with suppress(Contention, Duplicate):
+                return WRITES[pooled](road)
+        raise AssertionError("three times were not enough")
+
+    monkeypatch.setattr(messages, "insert", meet)
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = [future.result() for future in (pool.submit(WRITES[ordered], road), pool.submit(in_pool))]
+    assert sorted(map(code, outcomes)) == ["conflict", "ok"]
 
 
 def test_the_answer_is_that_of_the_first_time(road: Road) -> None:

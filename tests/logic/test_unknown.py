@@ -1,4 +1,5 @@
-"""A COMMIT that got no answer, and lost connections to the broker: what workers say of it, in their threads."""
+"""A COMMIT that got no answer, a worker that died behind one, lost connections to the broker: what workers say of it,
+in their threads."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from bus.memory.bus import MemoryWorkerBus
 from logic.workers.ordered import BUSY_COMMANDS
 from logic.workers.pending import HeldWorks
 from protocol.models import Answer, Push, Revocation, read_downward
+from protocol.ops import PARALLEL
 from store.database import Database
 from store.errors import CommitUnknown, Contention
 from store.tables import messages
@@ -168,3 +170,26 @@ async def test_what_a_pool_finishes_for_a_former_connection_does_not_end_the_nex
     answers = [await site.answered(command), await site.ask(site.command("user.get", {"ids": ["ann"]}))]
     assert answers[0][0]["user"]["name"] == answers[1][0]["users"][0]["name"] == "Ann"
     assert bus.connects == 2
+
+
+async def test_a_redelivered_command_whose_cid_the_gateway_gave_is_answered_as_if_once(site: Site) -> None:
+    """Its worker died behind its COMMIT: nobody knows the first answer, and the second is the same."""
+    account = {"username": "eve", "password": "correct horse"}
+    site.parallel()
+    (registered,) = await site.ask(site.command("account.register", {**account, "cid": "~e1.1"}, sender=""))
+    commands = [
+        site.command("account.register", {**account, "cid": "~e1.1"}, sender=""),
+        site.command("account.login", {**account, "cid": "~e1.2"}, sender=""),
+        site.command("token.refresh", {"refresh": registered["refresh"], "cid": "~e1.3"}, sender=""),
+    ]
+    first = await site.ask(*commands)
+    site.stopping.set()
+    await asyncio.to_thread(site.threads.pop().join, 20)
+    site.stopping.clear()
+    site.gateway.bodies.clear()
+    site.publish(*commands)
+    site.take_and_drop(PARALLEL)
+    site.parallel()
+    again = await site.answered(*commands)
+    assert first[0] == registered and again[:2] == first[:2]
+    assert again[2]["refresh"] == first[2]["refresh"]

@@ -20,6 +20,7 @@ from logic.delivery.gateways import Gateways
 from logic.handlers.people import sessions
 from logic.handlers.table import COMMON, HANDLERS, HASHING, Handler, many, one, stepwise
 from logic.outcome import Outcome, replied
+from logic.refresh_tokens import RefreshTokens
 from logic.rules import Rules
 from logic.services import Services
 from logic.work import Work
@@ -101,7 +102,7 @@ class Site:
     def parallel(self, hashing_waiting: int = 20, handlers: dict[str, Handler] | None = None) -> PoolWorker:
         end = self.bus.worker_end([PARALLEL], 32, self.stopping)
         fan_out = FanOut("p1.x", PARALLEL, end, Gateways(self.router.resolver()))
-        services = Services(open_sqlite(self.path, 5), TokenSigner(SECRET, 60), 600, "epoch")
+        services = Services(open_sqlite(self.path, 5), TokenSigner(SECRET, 60), RefreshTokens(SECRET), 600, "epoch")
         lanes = {COMMON: LaneSize(2), HASHING: LaneSize(1, hashing_waiting)}
         watch = OutboxWatch(services.database, "p1.x")
         emitter = Emitter("p1.x", end, 1)

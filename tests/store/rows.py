@@ -42,7 +42,7 @@ def user(ident: str, username: str | None = None, **more: object) -> UserRow:
 
 
 def session(ident: str, owner: str = "ann", **more: object) -> SessionRow:
-    fields: dict[str, object] = {"refresh_hash": f"hash-{ident}", "previous_hash": None, "refresh_cid": None}
+    fields: dict[str, object] = {"refresh_hash": f"hash-{ident}", "newest_hash": None, "rotated": None}
     fields.update(issued=NOW_MS, expires=NOW_MS + 1000, revoked=None)
     fields.update(more)
     return SessionRow(ident, owner, "web", "d1", **fields)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from tests.store.rows import NOW_MS, session, user
 
 
 def test_a_user_is_found_by_id_and_by_username(database: Database) -> None:
-    row = user("u1", "ann", avatar="http://a/b.png", register_cid="c1")
+    row = user("u1", "ann", avatar="http://a/b.png")
     with database.transaction() as tx:
         users.insert(tx, row, NOW_MS)
         users.insert(tx, user("p1"), NOW_MS)
@@ -57,43 +57,36 @@ def test_seeding_twice_keeps_what_is_there(database: Database) -> None:
         assert {row.username for row in users.get(tx, ["u1", "u2"]).values()} == {"ann", "bob"}
 
 
-def test_a_session_is_replaced_under_its_id(database: Database) -> None:
-    row = session("s1", expires=NOW_MS + 5)
+def test_a_newer_refresh_token_is_put_in_place_once(database: Database) -> None:
+    row = session("s1", refresh_hash="one")
     with database.transaction() as tx:
-        sessions.put(tx, session("s1"))
-        sessions.put(tx, row)
-        assert sessions.get(tx, ["s1", "s2"]) == {"s1": row}
-
-
-def test_a_refresh_token_is_rotated_once_and_its_predecessor_is_known(database: Database) -> None:
-    with database.transaction() as tx:
-        sessions.put(tx, session("s1", refresh_hash="one"))
-        assert sessions.rotate(tx, "s1", "two", "one", "c1", NOW_MS + 9)
-        assert not sessions.rotate(tx, "s1", "three", "one", "c2", NOW_MS + 9)
-        current = sessions.by_refresh(tx, "two")
-        assert current is not None
-        assert (current.previous_hash, current.refresh_cid, current.expires) == ("one", "c1", NOW_MS + 9)
-        assert sessions.by_refresh(tx, "one") == current
-        assert sessions.by_refresh(tx, "three") is None
+        sessions.insert(tx, row)
+        assert sessions.by_refresh(tx, "one") == row
+        assert sessions.rotate(tx, row, "two", "[7]", NOW_MS + 9)
+        assert not sessions.rotate(tx, row, "three", "[8]", NOW_MS + 9)
+        newer = row._replace(newest_hash="two", rotated="[7]", expires=NOW_MS + 9)
+        assert sessions.by_refresh(tx, "one") == newer
+        assert sessions.by_refresh(tx, "two") is None, "a session is found by the first token of its family"
+        assert sessions.rotate(tx, newer, "three", "[8,7]", NOW_MS + 9)
 
 
 def test_a_revoked_session_stays_revoked_and_is_not_live(database: Database) -> None:
     with database.transaction() as tx:
         for row in (session("s1"), session("s2"), session("s3", "bob"), session("old", expires=NOW_MS - 1)):
-            sessions.put(tx, row)
+            sessions.insert(tx, row)
         assert sessions.live(tx, "ann", NOW_MS) == ["s1", "s2"]
         sessions.revoke(tx, ["s1", "nothing"], NOW_MS)
         sessions.revoke(tx, ["s1"], NOW_MS + 50)
         sessions.revoke(tx, [], NOW_MS)
         assert sessions.live(tx, "ann", NOW_MS) == ["s2"]
         assert sessions.get(tx, ["s1"])["s1"].revoked == NOW_MS
-        assert not sessions.rotate(tx, "s1", "two", "hash-s1", "c1", NOW_MS + 9)
+        assert not sessions.rotate(tx, session("s1"), "two", "[]", NOW_MS + 9)
 
 
 def test_sessions_that_ended_at_one_moment_are_found(database: Database) -> None:
     with database.transaction() as tx:
         for row in (session("s1"), session("s2"), session("s3", "bob")):
-            sessions.put(tx, row)
+            sessions.insert(tx, row)
         sessions.revoke(tx, ["s1", "s3"], NOW_MS)
         sessions.revoke(tx, ["s2"], NOW_MS + 1)
         assert sessions.revoked_at(tx, "ann", NOW_MS) == ["s1"]

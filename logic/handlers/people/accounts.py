@@ -1,24 +1,26 @@
-"""account.register, login, logout, password and token.refresh (protocol.md section 5).
+"""account.register, login, logout and password (protocol.md section 5).
 
-Laws: no answer of a login tells whether a user name exists. A caller without a token is known by its account or its
-session: a retry under the same cid ends in the same state, with new tokens, since no token is ever stored. Passwords
-are hashed outside of transactions, in a lane of their own (some 40 ms each).
+Laws: no answer of a login tells whether a user name exists. Who registers or logs in is the account, once its password
+was verified: its cid is one of that user's. A retry gets the same tokens, which derive from its session and are never
+stored; a session that has ended stays ended. Passwords are hashed outside of transactions, in a lane of their own (some
+40 ms each).
 """
 
 from __future__ import annotations
 
 import hashlib
 
-from logic.once import Answer, once_in_pool
+from logic.once import Answer, Write, once_in_pool
 from logic.outcome import Outcome, replied
-from logic.passwords import hash_password, is_password
+from logic.passwords import hash_password, is_password, password_digest
+from logic.refresh_tokens import hashed
 from logic.scope import WriteScope
-from logic.services import Services, new_refresh_token
+from logic.services import Services
 from logic.work import Work
-from protocol import ids, replies
+from protocol import codec, ids, replies
 from protocol.errors import bad_field, conflict, forbidden, unauthenticated
 from protocol.models import Revocation
-from store.errors import Contention, Duplicate
+from store.errors import Contention
 from store.tables import messages, sessions, users
 from store.tables.messages import MessageRow
 from store.tables.sessions import SessionRow
@@ -30,31 +32,46 @@ def user_reply(row: UserRow) -> replies.User:
     return replies.User(id=row.id, name=row.name, avatar=row.avatar, bio=row.bio)
 
 
-def _hashed(refresh: str) -> str:
-    return hashlib.sha256(refresh.encode()).hexdigest()
+def _logged_in(
+    services: Services, work: Work, user: UserRow, terminal: str = "web", device: str = "", is_new: bool = False
+) -> Outcome:
+    """Log `user` in, who has proved to be it: one session for each cid. An account that `is_new` is made before. Raises
+    ImError conflict; Duplicate for a user name that another has got meanwhile; Contention where the password was
+    changed since: verify it anew."""
+    cid = work.args.cid
 
+    def session_at(time_ms: int) -> str:
+        return ids.derived_id("session", user.id, cid, str(time_ms))
 
-def _own_cid(work: Work) -> str:
-    """The cid, if the client chose it; "" for one that the gateway gave, under which no retry comes."""
-    return "" if work.args.cid.startswith("~") else work.args.cid
-
-
-def _log_in(services: Services, work: Work, user: UserRow, terminal: str, device: str) -> Outcome:
-    """Start a session of `user`, whose password was verified; a retry under the client's own cid starts the same
-    session again. Raises Contention where the password was changed since: verify it anew."""
-    now = services.now_ms()
-    cid = _own_cid(work)
-    session = ids.derived_id("session", user.id, cid) if cid else ids.new_id()
-    refresh = new_refresh_token()
-    expires = now + services.refresh_s * 1000
-    row = SessionRow(session, user.id, terminal, device, _hashed(refresh), None, "", now, expires, None)
-    with services.database.transaction() as tx:
-        if not users.hold_password(tx, user.id, user.password):
+    def decide(scope: WriteScope) -> replies.Reply:
+        if is_new:
+            users.insert(scope.tx, user, scope.now_ms)
+        elif not users.hold_password(scope.tx, user.id, user.password):
             # Its change ended every session: one that began with the old password must not survive it.
             raise Contention("the password was changed meanwhile: it is to be verified anew")
-        sessions.put(tx, row)
-    token, token_expires = services.signer.issue(user.id, session, terminal, device, now)
-    return replied(replies.LoggedIn(user_reply(user), token, refresh, token_expires))
+        now, session = scope.now_ms, session_at(scope.now_ms)
+        first, ends = hashed(services.refresh_tokens.first(session)), now + services.refresh_s * 1000
+        row = SessionRow(session, user.id, terminal, device, first, None, None, now, ends)
+        sessions.insert(scope.tx, row)
+        return replies.OneUser(user_reply(user))
+
+    def answer(row: MessageRow, is_repeated: bool) -> Outcome:
+        """The same tokens each time: they derive from the session, and no other login has its cid and its time."""
+        session = session_at(row.time)
+        if is_repeated:
+            _require_standing(services, session)
+        token, expires = services.signer.issue(user.id, session, terminal, device, row.time)
+        then = codec.decoder_of(replies.OneUser)(row.body).user
+        return replied(replies.LoggedIn(then, token, services.refresh_tokens.first(session), expires))
+
+    return once_in_pool(work, services, decide, answer, Write(user.id, cid, work.digest()))
+
+
+def _require_standing(services: Services, session: str) -> None:
+    with services.database.reading() as tx:
+        row = sessions.get(tx, [session]).get(session)
+    if row is None or row.revoked is not None or row.expires <= services.now_ms():
+        raise conflict("the session of this login has ended: log in under another cid")
 
 
 def register(work: Work, services: Services) -> Outcome:
@@ -63,34 +80,33 @@ def register(work: Work, services: Services) -> Outcome:
     args = work.args
     if args.username.startswith("_"):
         raise bad_field("username", "names that begin with _ are the system's")
-    name, hashed = args.name or args.username, hash_password(args.password)
-    user = UserRow(ids.new_id(), args.username, hashed, name, None, None, False, args.cid)
-    try:
-        with services.database.transaction() as tx:
-            users.insert(tx, user, services.now_ms())
-    except Duplicate:
-        user = _registered_before(work, services)
-    return _log_in(services, work, user, "web", "")
-
-
-def _registered_before(work: Work, services: Services) -> UserRow:
     with services.database.reading() as tx:
-        user = users.by_username(tx, work.args.username)
-    is_retry = user is not None and _own_cid(work) and user.register_cid == work.args.cid
-    if user is None or not is_retry or not is_password(user.password, work.args.password):
+        user = users.by_username(tx, args.username)
+    if user is None:
+        fresh = UserRow(ids.new_id(), args.username, hash_password(args.password), args.name or args.username)
+        return _logged_in(services, work, fresh, is_new=True)
+    _require_registered_by(work, services, user)
+    return _logged_in(services, work, user)
+
+
+def _require_registered_by(work: Work, services: Services, user: UserRow) -> None:
+    with services.database.reading() as tx:
+        row = messages.by_cids(tx, [(user.id, work.args.cid)]).get((user.id, work.args.cid))
+    is_retry = row is not None and row.digest == work.digest()
+    if not is_retry or user.disabled or not is_password(user.password, work.args.password):
         raise conflict("this name is taken")
-    return user
 
 
 def login(work: Work, services: Services) -> Outcome:
-    """Start a session for a user name and its password. Raises ImError unauthenticated, whichever of them is wrong."""
+    """Start a session for a user name and its password. Raises ImError unauthenticated, whichever of them is wrong;
+    conflict where the cid was used for something else, or its session has ended."""
     args = work.args
     with services.database.reading() as tx:
         user = users.by_username(tx, args.username)
     is_right = is_password(user.password if user else None, args.password)
     if user is None or not is_right or user.disabled:
         raise unauthenticated()
-    return _log_in(services, work, user, args.terminal, args.device)
+    return _logged_in(services, work, user, args.terminal, args.device)
 
 
 def change_password(work: Work, services: Services) -> Outcome:
@@ -102,21 +118,21 @@ def change_password(work: Work, services: Services) -> Outcome:
         is_retry = bool(messages.by_cids(tx, [work.pair]))
     if user is None:
         raise unauthenticated()
-    if is_retry and not is_password(user.password, args.new):
-        raise conflict()
     if not is_retry and not is_password(user.password, args.old):
         raise forbidden("the old password is not this one")
-    hashed = "" if is_retry else hash_password(args.new)
+    new_hash = "" if is_retry else hash_password(args.new)
     ended: list[str] = []
 
     def decide(scope: WriteScope) -> replies.Reply:
-        if not users.set_password(scope.tx, sender, hashed, user.password):
+        if not users.set_password(scope.tx, sender, new_hash, user.password):
             raise Contention("another call changed the password meanwhile: the old one is to be verified anew")
         ended[:] = [s for s in sessions.live(scope.tx, sender, scope.now_ms) if s != work.envelope.session]
         sessions.revoke(scope.tx, ended, scope.now_ms)
         return replies.Reply()
 
-    return once_in_pool(work, services, decide, _logged_out(services, sender, ended))
+    salt = hashlib.blake2b("\0".join(work.pair).encode(), digest_size=16).digest()
+    write = Write(*work.pair, password_digest(salt, args.old, args.new))
+    return once_in_pool(work, services, decide, _logged_out(services, sender, ended), write)
 
 
 def logout(work: Work, services: Services) -> Outcome:
@@ -144,24 +160,3 @@ def _logged_out(services: Services, user: str, ended: list[str]) -> Answer:
             return replied(replies.Reply(), Revocation(sessions.revoked_at(tx, user, row.time), "logged_out"))
 
     return answer
-
-
-def refresh_token(work: Work, services: Services) -> Outcome:
-    """New tokens for a refresh token, which is used up by it; under the same cid it may be used again, in case the
-    answer was lost. Raises ImError unauthenticated."""
-    now, used = services.now_ms(), _hashed(work.args.refresh)
-    refresh, cid = new_refresh_token(), _own_cid(work)
-    with services.database.transaction() as tx:
-        session = sessions.by_refresh(tx, used)
-        if session is None or session.revoked is not None or session.expires <= now:
-            raise unauthenticated()
-        if session.refresh_hash != used and not (cid and session.refresh_cid == cid):
-            raise unauthenticated()
-        user = users.get(tx, [session.user]).get(session.user)
-        if user is None or user.disabled:
-            raise unauthenticated()
-        end = now + services.refresh_s * 1000
-        if not sessions.rotate(tx, session.id, _hashed(refresh), session.refresh_hash, cid, end, used):
-            raise Contention("another call rotated this session's refresh token meanwhile")
-    token, expires = services.signer.issue(session.user, session.id, session.terminal, session.device, now)
-    return replied(replies.Tokens(token, refresh, expires))
