@@ -2,7 +2,7 @@
 
 `Device` is all of it: it stays connected, stays in step and gets each message through. Below it are `Connection` (one
 login, requests and pushes), `Channel` (frames by a door), `Outbox` and `Conversations` (the rules of docs/protocol.md
-section 5). `Api` makes single requests over HTTP.
+section 5). `Api` makes single requests over HTTP, `Session` keeps the tokens of a login good.
 """
 
 from hongyan.api import Api
@@ -11,6 +11,7 @@ from hongyan.connection import Connection, Frame, Lost, Refused
 from hongyan.device import Device, Observer, Reason
 from hongyan.doors import DOORS, address, open_channel
 from hongyan.outbox import Outbox, SendObserver
+from hongyan.session import Session
 from hongyan.state import Apply, Conversations, Gap, Message, Started
 from hongyan.wire import group_conversation, private_conversation
 
@@ -32,6 +33,7 @@ __all__ = [
     "Reason",
     "Refused",
     "SendObserver",
+    "Session",
     "Started",
     "TurnedAway",
     "address",

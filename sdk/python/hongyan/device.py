@@ -13,7 +13,9 @@ from typing import Any, Literal
 
 from hongyan.connection import Connection, Frame, Lost, Refused, retry_pause
 from hongyan.outbox import Outbox, SendObserver
+from hongyan.session import Session
 from hongyan.state import Apply, Conversations, Event, Gap, Message, Started
+from hongyan.wire import LOGIN_REFUSED
 
 HISTORY_LIMIT = 200
 LIST_LIMIT = 200
@@ -52,14 +54,22 @@ class Observer(SendObserver):
 
 
 class Device:
-    """`login` is the data of the login frame. With more than one url another is taken when one does not answer. Of one
-    conversation at most `at_once` messages are on their way at a time; with 1 they keep their order whatever fails."""
+    """`login` is the data of the login frame; with a `session` its token is of that, and refreshed in time. With more
+    than one url another is taken when one does not answer. Of one conversation at most `at_once` messages are on their
+    way at a time; with 1 they keep their order whatever fails."""
 
     def __init__(
-        self, urls: Sequence[str], login: dict[str, Any], observer: Observer, at_once: int = MANY_AT_ONCE
+        self,
+        urls: Sequence[str],
+        login: dict[str, Any],
+        observer: Observer,
+        at_once: int = MANY_AT_ONCE,
+        session: Session | None = None,
     ) -> None:
         self._urls = itertools.cycle(urls)
         self._login = login
+        self._session = session
+        self._is_token_fresh = False
         self._observer = observer
         self._connection: Connection | None = None
         self._outbox = Outbox(observer, self._stored, at_once)
@@ -77,22 +87,43 @@ class Device:
 
     async def run(self) -> Lost:
         """Stay connected until the gateway says to stop; that is returned. Cancel it to leave."""
+        if self._session is None:
+            return await self._stay_connected()
+        keeping = asyncio.create_task(self._session.keep())
+        try:
+            return await self._stay_connected()
+        finally:
+            keeping.cancel()
+
+    async def _stay_connected(self) -> Lost:
         tries = 0
         while True:
             try:
-                connection = await Connection.open(next(self._urls), self._login, self._on_push)
+                connection = await Connection.open(next(self._urls), await self._login_data(), self._on_push)
                 tries = 0
+                self._is_token_fresh = False
                 lost = await self._attend(connection)
             except Lost as failed:
                 lost = failed
             self._observer.lost(lost)
-            if lost.is_final:
+            if lost.is_final and not self._may_log_in_again(lost):
                 self._outbox.give_up(lost)
                 return lost
             pause = retry_pause(tries) if self._after_ms is None else self._after_ms / 1000
             self._after_ms = None
             tries += 1
             await asyncio.sleep(pause)
+
+    async def _login_data(self) -> dict[str, Any]:
+        return self._login if self._session is None else {**self._login, "token": await self._session.token()}
+
+    def _may_log_in_again(self, lost: Lost) -> bool:
+        """Whether another token may be better than the one that was refused: once, until a login succeeds."""
+        if self._session is None or self._is_token_fresh or lost.code != LOGIN_REFUSED:
+            return False
+        self._session.expire()
+        self._is_token_fresh = True
+        return True
 
     async def call(self, op: str, data: dict[str, Any]) -> dict[str, Any]:
         """One request over the present connection. Raises Refused; Lost: no connection, or no answer."""
