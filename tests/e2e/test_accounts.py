@@ -131,6 +131,22 @@ async def ends(socket: Socket) -> None:
     assert [(frame["op"], frame["data"]) for frame in socket.others + frames] == [("kicked", {"reason": "logged_out"})]
 
 
+async def test_a_refresh_token_that_is_used_too_late_ends_its_session_everywhere(
+    deployment: Deployment, port: int, new_socket: NewSocket, account: dict[str, Any]
+) -> None:
+    there = await new_socket(user_of(account), 1, device="a")
+    successor = (await api(port, "token.refresh", {"refresh": account["refresh"]})).data["refresh"]
+    newest = (await api(port, "token.refresh", {"refresh": successor})).data
+    with deployment.database.transaction() as tx:  # a minute later
+        past = "UPDATE sessions SET rotated = '[2,1]' WHERE user = %s"
+        assert tx.execute(past, (account["user"]["id"],)) == 1
+    late = await api(port, "token.refresh", {"refresh": account["refresh"]})
+    assert (late.status, late.code) == (401, "unauthenticated")
+    await ends(there)
+    assert not await stands(port, newest["token"])
+    assert (await api(port, "token.refresh", {"refresh": newest["refresh"]})).code == "unauthenticated"
+
+
 async def test_logout_ends_this_session_on_every_gateway_and_no_other(
     deployment: Deployment, door: str, port: int, new_socket: NewSocket, account: dict[str, Any]
 ) -> None:
