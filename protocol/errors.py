@@ -123,8 +123,8 @@ class Close(IntEnum):
     RESTART = 1012  # this gateway stops: come back after the time that `reconnect` said
     BUSY = 1013  # there is no room now, or the login could not be carried out
     AUTH_TIMEOUT = 4001  # no login came in time
-    BAD_FRAMES = 4002  # too many frames were bad, or their ops unknown
-    NOT_LOGGED_IN = 4003  # another frame came before the login was answered
+    BAD_FRAMES = 4002  # too many frames were bad
+    NOT_LOGGED_IN = 4003  # another frame came before the login
     LOGIN_REFUSED = 4004  # the token of the login does not stand
     KICKED = 4006  # the session or its place is gone; the reason says how: replaced, logged_out ...
     RATE_LIMITED = 4008  # the client went on sending far more than its rate

@@ -86,7 +86,7 @@ def _read_odd_frame(text: str) -> Frame:
     op = value.get("op")
     if not isinstance(op, str):
         raise BadFrameField(ImError("unknown_op", "there is no such op"), frame_id)
-    data = value.get("data", {})
+    data = {} if value.get("data") is None else value["data"]
     if not isinstance(data, dict):
         raise BadFrameField(bad_field("data", "an object"), frame_id)
     return Frame(op, frame_id, data)

@@ -17,7 +17,8 @@ import msgspec
 from msgspec import Raw
 
 from protocol import args, codec, ids
-from protocol.errors import ImError, bad_field, too_large, unknown_op
+from protocol.errors import bad_field, unknown_op
+from protocol.fields import read_fields, refusal_of
 from protocol.models import UserInfo
 
 
@@ -148,29 +149,10 @@ def find_op(name: str, *callers: Caller) -> Op:
 CONVERSATIONS = "p:{a}:{b} with the users in ascending order, g:{group} or s:{user}"
 
 
-def _refusal(error: msgspec.ValidationError) -> ImError:
-    """The refusal that names the field which msgspec complains about: "Expected `str`, got `int` - at `$.body.text`" or
-    "Object missing required field `cid`"."""
-    text = str(error)
-    what, _, path = text.partition(" - at `$")
-    if not path:  # of a key of an object it says "... - at `key` in `$.cursors`"
-        what, _, path = text.partition(" - at `key` in `$")
-    field = path.strip("`.").partition("[")[0].partition(".")[0]
-    if "missing required field" in what:
-        field = what.rsplit("`", 2)[1]
-        return bad_field(field, "it is missing")
-    if "of length <=" in what and "`str`" not in what:
-        return too_large(f"{field or 'data'}: {what.lower()}")
-    return bad_field(field or "data", what[:1].lower() + what[1:])
-
-
 def read_args(op: Op, data: dict[str, Any]) -> Any:
-    """The typed arguments of `op` from decoded JSON. Raises ImError bad_field, which names the field; too_large for a
-    list over its limit."""
-    try:
-        return checked(msgspec.convert(data, op.args))
-    except msgspec.ValidationError as error:
-        raise _refusal(error) from None
+    """The typed arguments of `op` from decoded JSON. Raises ImError as `read_fields` does, and bad_field where a
+    conversation id is malformed."""
+    return checked(read_fields(data, op.args))
 
 
 def decode_args(op: Op, data: Raw) -> Any:
@@ -178,7 +160,7 @@ def decode_args(op: Op, data: Raw) -> Any:
     try:
         return checked(codec.decoder_of(op.args)(data))
     except msgspec.ValidationError as error:
-        raise _refusal(error) from None
+        raise refusal_of(error) from None
     except msgspec.MsgspecError:
         raise bad_field("data", "it is not JSON") from None
 

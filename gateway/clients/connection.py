@@ -12,7 +12,7 @@ from typing import Protocol
 from gateway.clients.rate import Meter
 from gateway.clients.session import Session
 from protocol.errors import Close
-from protocol.frames import write_frame
+from protocol.frames import Frame, write_frame
 from protocol.models import UserInfo
 from router.interface import Route
 
@@ -54,8 +54,9 @@ class Connection:
     """`number` is unique in a gateway's life and rises with each connection; `name` is unique among all gateways:
     `{gateway}.{epoch}.{number}`. `address` is the peer's. Times are monotonic seconds.
 
-    Nothing is read while too many of its commands are under way (`paused_by_pending`: how many when reading paused), or
-    before `paused_until`. `unfinished_since` is the moment at which a message began whose rest has not come. Each is 0
+    Nothing is read while too many of its commands are under way (`paused_by_pending`: how many when reading paused),
+    before `paused_until`, or while frames that came right behind its login wait for that (`early`, in their order; most
+    connections have none). `unfinished_since` is the moment at which a message began whose rest has not come. Each is 0
     where that is not so. `transient_bytes` is the size of the last transient frame: it is allowed beside the bytes that
     make a connection slow.
     """
@@ -64,6 +65,7 @@ class Connection:
         "address",
         "device",
         "door",
+        "early",
         "forget",
         "heard_at",
         "is_closed",
@@ -108,6 +110,7 @@ class Connection:
         self.opened_at = now
         self.heard_at = now
         self.outbox: list[bytes] = []
+        self.early: list[Frame] | None = None
         self.transient_bytes = 0
         self.address = address
         self.meter = Meter()
@@ -134,7 +137,7 @@ class Connection:
 
     def adjust_reading(self) -> None:
         """Read on, or do not."""
-        if self.paused_by_pending or self.paused_until:
+        if self.paused_by_pending or self.paused_until or self.early:
             self.wire.pause()
         else:
             self.wire.resume()

@@ -1,7 +1,8 @@
 """One connection's conversation with us, without I/O: frames in, effects out. Knows neither sockets nor queues.
 
-Laws: the first frame is a login; what comes before it ends the connection. A bad frame is answered and kept, three in
-ten seconds end it, as do ten unknown ops. After CLOSED nothing has an effect.
+Laws: the first frame is a login; what comes before it ends the connection, what comes right behind it waits for its
+answer. A bad frame is answered and kept, three in ten seconds end it; an op that nobody knows is no offence. After
+CLOSED nothing has an effect.
 """
 
 from __future__ import annotations
@@ -12,19 +13,17 @@ from enum import Enum
 from math import ceil
 from typing import NamedTuple
 
-import msgspec
-
 from protocol import codec
 from protocol.client_command import ClientCommand, read_command
 from protocol.clock import now_ms
 from protocol.errors import CLOSE_REASON, Close, ImError, bad_field, rate_limited, unauthenticated
+from protocol.fields import read_fields
 from protocol.frames import BadFrameField, Frame, read_frame, write_error, write_frame
 from protocol.models import Heartbeat, LoginInfo
 from protocol.ops import CLIENTS, find_op, read_args
 
 OFFENCES_WINDOW_S = 10.0
 MAX_BAD_FRAMES = 3
-MAX_UNKNOWN_OPS = 10
 
 
 class State(Enum):
@@ -58,6 +57,12 @@ class Login(NamedTuple):
     id: str | None
 
 
+class Early(NamedTuple):
+    """Keep this frame until the login is answered, then give it to `handle`."""
+
+    frame: Frame
+
+
 class Reply(NamedTuple):
     """Send this frame."""
 
@@ -71,7 +76,7 @@ class End(NamedTuple):
     reason: str
 
 
-Effect = ClientCommand | Login | Reply | End
+Effect = ClientCommand | Login | Early | Reply | End
 """A ClientCommand is to go up the road and to be answered under its id."""
 
 
@@ -83,12 +88,12 @@ def end(code: Close) -> End:
 class Session:
     """The state of one connection. `receive` takes a frame's text and the clock (s, monotonic)."""
 
-    __slots__ = ("_may_again_at", "_offences", "state")
+    __slots__ = ("_bad_frames", "_may_again_at", "state")
 
     def __init__(self) -> None:
         self.state = CONNECTED
         # Most connections never need these.
-        self._offences: dict[str, deque[float]] | None = None
+        self._bad_frames: deque[float] | None = None
         self._may_again_at: dict[str, float] | None = None
 
     def __repr__(self) -> str:
@@ -110,6 +115,12 @@ class Session:
             frame = read_frame(text)
         except ImError as refusal:
             return self._unreadable(refusal, now)
+        return self.handle(frame, now)
+
+    def handle(self, frame: Frame, now: float) -> list[Effect]:
+        """What a frame makes us do that was read already."""
+        if self.state is CLOSED:
+            return []
         steps = STEPS[self.state]
         return steps.get(frame.op, steps[OTHERS])(self, frame, now)
 
@@ -125,10 +136,10 @@ class Session:
 
     def _log_in(self, frame: Frame, now: float) -> list[Effect]:
         try:
-            info = msgspec.convert(frame.data, LoginInfo)
-        except msgspec.ValidationError as error:
+            info = read_fields(frame.data, LoginInfo)
+        except ImError as refusal:
             # The connection stays: its ten seconds for a right login are still running.
-            return [Reply(write_error(bad_field("login", str(error).replace("`$.", "`")), frame.id))]
+            return [Reply(write_error(refusal, frame.id))]
         self.move(OPENING)
         return [Login(info, frame.id)]
 
@@ -139,8 +150,11 @@ class Session:
         self.move(CLOSED)
         return [Reply(write_error(unauthenticated(), frame.id)), end(Close.NOT_LOGGED_IN)]
 
+    def _wait(self, frame: Frame, now: float) -> list[Effect]:
+        return [Early(frame)]
+
     def _beat(self, frame: Frame, now: float) -> list[Effect]:
-        return [Reply(heartbeat_frame())]
+        return [Reply(heartbeat_frame(frame.id))]
 
     def _command(self, frame: Frame, now: float) -> list[Effect]:
         """The careful way of `read_command`."""
@@ -169,18 +183,17 @@ class Session:
 
     def _refused(self, refusal: ImError, frame_id: str | None, now: float) -> list[Effect]:
         effects: list[Effect] = [Reply(write_error(refusal, frame_id))]
-        limit = {"bad_frame": MAX_BAD_FRAMES, "unknown_op": MAX_UNKNOWN_OPS}.get(refusal.code)
-        if limit is not None and self._offends(refusal.code, limit, now):
+        if refusal.code == "bad_frame" and self._offends(now):
             self.move(CLOSED)
             effects.append(end(Close.BAD_FRAMES))
         return effects
 
-    def _offends(self, kind: str, limit: int, now: float) -> bool:
-        if self._offences is None:
-            self._offences = {}
-        times = self._offences.setdefault(kind, deque(maxlen=limit))
-        times.append(now)
-        return len(times) == limit and now - times[0] <= OFFENCES_WINDOW_S
+    def _offends(self, now: float) -> bool:
+        """Count a bad frame; whether it was one too many."""
+        if self._bad_frames is None:
+            self._bad_frames = deque(maxlen=MAX_BAD_FRAMES)
+        self._bad_frames.append(now)
+        return len(self._bad_frames) == MAX_BAD_FRAMES and now - self._bad_frames[0] <= OFFENCES_WINDOW_S
 
 
 def _refused_alone(refusal: ImError, frame_id: str | None) -> list[Effect]:
@@ -193,11 +206,11 @@ OTHERS = ""
 # What a frame makes us do, by the session's state and the frame's op.
 STEPS: dict[State, dict[str, Callable[[Session, Frame, float], list[Effect]]]] = {
     CONNECTED: {"login": Session._log_in, OTHERS: Session._end_unknown},
-    OPENING: {"login": Session._refuse_login, "heartbeat": Session._beat, OTHERS: Session._end_unknown},
+    OPENING: {"login": Session._refuse_login, "heartbeat": Session._beat, OTHERS: Session._wait},
     OPEN: {"login": Session._refuse_login, "heartbeat": Session._beat, OTHERS: Session._command},
 }
 
 
-def heartbeat_frame() -> bytes:
-    """`{"op":"heartbeat","data":{"time":...}}`"""
-    return write_frame("heartbeat", codec.write_struct(Heartbeat(now_ms())))
+def heartbeat_frame(frame_id: str | None) -> bytes:
+    """`{"op":"heartbeat","data":{"time":...}}`, with the id of the heartbeat that it answers where that has one."""
+    return write_frame("heartbeat", codec.write_struct(Heartbeat(now_ms())), frame_id)

@@ -13,7 +13,7 @@ from gateway.clients.deadlines import Deadlines
 from gateway.clients.hub import Hub
 from gateway.clients.peer_addresses import UNKNOWN, PeerAddresses
 from gateway.clients.rate import ADMIT, Rate, Verdict
-from gateway.clients.session import Effect, End, Login, Reply, State
+from gateway.clients.session import Early, Effect, End, Login, Reply, State
 from gateway.limits import Limits
 from gateway.metrics import CONNECTIONS
 from gateway.road.reply_to import FrameReplyTo
@@ -21,7 +21,7 @@ from gateway.road.road import Road
 from gateway.sessions.login_queue import LoginQueue
 from protocol.client_command import ClientCommand
 from protocol.errors import Close, ImError, bad_field, busy
-from protocol.frames import write_error
+from protocol.frames import Frame, write_error
 from router.interface import Registrar
 
 RETRY_AFTER_S = 5  # what every door tells newcomers for whom there is no room
@@ -135,10 +135,30 @@ class Attendant:
             elif type(effect) is Reply:
                 answers.reply(effect.frame)
             elif type(effect) is Login:
-                self._logins.enter(connection, effect)
+                self._logins.enter(connection, effect, self._logged_in)
+            elif type(effect) is Early:
+                self._keep(connection, effect.frame)
             elif type(effect) is End:
                 close(connection, effect.code, effect.reason)
         return is_forwarded
+
+    def _keep(self, connection: Connection, frame: Frame) -> None:
+        """It waits for the login, and so does all that was not read yet: little comes together, whoever sends it."""
+        early = connection.early = connection.early or []
+        if len(early) < self._limits.max_pending_per_connection:
+            early.append(frame)
+            connection.adjust_reading()
+        elif frame.id is not None:
+            connection.reply(write_error(busy(), frame.id))
+
+    def _logged_in(self, connection: Connection) -> None:
+        """The login is answered: what came behind it has its turn."""
+        early, connection.early = connection.early, None
+        if early:
+            now = time.monotonic()
+            for frame in early:
+                self._carry_out(connection, connection.session.handle(frame, now), connection)
+            connection.adjust_reading()
 
     def _forward(self, connection: Connection, command: ClientCommand, answers: FrameReplyTo) -> bool:
         try:

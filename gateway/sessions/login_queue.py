@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -35,13 +36,14 @@ class LoginQueue:
         """Whether so many log in, or wait for their turn to, that newcomers had better wait outside."""
         return len(self._logins) >= self._at_once
 
-    def enter(self, connection: Connection, login: Login) -> None:
-        """Log a connection in when its turn comes: it gets the reply, or the error and then the close."""
-        task = asyncio.get_running_loop().create_task(self._log_in(connection, login))
+    def enter(self, connection: Connection, login: Login, logged_in: Callable[[Connection], None]) -> None:
+        """Log a connection in when its turn comes: it gets the reply and is given to `logged_in`, or gets the error and
+        then the close."""
+        task = asyncio.get_running_loop().create_task(self._log_in(connection, login, logged_in))
         self._logins.add(task)
         task.add_done_callback(self._logins.discard)
 
-    async def _log_in(self, connection: Connection, login: Login) -> None:
+    async def _log_in(self, connection: Connection, login: Login, logged_in: Callable[[Connection], None]) -> None:
         try:
             async with self._turns:
                 data = await self._login_flow.open(connection, login)
@@ -57,6 +59,7 @@ class LoginQueue:
             if data is not None:
                 log.info("login", connection=connection.number, user=connection.user, session=connection.session_id)
                 connection.send(write_frame("reply", data, login.id))
+                logged_in(connection)
 
 
 def _refuse(connection: Connection, frame: bytes, code: Close) -> None:

@@ -58,6 +58,8 @@ def test_what_is_plainly_right_is_taken(frame: dict[str, Any]) -> None:
         "[]",
         '"message.send"',
         json.dumps({**SEND, "op": "session.open"}),
+        json.dumps({"op": "conversation.list", "data": None}),
+        json.dumps({"op": "conversation.list", "data": {"limit": None}}),
         json.dumps({**SEND, "op": "login"}),
         json.dumps({**SEND, "op": "nothing"}),
         json.dumps({**SEND, "id": ""}),

@@ -50,6 +50,10 @@ def test_a_frame_has_an_op_and_perhaps_an_id_and_data() -> None:
     assert read_frame('{"op":"a","id":null,"more":[1]}') == Frame("a", None, {})
 
 
+def test_null_is_as_if_absent_in_a_frame() -> None:
+    assert read_frame('{"op":"a","id":null,"data":null}') == Frame("a", None, {})
+
+
 def test_of_duplicate_keys_the_last_wins() -> None:
     assert read_frame('{"op":"a","op":"b","id":"1","id":"2"}') == Frame("b", "2", {})
 
@@ -77,7 +81,7 @@ def test_what_is_no_json_object_is_a_bad_frame(text: str) -> None:
         ({"op": "a", "id": ""}, "bad_field", "id", None),
         ({"op": "a", "id": "x" * 65}, "bad_field", "id", None),
         ({"op": "a", "id": "1", "data": []}, "bad_field", "data", "1"),
-        ({"op": "a", "id": "1", "data": None}, "bad_field", "data", "1"),
+        ({"op": "a", "id": "1", "data": 0}, "bad_field", "data", "1"),
     ],
 )
 def test_a_wrong_part_is_named(frame: dict[str, Any], code: str, field: str | None, echoed: str | None) -> None:

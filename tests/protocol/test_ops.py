@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,8 @@ from protocol import ids
 from protocol.args import WriteArgs
 from protocol.digest import content_digest
 from protocol.errors import HTTP_STATUS, ImError
-from protocol.models import UserInfo
+from protocol.fields import read_fields
+from protocol.models import LoginInfo, UserInfo
 from protocol.ops import HTTP, OPS, Caller, Op, created_group, find_op, read_args
 
 ANN = UserInfo("ann", "web")
@@ -162,3 +164,40 @@ def test_the_digest_is_of_the_content() -> None:
 def test_an_interval_is_kept_on_every_door_that_an_op_comes_by() -> None:
     """Connections count it; calls over HTTP have none."""
     assert [op.name for op in OPS.values() if op.every_s and HTTP not in op.not_over] == []
+
+
+def _required_only(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """Values for the fields that may not be left out."""
+    special = {"cid": "c1", "type": "text", "username": "ann", "password": "long enough", "new": "long enough"}
+    special |= {"old": "x", "refresh": "x", "user": "bob", "group": "team", "name": "x", "terminal": "web"}
+    special |= {"token": "x", "session": "s"}
+
+    def value(field: msgspec.inspect.Field) -> Any:
+        bare = field.type.type if isinstance(field.type, msgspec.inspect.Metadata) else field.type
+        by_shape = {msgspec.inspect.IntType: 1, msgspec.inspect.DictType: {}, msgspec.inspect.ListType: ["bob"]}
+        return special.get(field.name, by_shape.get(type(bare), "p:ann:bob"))
+
+    info = msgspec.inspect.type_info(kind)
+    assert isinstance(info, msgspec.inspect.StructType)
+    return {field.name: value(field) for field in info.fields if field.required}
+
+
+@pytest.mark.parametrize("kind", [*{op.args for op in OPS.values()}, LoginInfo], ids=lambda kind: kind.__name__)
+def test_null_for_an_optional_field_is_as_if_absent(kind: type[msgspec.Struct]) -> None:
+    given = _required_only(kind)
+    optional = [field.name for field in msgspec.structs.fields(kind) if not field.required]
+    assert read_fields({**given, **dict.fromkeys(optional)}, kind) == read_fields(given, kind)
+
+
+@pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.name)
+def test_null_for_a_required_field_is_refused_by_its_name(op: Op) -> None:
+    given = _required_only(op.args)
+    for name in given:
+        refusal = _refused(op.name, {**given, name: None})
+        assert (refusal.code, refusal.extra["field"]) == ("bad_field", name)
+
+
+def test_null_changes_no_digest() -> None:
+    """A retry by a client that writes null where another leaves out is the same write."""
+    plain, with_nulls = (read_args(OPS["message.send"], {**SEND, **more}) for more in ({}, {"mentions": None}))
+    assert content_digest("message.send", plain) == content_digest("message.send", with_nulls)
