@@ -49,7 +49,11 @@ FileOrNone = Annotated[str, Meta(description='the path of a file in quotes, such
 Directory = Annotated[Path, Meta(description='the path of a directory in quotes, such as "var"')]
 Secret = Annotated[str, Meta(description="text in quotes, at least 32 random characters", extra={"is_secret": True})]
 
-_Origin = Annotated[str, Meta(pattern=r"^https?://[^/\s]+\Z")]
+# As browsers and the hosts of mini-programs send it: without a path. "null" is said of a page that has no address.
+_HOST_AND_PORT = r"[A-Za-z0-9._~:\[\]-]"
+_Origin = Annotated[
+    str, Meta(pattern=rf"^(https?://{_HOST_AND_PORT}+|(?!https?:)[a-z][a-z0-9+.-]*://{_HOST_AND_PORT}*|null)\Z")
+]
 Origins = Annotated[
     tuple[_Origin, ...], Meta(description='a list of origins of pages, such as ["https://chat.example.com"]')
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 from tornado.web import Application
@@ -13,15 +14,19 @@ from bus.interface import GatewayBus
 from conf.settings import Settings
 from gateway.clients.hub import Hub
 from gateway.clients.outgoing import Outgoing
+from gateway.clients.peer_addresses import PeerAddresses
 from gateway.clients.rate import Rate
-from gateway.doors.api import api_rules
+from gateway.doors.http.api import api_rules
+from gateway.doors.http.operations import operations_rules
+from gateway.doors.http.pages import Origins
+from gateway.doors.http.sockets import HttpSockets
 from gateway.doors.long_poll.handlers import poll_rules
 from gateway.doors.long_poll.sessions import PollSessions
-from gateway.doors.operations import operations_rules
 from gateway.doors.server import Doors, application
 from gateway.doors.websocket import websocket_rules
 from gateway.limits import Limits
 from gateway.metrics import PENDING
+from gateway.open_files import raise_limit, room_within
 from gateway.road.downlink import Downlink, Handlers
 from gateway.road.links import Links
 from gateway.road.numbering import CommandMaker
@@ -52,7 +57,8 @@ class Gateway:
     ) -> None:
         self._name, self._port, self._tcp_port = name, port, tcp_port
         self._settings = settings.gateway
-        self._limits = limits = Limits.of(settings.gateway)
+        room = room_within(raise_limit(), settings.gateway.max_connections)
+        self._limits = limits = replace(Limits.of(settings.gateway), max_connections=room.connections)
         self._bus = bus
         self._registrar = registrar
         self._state = "up"
@@ -81,7 +87,9 @@ class Gateway:
         self._downlink = Downlink(self._links, self._handlers(), outgoing)
         # doors
         self.polls = PollSessions(self._attendant, name, limits.poll_wait_s, limits.poll_idle_s)
-        self._doors = Doors(settings.gateway.host, port, tcp_port, self._attendant, self.polls)
+        peers = PeerAddresses(limits.trusted_proxies, limits.max_connections_per_address)
+        http_sockets = HttpSockets(room.http_sockets, peers)
+        self._doors = Doors(settings.gateway.host, port, tcp_port, self._attendant, self.polls, http_sockets)
 
     def __repr__(self) -> str:
         return f"Gateway({self._commands.address}, {self._state}, {self._hub}, {self._uplink}, {self._downlink})"
@@ -141,9 +149,10 @@ class Gateway:
 
     def _application(self) -> Application:
         return application(
-            websocket_rules(self._attendant, self._settings.origins),
+            Origins(self._settings.origins),
+            websocket_rules(self._attendant),
             poll_rules(self._attendant, self.polls),
-            api_rules(self._road, self._api_sessions),
+            api_rules(self._road, self._api_sessions, self._limits.request_timeout_s),
             operations_rules(self._name, self._checks),
         )
 

@@ -7,6 +7,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from gateway.loop_counter import LoopCounter
 
 CONNECTIONS = Gauge("hongyan_connections", "Open connections, by door", ["door"])
+HTTP_SOCKETS = Gauge("hongyan_http_sockets", "Open sockets of HTTP that are no WebSockets, idle ones among them")
 FRAMES_IN = LoopCounter("hongyan_frames_received", "Frames from clients")
 FRAMES_OUT = LoopCounter("hongyan_frames_sent", "Frames to clients")
 TRANSIENTS_DROPPED = LoopCounter("hongyan_transients_dropped", "Transient frames not sent: something was queued")

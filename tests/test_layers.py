@@ -31,8 +31,9 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "clients": {""},
         "road": {"", "clients"},
         "sessions": {"", "clients", "road"},
-        "doors": {"", "clients", "road", "sessions"},
-        "doors/long_poll": {"", "clients", "road", "sessions", "doors"},
+        "doors/http": {"", "clients", "road", "sessions"},
+        "doors": {"", "clients", "road", "sessions", "doors/http"},
+        "doors/long_poll": {"", "clients", "road", "sessions", "doors", "doors/http"},
     },
     "logic": {
         "": set(),

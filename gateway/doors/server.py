@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 
 from tornado.httpserver import HTTPServer
-from tornado.iostream import IOStream
 from tornado.web import Application
 
-from gateway.doors.json_handler import Rules, UnknownAddress
+from gateway.doors.http.json_handler import Rules, UnknownAddress
+from gateway.doors.http.pages import Origins
+from gateway.doors.http.sockets import HttpSockets
 from gateway.doors.listener import Listener
 from gateway.doors.long_poll.sessions import PollSessions
 from gateway.doors.tcp import TcpDoor
@@ -16,31 +17,41 @@ from gateway.sessions.attendant import Attendant
 from protocol.frames import MAX_CLIENT_FRAME_BYTES
 
 MAX_BODY_BYTES = 2 * 1024 * 1024  # beyond it the connection is cut; a handler's own limit is answered
-MAX_READ_AHEAD_BYTES = 256 * 1024  # of requests, while the answer to the one before is not there
 MAX_HEADER_BYTES = 8 * 1024
 SLOW_REQUEST_S = 10.0
 LAST_POLLS_S = 1.0  # in which clients that poll may fetch the frames left for them
 
 
-def application(*doors: Rules) -> Application:
-    """Everything that HTTP requests find (protocol.md section 3): the addresses of each door."""
+def application(origins: Origins, *doors: Rules) -> Application:
+    """Everything that HTTP requests find (protocol.md section 3): the addresses of each door. Pages of `origins` may
+    ask."""
     return Application(
         [rule for rules in doors for rule in rules],
         default_handler_class=UnknownAddress,
         websocket_max_message_size=MAX_CLIENT_FRAME_BYTES,
         log_function=lambda handler: None,
+        origins=origins,
     )
 
 
 class Doors:
     """Bound by `bind`, open from `open` until `close`. `host` is where both ports listen."""
 
-    def __init__(self, host: str, port: int, tcp_port: int, attendant: Attendant, polls: PollSessions) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        tcp_port: int,
+        attendant: Attendant,
+        polls: PollSessions,
+        http_sockets: HttpSockets,
+    ) -> None:
         self._host = host
         self._port = port
         self._tcp_port = tcp_port
         self._attendant = attendant
         self._polls = polls
+        self._http_sockets = http_sockets
         self._tcp_door = TcpDoor(attendant)
         self._server: HTTPServer | None = None
         self._listeners: list[Listener] = []
@@ -77,8 +88,8 @@ class Doors:
             listener.close()
 
     def _take_http(self, newcomer: socket.socket, address: tuple[str, int]) -> None:
-        if self._server is not None:
-            self._server.handle_stream(IOStream(newcomer, max_buffer_size=MAX_READ_AHEAD_BYTES), address)
+        if self._server is not None and (stream := self._http_sockets.take(newcomer, address[0])) is not None:
+            self._server.handle_stream(stream, address)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -7,10 +7,10 @@ has arrived at once. `_take_socket` is the only place that knows how Tornado hol
 from __future__ import annotations
 
 import asyncio
+import base64
 import socket
 from collections.abc import Callable
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from tornado.iostream import IOStream
 from tornado.websocket import WebSocketHandler
@@ -19,15 +19,17 @@ from gateway.clients.closing import close
 from gateway.clients.connection import Connection
 from gateway.doors.decoding import Failed
 from gateway.doors.framed_wire import FramedWire
-from gateway.doors.json_handler import Rules
-from gateway.doors.request_id import NamedRequest
+from gateway.doors.http.json_handler import Rules
+from gateway.doors.http.pages import PageHandler
 from gateway.doors.socket_wire import READ_BYTES
 from gateway.doors.ws_frames import Closing, Event, FrameDecoder, Ping, close_frame, pong_frame, text_frame
 from gateway.sessions.attendant import RETRY_AFTER_S, Attendant
-from protocol.errors import Close, rate_limited
-from protocol.frames import MAX_CLIENT_FRAME_BYTES
+from protocol.errors import Close, ImError, bad_field, busy, rate_limited
+from protocol.frames import MAX_CLIENT_FRAME_BYTES, bad_frame
 
 VERSION = "13"
+UPGRADE_REQUIRED = 426
+KEY_BYTES = 16
 
 
 class WebSocketWire(FramedWire):
@@ -82,46 +84,62 @@ def _take_socket(stream: IOStream) -> tuple[socket.socket, bytes] | None:
     return taken, early
 
 
-def websocket_rules(attendant: Attendant, origins: tuple[str, ...]) -> Rules:
-    """`origins`: see WebSocketDoor."""
-    return [(r"/ws", WebSocketDoor, {"attendant": attendant, "origins": origins})]
+def _is_key(text: str) -> bool:
+    """Whether it may stand in Sec-WebSocket-Key."""
+    try:
+        return len(base64.b64decode(text, validate=True)) == KEY_BYTES
+    except ValueError:
+        return False
 
 
-class WebSocketDoor(NamedRequest, WebSocketHandler):
-    """The handshake. `origins` are the exact origins of pages that may open a WebSocket besides the gateway's own."""
+def websocket_rules(attendant: Attendant) -> Rules:
+    return [(r"/ws", WebSocketDoor, {"attendant": attendant})]
 
-    def initialize(self, attendant: Attendant, origins: tuple[str, ...]) -> None:
+
+class WebSocketDoor(PageHandler, WebSocketHandler):
+    """The handshake (RFC 6455 section 4.2). What it refuses, it refuses before Tornado would, which answers in text."""
+
+    def initialize(self, attendant: Attendant) -> None:
         self._attendant = attendant
-        self._origins = origins
 
     def check_origin(self, origin: str) -> bool:
-        own = urlsplit(origin).netloc == self.request.headers.get("Host")
-        return origin != "null" and (own or origin in self._origins)
+        """Looked at in `prepare`, for every door alike."""
+        return True
 
     async def get(self, *args: Any, **kwargs: Any) -> None:
-        if self._attendant.is_full:
-            self.set_status(503)
-            self.set_header("Retry-After", str(RETRY_AFTER_S))
-            return
-        self._address = self._attendant.addresses.of_request(self.request)
-        if self._attendant.addresses.is_full(self._address):
-            refusal = rate_limited(RETRY_AFTER_S)
-            self.set_status(refusal.status)
-            self.set_header("Retry-After", str(RETRY_AFTER_S))
-            self.finish({"error": refusal.data()})
-            return
+        if (why := self._no_handshake()) is not None:
+            self.refuse(why.data())
+        elif self.request.headers["Sec-WebSocket-Version"] != VERSION:
+            self.set_header("Sec-WebSocket-Version", VERSION)
+            self.refuse(bad_frame(f"version {VERSION} of WebSocket is spoken here").data(), UPGRADE_REQUIRED)
+        elif (room := self._no_room()) is not None:
+            self.refuse(room.data())
+        else:
+            await super().get(*args, **kwargs)
+
+    def _no_handshake(self) -> ImError | None:
+        """What is wrong with the request."""
+        headers = self.request.headers
+        words = {word.strip().lower() for word in headers.get("Connection", "").split(",")}
+        if self.request.version != "HTTP/1.1":
+            return bad_frame("a WebSocket is opened by HTTP/1.1")
+        if headers.get("Upgrade", "").lower() != "websocket" or "upgrade" not in words:
+            return bad_frame("this address takes a WebSocket: Upgrade and Connection must say so")
+        named = "Host" in headers and "Sec-WebSocket-Version" in headers
+        if not named or not _is_key(headers.get("Sec-WebSocket-Key", "")):
+            return bad_frame("the handshake of a WebSocket has Host, Sec-WebSocket-Key and Sec-WebSocket-Version")
         if "token" in self.request.query_arguments:
             # An address is logged on its way: a token in it is not secret any more.
-            self.set_status(400)
-            self.finish({"error": {"code": "bad_field", "message": "token: in the first frame, never in the address"}})
-            return
-        await super().get(*args, **kwargs)
+            return bad_field("token", "in the first frame, never in the address")
+        return None
 
-    def get_websocket_protocol(self) -> Any:
-        """None makes Tornado answer 426 and name the version that is spoken."""
-        return (
-            super().get_websocket_protocol() if self.request.headers.get("Sec-WebSocket-Version") == VERSION else None
-        )
+    def _no_room(self) -> ImError | None:
+        """Why one more connection is too many. Notes the client's address."""
+        self._address = self._attendant.addresses.of_request(self.request)
+        if self._attendant.is_full:
+            self.set_header("Retry-After", str(RETRY_AFTER_S))
+            return busy()
+        return rate_limited(RETRY_AFTER_S) if self._attendant.addresses.is_full(self._address) else None
 
     async def open(self, *args: str, **kwargs: str) -> None:
         """The handshake is done: take the socket. Tornado finds its stream closed and lets go of the request."""

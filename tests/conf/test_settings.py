@@ -147,6 +147,31 @@ def test_a_mistake_in_the_environment_is_named(var: Path) -> None:
         assert f"{variable} names no setting" in refusal(var, **{variable: "1"})
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *(
+            "https://chat.example.com",
+            "http://127.0.0.1:3000",
+            "http://[::1]:3000",
+            "https://servicewechat.com",
+            "file://",
+        ),
+        *("weapp://wx0123456789abcdef", "capacitor://localhost", "chrome-extension://abcdefghijklmnop", "null"),
+    ],
+)
+def test_an_origin_is_written_as_it_is_sent(var: Path, origin: str) -> None:
+    assert loaded(var, HONGYAN_GATEWAY__ORIGINS=origin).gateway.origins == (origin,)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "https://", "https://a.example.com/", "https://a/b", 'https://a";', "https://a b", "$x", "a.example.com"],
+)
+def test_what_is_no_origin_is_named(var: Path, origin: str) -> None:
+    assert "must be a list of origins of pages, such as" in refusal(var, HONGYAN_GATEWAY__ORIGINS=origin)
+
+
 def test_zero_is_taken_where_it_means_something(var: Path) -> None:
     settings = loaded(
         var,

@@ -7,7 +7,8 @@ import random
 import msgspec
 from msgspec import Raw
 
-from gateway.doors.json_handler import JsonHandler, Rules
+from gateway.doors.http.json_handler import Rules
+from gateway.doors.http.pages import CorsHandler
 from gateway.doors.long_poll.frames import Answers, Slot, split_frames
 from gateway.doors.long_poll.sessions import Answer, PollSession, PollSessions, PollWire
 from gateway.metrics import FRAMES_IN
@@ -45,7 +46,7 @@ def poll_rules(attendant: Attendant, sessions: PollSessions) -> Rules:
     return [(f"/poll/{verb}", handler, given) for verb, handler in handlers.items()]
 
 
-class PollHandler(JsonHandler):
+class PollHandler(CorsHandler):
     """Base of the four addresses."""
 
     def initialize(self, attendant: Attendant, sessions: PollSessions) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import pytest
 
 from protocol.errors import HTTP_STATUS, ImError
-from tests.gateway.site import Site
+from tests.gateway.conftest import NewSite
+from tests.gateway.site import Site, until
 from tests.http_calls import api, get, request
 
 
@@ -80,6 +82,21 @@ async def test_other_addresses_are_not_found(site: Site, path: str) -> None:
 async def test_other_methods_are_refused_as_json(site: Site, method: str) -> None:
     answer = await asyncio.to_thread(request, site.port, method, "/api/sync")
     assert answer.status == 405 and json.loads(answer.body)["error"]["retry"] is False
+
+
+async def test_a_call_is_answered_within_one_request_s_time_in_all(new_site: NewSite) -> None:
+    """The session's answer takes most of it, and the op's never comes: the two have one deadline."""
+    site = await new_site(request_timeout_s=1.5)
+    site.worker.silent |= {"session.open", "sync"}
+    begun = time.monotonic()
+    call = asyncio.create_task(api(site.port, "sync", {"cursors": {}}, site.token("ann")))
+    await until(lambda: site.worker.count("session.open") == 1)
+    await asyncio.sleep(1)
+    site.push(site.worker.answer(site.worker.seen[-1]))
+    answer = await call
+    assert (answer.status, answer.code, answer.json["error"]["retry"]) == (503, "timeout", True)
+    assert site.worker.count("sync") == 1
+    assert 1.4 < time.monotonic() - begun < 2.2
 
 
 async def test_operations_tell_how_it_is(site: Site) -> None:

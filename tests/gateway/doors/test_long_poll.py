@@ -410,7 +410,7 @@ async def test_a_session_is_closed_by_its_client(site: Site, opened: Opener) -> 
 @pytest.mark.parametrize(("method", "path"), [("GET", "open"), ("POST", "recv"), ("GET", "send"), ("PUT", "close")])
 async def test_other_methods_are_refused(site: Site, method: str, path: str) -> None:
     answer = await asyncio.to_thread(request, site.port, method, f"/poll/{path}", b"")
-    assert (answer.status, answer.code) == (405, "unknown_op")
+    assert (answer.status, answer.code) == (405, "bad_frame")
 
 
 async def test_who_goes_before_the_login_is_answered_leaves_nothing(site: Site) -> None:

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from gateway.doors.json_handler import JsonHandler, Rules
+import asyncio
+
+from gateway.doors.http.json_handler import Rules
+from gateway.doors.http.pages import CorsHandler
 from gateway.road.reply_to import Refused
 from gateway.road.road import Road
 from gateway.sessions.api_sessions import ApiSessions
-from protocol.errors import ImError, bad_field, unauthenticated
+from protocol.errors import ImError, bad_field, timeout, unauthenticated
 from protocol.models import UserInfo
 from protocol.ops import CLIENTS, HTTP, Caller, Op, find_op, read_args
 
 
-def api_rules(road: Road, sessions: ApiSessions) -> Rules:
-    return [(r"/api/([a-z_.]{1,64})", ApiHandler, {"road": road, "sessions": sessions})]
+def api_rules(road: Road, sessions: ApiSessions, within_s: float) -> Rules:
+    """A call is answered `within_s`, whatever it waits for."""
+    return [(r"/api/([a-z_.]{1,64})", ApiHandler, {"road": road, "sessions": sessions, "within_s": within_s})]
 
 
-class ApiHandler(JsonHandler):
+class ApiHandler(CorsHandler):
     """One call. The token is for `Authorization: Bearer`; register, login and refresh need none."""
 
-    def initialize(self, road: Road, sessions: ApiSessions) -> None:
+    def initialize(self, road: Road, sessions: ApiSessions, within_s: float) -> None:
         self._road = road
         self._sessions = sessions
+        self._within_s = within_s
 
     async def post(self, name: str) -> None:
         try:
-            data = await self._call(name)
+            async with asyncio.timeout(self._within_s):  # in all: the session, then the op
+                data = await self._call(name)
+        except TimeoutError:
+            self.refuse(timeout().data())
         except ImError as refusal:
             self.refuse(refusal.data())
         except Refused as refused:

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from gateway.doors.json_handler import Rules
-from gateway.doors.request_id import NamedRequest
+from gateway.doors.http.json_handler import JsonHandler, Rules
 
 Checks = Callable[[], dict[str, bool]]
 
@@ -20,7 +19,7 @@ def operations_rules(name: str, checks: Checks) -> Rules:
     ]
 
 
-class Healthz(NamedRequest):
+class Healthz(JsonHandler):
     """200 as long as the loop turns."""
 
     def initialize(self, name: str) -> None:
@@ -30,7 +29,7 @@ class Healthz(NamedRequest):
         self.write({"name": self._name, "ok": True})
 
 
-class Readyz(NamedRequest):
+class Readyz(JsonHandler):
     """200 with what is up, 503 when something is not."""
 
     def initialize(self, checks: Checks) -> None:
@@ -42,7 +41,7 @@ class Readyz(NamedRequest):
         self.write(dict(checks))
 
 
-class Metrics(NamedRequest):
+class Metrics(JsonHandler):
     def get(self) -> None:
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
         self.write(generate_latest())
