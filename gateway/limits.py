@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 SILENT_HEARTBEATS = 2.5
+PINGED_AFTER_HEARTBEATS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +46,9 @@ class Limits:
     def silence_s(self) -> float:
         """How long a connection may show no sign of life."""
         return SILENT_HEARTBEATS * self.heartbeat_s
+
+    @property
+    def ping_after_s(self) -> float:
+        """After how long without one it is asked for a sign of life. The timers of a page that nobody looks at run once
+        a minute, and its browser answers a ping at once."""
+        return PINGED_AFTER_HEARTBEATS * self.heartbeat_s

@@ -48,7 +48,7 @@ def room_within(files: int, max_connections: int) -> Room:
     log.warning(
         "open_files_too_few",
         reason=f"this process may have {files} files open, and gateway.max_connections = {max_connections} needs "
-        f"{needed}: it takes {room.connections} connections, and {room.http_sockets} sockets of HTTP beside them; raise "
-        "the hard limit (ulimit -Hn, LimitNOFILE of systemd) or lower max_connections",
+        f"{needed}: it takes {room.connections} connections, and {room.http_sockets} sockets of HTTP beside them; "
+        "raise the hard limit (ulimit -Hn, LimitNOFILE of systemd) or lower max_connections",
     )
     return room

@@ -16,7 +16,7 @@ from picows import WSTransport
 
 SWEEP_S = 0.02
 READ_BYTES = 256 * 1024
-TEXT = 0x81
+TEXT, PING = 0x81, 0x89
 SEQ = b'"seq":'
 
 
@@ -64,7 +64,9 @@ class Sweep:
             if begin + size > end:
                 break
             found = data.find(SEQ, begin, begin + size)
-            if data[at] != TEXT or found < 0:
+            if data[at] == PING:
+                pass  # the server asks whether this one lives
+            elif data[at] != TEXT or found < 0:
                 self.strangers += 1
             else:
                 self._count(descriptor, int(data[found + 6 : data.index(b",", found)]))

@@ -37,6 +37,9 @@ class Wire(Protocol):
     def resume(self) -> None:
         """Take from the peer again."""
 
+    def ping(self) -> None:
+        """Ask the peer for a sign of life, where the door can: a client that need not know of it answers by itself."""
+
     def close(self, code: Close, reason: str) -> None:
         """Say why, then close, and abort if the peer does not follow in time."""
 
@@ -57,8 +60,8 @@ class Connection:
     Nothing is read while too many of its commands are under way (`paused_by_pending`: how many when reading paused),
     before `paused_until`, or while frames that came right behind its login wait for that (`early`, in their order; most
     connections have none). `unfinished_since` is the moment at which a message began whose rest has not come. Each is 0
-    where that is not so. `transient_bytes` is the size of the last transient frame: it is allowed beside the bytes that
-    make a connection slow.
+    where that is not so. `pinged_at` is the moment of our last ping. `transient_bytes` is the size of the last
+    transient frame: it is allowed beside the bytes that make a connection slow.
     """
 
     __slots__ = (
@@ -78,6 +81,7 @@ class Connection:
         "paused_by_pending",
         "paused_until",
         "pending",
+        "pinged_at",
         "put",
         "route",
         "sender",
@@ -109,6 +113,7 @@ class Connection:
         self.is_closed = False
         self.opened_at = now
         self.heard_at = now
+        self.pinged_at = 0.0
         self.outbox: list[bytes] = []
         self.early: list[Frame] | None = None
         self.transient_bytes = 0

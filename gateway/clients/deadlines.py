@@ -1,13 +1,15 @@
 """Until when a connection must have logged in, finished a message, shown a sign of life. One timer wheel for all.
 
 Laws: a frame that comes in moves no timer. When a connection's turn comes it is looked at: it is late, or its turn
-comes again at the earliest moment at which it could be.
+comes again at the earliest moment at which it could be. Before a silent one is late, it is asked once for a sign of
+life.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from math import inf
 
 import structlog
 
@@ -71,6 +73,11 @@ class Deadlines:
         if due <= now:
             close(connection, code)
             return
+        if (ping_at := self._ping_at(connection)) <= now:
+            connection.pinged_at = now
+            connection.wire.ping()
+        else:
+            due = min(due, ping_at)
         if connection.paused_until:
             if connection.paused_until <= now:
                 connection.paused_until = 0.0
@@ -95,6 +102,12 @@ class Deadlines:
         if connection.unfinished_since and finished_by < due:
             return finished_by, Close.POLICY
         return due, code
+
+    def _ping_at(self, connection: Connection) -> float:
+        """When it is asked for a sign of life if none comes: once a silence, and only who is logged in."""
+        if connection.session.state is not State.OPEN or connection.pinged_at >= connection.heard_at:
+            return inf
+        return connection.heard_at + self._limits.ping_after_s
 
     async def _turn(self) -> None:
         while True:

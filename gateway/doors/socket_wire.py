@@ -81,6 +81,9 @@ class SocketWire(asyncio.BufferedProtocol, ABC):
         if self._transport is not None:
             self._transport.resume_reading()
 
+    def ping(self) -> None:
+        """A door whose frames have no ping asks for nothing: its client is no page, and its timers run."""
+
     def end(self, farewell: bytes) -> None:
         """Send the last bytes; the peer has 5 s to take them and to close, then the socket is cut."""
         transport = self._transport

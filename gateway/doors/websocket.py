@@ -22,7 +22,7 @@ from gateway.doors.framed_wire import FramedWire
 from gateway.doors.http.json_handler import Rules
 from gateway.doors.http.pages import PageHandler
 from gateway.doors.socket_wire import READ_BYTES
-from gateway.doors.ws_frames import Closing, Event, FrameDecoder, Ping, close_frame, pong_frame, text_frame
+from gateway.doors.ws_frames import PING_FRAME, Closing, Event, FrameDecoder, Ping, close_frame, pong_frame, text_frame
 from gateway.sessions.attendant import RETRY_AFTER_S, Attendant
 from protocol.errors import Close, ImError, bad_field, busy, rate_limited
 from protocol.frames import MAX_CLIENT_FRAME_BYTES, bad_frame
@@ -66,6 +66,9 @@ class WebSocketWire(FramedWire):
         self.send(close_frame(code, ""))
         self.hang_up()
         self.ended()
+
+    def ping(self) -> None:
+        self.send(PING_FRAME)
 
     def close(self, code: Close, reason: str) -> None:
         self.end(close_frame(int(code), reason))

@@ -56,6 +56,9 @@ def text_frame(payload: bytes) -> bytes:
     return _head(TEXT, len(payload)) + payload
 
 
+PING_FRAME = _head(PING, 0)
+
+
 def pong_frame(payload: bytes) -> bytes:
     """The answer to a ping: its own payload."""
     return _head(PONG, len(payload)) + payload

@@ -195,7 +195,8 @@ def impatient(deployment: Deployment) -> Iterator[ImpatientGateway]:
 @pytest.mark.direct("the gateway is one more, which nginx need not choose")
 @pytest.mark.slow
 async def test_silence_ends_a_connection_and_life_keeps_it(impatient: ImpatientGateway, new_user: NewUser) -> None:
-    """Who polls is never silent."""
+    """Who polls is never silent, and a WebSocket's client answers our ping by itself, as the browser of a hidden tab
+    does; by TCP nothing does."""
     urls = impatient.urls
     async with AsyncExitStack() as stack:
 
@@ -204,7 +205,7 @@ async def test_silence_ends_a_connection_and_life_keeps_it(impatient: ImpatientG
 
         begun = time.monotonic()
         mute = [await stack.enter_async_context(await Socket.open(urls[door])) for door in ("ws", "tcp")]
-        silent = [await logged_in(door) for door in ("ws", "tcp")]
+        silent, hidden = [await logged_in("tcp")], await logged_in("ws")
         beating = [await logged_in(door) for door in DOORS]
         pinging = await logged_in("ws")
         gone = {socket: asyncio.create_task(socket.closed()) for socket in (*mute, *silent)}
@@ -215,11 +216,11 @@ async def test_silence_ends_a_connection_and_life_keeps_it(impatient: ImpatientG
             await pinging.ping()
             await asyncio.wait(gone.values(), timeout=0.3)
         assert [gone[socket].result() for socket in mute] == [(4001, [])] * 2
-        assert [gone[socket].result() for socket in silent] == [(4009, [])] * 2
+        assert [gone[socket].result() for socket in silent] == [(4009, [])]
         assert 4001 not in RECONNECT
         assert 4009 in RECONNECT
         assert 2.0 < time.monotonic() - begun < 10
-        for socket in (*beating, pinging):
+        for socket in (*beating, pinging, hidden):
             assert await still_there(socket)
         await asyncio.to_thread(impatient.process.stop)
         for socket in (*beating, pinging):

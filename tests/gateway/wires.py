@@ -31,6 +31,7 @@ class KeptWire:
         self.writes: list[bytes] = []
         self.closes: list[tuple[Close, str]] = []
         self.stuck_bytes = 0
+        self.pings = 0
         self.is_paused = False
 
     def send(self, data: bytes) -> None:
@@ -45,6 +46,9 @@ class KeptWire:
 
     def resume(self) -> None:
         self.is_paused = False
+
+    def ping(self) -> None:
+        self.pings += 1
 
     def close(self, code: Close, reason: str) -> None:
         self.closes.append((code, reason))

@@ -77,6 +77,9 @@ class PollWire:
 
     def resume(self) -> None: ...
 
+    def ping(self) -> None:
+        """Whoever polls shows by that that it lives."""
+
     def close(self, code: Close, reason: str) -> None:
         if code in ABANDONED:
             self._mailbox.clear()

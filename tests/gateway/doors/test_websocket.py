@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import struct
+import time
 from typing import Any
 
 import pytest
@@ -133,9 +134,10 @@ async def test_who_does_not_log_in_is_sent_away(new_site: NewSite) -> None:
 
 
 @pytest.mark.slow
-async def test_who_falls_silent_is_closed_and_any_sign_of_life_counts(new_site: NewSite) -> None:
+async def test_who_falls_silent_is_pinged_then_closed_and_any_sign_of_life_counts(new_site: NewSite) -> None:
+    """The page of a hidden tab says nothing itself; its browser answers our ping."""
     site = await new_site(login_timeout_s=1, heartbeat_s=1)
-    silent, pinging = await site.login("ann"), await site.login("bob")
+    hidden_tab, pinging = await site.login("cat"), await site.login("bob")
 
     async def ping() -> None:
         while True:
@@ -143,8 +145,15 @@ async def test_who_falls_silent_is_closed_and_any_sign_of_life_counts(new_site: 
             await asyncio.sleep(0.3)
 
     pings = asyncio.create_task(ping())
-    assert await silent.closed() == 4009
-    assert (await pinging.ask("sync", {"cursors": {}}))["op"] == "reply"
+    async with await RawSocket.open(site, "ann") as silent:
+        begun = time.monotonic()
+        assert await silent.next() == (PING, b"")
+        assert 1.2 < time.monotonic() - begun < 2.3
+        assert await silent.closed() == 4009
+        assert 2.2 < time.monotonic() - begun < 3.3
+    await asyncio.sleep(2)
+    for client in (pinging, hidden_tab):
+        assert (await client.ask("sync", {"cursors": {}}))["op"] == "reply"
     pings.cancel()
 
 
