@@ -52,7 +52,10 @@ Secret = Annotated[str, Meta(description="text in quotes, at least 32 random cha
 # As browsers and the hosts of mini-programs send it: without a path. "null" is said of a page that has no address.
 _HOST_AND_PORT = r"[A-Za-z0-9._~:\[\]-]"
 _Origin = Annotated[
-    str, Meta(pattern=rf"^(https?://{_HOST_AND_PORT}+|(?!https?:)[a-z][a-z0-9+.-]*://{_HOST_AND_PORT}*|null)\Z")
+    str,
+    Meta(
+        pattern=rf"^(https?://{_HOST_AND_PORT}{{1,255}}|(?!https?:)[a-z][a-z0-9+.-]{{0,31}}://{_HOST_AND_PORT}{{0,255}}|null)\Z"
+    ),
 ]
 Origins = Annotated[
     tuple[_Origin, ...], Meta(description='a list of origins of pages, such as ["https://chat.example.com"]')

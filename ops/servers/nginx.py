@@ -122,12 +122,18 @@ def _values(settings: Settings, modules: tuple[str, ...]) -> dict[str, object]:
         "tcp_connections_per_address": nginx.tcp_connections_per_address,
         "unlimited": " ".join(f"{address} 1;" for address in nginx.unlimited),
         "send_buffer_bytes": gateway.send_buffer_bytes,
+        "origins": _origins(gateway.origins),
         "silence_s": SILENT_HEARTBEATS * gateway.heartbeat_s,
         "poll_s": int(gateway.poll_wait_s + ANSWER_MARGIN_S),
         "answer_s": int(gateway.request_timeout_s + ANSWER_MARGIN_S),
         "tls": "ssl" if nginx.certificate else "",
         "certificate": _certificate(nginx),
     }
+
+
+def _origins(listed: tuple[str, ...]) -> str:
+    """The lines of a map from an Origin to itself. nginx looks it up without regard to case, and wants each once."""
+    return " ".join(f'"{origin}" $http_origin;' for origin in {origin.lower(): origin for origin in listed}.values())
 
 
 def _user_directive() -> str:

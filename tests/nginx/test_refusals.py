@@ -13,7 +13,7 @@ import pytest
 from ops.servers.nginx import directory_of
 from tests.http_calls import Answer
 from tests.nginx.conftest import NewGateways
-from tests.nginx.door import Door, open_door, until
+from tests.nginx.door import UPGRADE, Door, open_door, until
 from tests.nginx.stub_gateway import StubGateway
 
 pytestmark = pytest.mark.servers
@@ -68,7 +68,9 @@ async def test_what_is_not_for_the_public_is_not_there(door: Door, new_gateways:
 async def test_a_method_that_an_address_does_not_know_is_405(door: Door) -> None:
     for line in WRONG_METHODS:
         method, path = line.split(" ")
-        assert_refused(await door.call(method, path), 405, "unknown_op")
+        answer = await door.call(method, path)
+        assert_refused(answer, 405, "bad_frame")
+        assert answer.headers["allow"].startswith("GET" if path.startswith(("/ws", "/poll/recv")) else "POST")
 
 
 async def test_a_body_over_its_limit_is_413(door: Door, new_gateways: NewGateways) -> None:
@@ -97,7 +99,42 @@ async def test_what_is_no_request_is_400(door: Door, new_gateways: NewGateways) 
         head, _, body = (await door.raw(sent)).partition(b"\r\n\r\n")
         assert b" 400 " in head.split(b"\r\n")[0], (sent, head)
         assert json.loads(body)["error"]["code"] == "bad_frame"
+        assert b"X-Request-Id: " in head
     assert gateway.requests == []
+
+
+async def test_a_web_socket_is_not_opened_by_http_1_0(door: Door, new_gateways: NewGateways) -> None:
+    (gateway,) = await new_gateways("a")
+    head = "".join(f"{name}: {value}\r\n" for name, value in UPGRADE.items())
+    answered = await door.raw(f"GET /ws HTTP/1.0\r\nHost: a\r\n{head}\r\n".encode())
+    assert b" 400 " in answered.split(b"\r\n")[0] and b'"code":"bad_frame"' in answered
+    assert b'"code":"bad_frame"' in await door.raw(b"GET /ws\r\n")  # HTTP/0.9, which has no headers
+    assert gateway.requests == []
+
+
+async def test_every_answer_of_the_door_has_an_id(door: Door, new_gateways: NewGateways) -> None:
+    await new_gateways("a")
+    calls = [
+        "GET /healthz",
+        "GET /no",
+        "POST /api/user.get",
+        "POST /poll/open",
+        "POST /poll/send?session=b.x",
+        "PUT /ws",
+    ]
+    for method, path in (call.split(" ") for call in calls):
+        assert len((await door.call(method, path)).headers["x-request-id"]) == 32
+    answer = await door.call("GET", "/healthz", None, {"If-Match": '"x"'})
+    assert answer.status in (200, 400) and answer.headers["content-type"].startswith("application/json")
+
+
+async def test_a_gateway_that_fails_is_answered_for_in_json(door: Door, new_gateways: NewGateways) -> None:
+    """What would be 502 or 504: nobody was reached, or nobody knows what became of it."""
+    (gateway,) = await new_gateways("a")
+    gateway.dies_on_request = True
+    assert_refused(await door.post("/api/user.get"), 503, "timeout", retry=True)
+    await gateway.refuse()
+    assert_refused(await door.post("/api/user.get"), 503, "busy", retry=True)
 
 
 @pytest.mark.slow
