@@ -19,6 +19,7 @@ from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
 from gateway.__main__ import stop_on_signals
 from gateway.app import Gateway
+from gateway.doors.server import Ports
 from logic import app as logic
 from logic.workers.kinds import KINDS
 from router.memory.router import MemoryRouter
@@ -37,7 +38,7 @@ def _workers(settings: Settings, bus: MemoryBus, router: MemoryRouter, stopping:
     return workers
 
 
-async def _serve(settings: Settings, port: int, tcp_port: int) -> None:
+async def _serve(settings: Settings, ports: Ports) -> None:
     asked = stop_on_signals()
     database = logic.open_store(settings, connections=1)
     meta.initialise(database, settings.partitions)
@@ -45,7 +46,7 @@ async def _serve(settings: Settings, port: int, tcp_port: int) -> None:
     bus, router, stopping = MemoryBus(settings.partitions), MemoryRouter(), threading.Event()
     workers = _workers(settings, bus, router, stopping)
     threads = [threading.Thread(target=worker.run, name=f"worker-{n}") for n, worker in enumerate(workers)]
-    gateway = Gateway(settings, "g1", port, tcp_port, bus.gateway_end(), router.registrar())
+    gateway = Gateway(settings, "g1", ports, bus.gateway_end(), router.registrar())
     tune_garbage_collector()
     for thread in threads:
         thread.start()
@@ -64,6 +65,9 @@ def main() -> int:
     parser.add_argument("--config", type=Path, default=Path("conf/standalone.toml"), help="a file of conf/")
     parser.add_argument("--port", type=int, help="where it listens; gateway.port of the configuration otherwise")
     parser.add_argument("--tcp-port", type=int, help="of its TCP door; gateway.tcp_port otherwise")
+    parser.add_argument(
+        "--operations-port", type=int, help="of /readyz and /metrics, on loopback; standalone.operations_port otherwise"
+    )
     parser.add_argument("--pid-file", type=Path, help="removed at an orderly end")
     arguments = parser.parse_args()
     try:
@@ -72,14 +76,22 @@ def main() -> int:
         print(f"standalone: {bad}", file=sys.stderr)
         return 2
     configure_logs("standalone")
-    port, tcp_port = arguments.port or settings.gateway.port, arguments.tcp_port or settings.gateway.tcp_port
+    ports = Ports(
+        settings.gateway.host,
+        arguments.port or settings.gateway.port,
+        arguments.tcp_port or settings.gateway.tcp_port,
+        arguments.operations_port or settings.standalone.operations_port,
+    )
     try:
-        asyncio.run(_serve(settings, port, tcp_port))
+        asyncio.run(_serve(settings, ports))
     except (WrongPartitions, StoreError) as wrong:
         print(f"standalone: {wrong}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"standalone: cannot listen on ports {port} and {tcp_port}: {error}", file=sys.stderr)
+        print(
+            f"standalone: cannot listen on ports {ports.http}, {ports.tcp} and {ports.operations}: {error}",
+            file=sys.stderr,
+        )
         return 1
     if arguments.pid_file is not None:
         arguments.pid_file.unlink(missing_ok=True)

@@ -164,6 +164,13 @@ class ClusterSettings(Section, frozen=True):
     first_metrics_port: Port = 9201
 
 
+class StandaloneSettings(Section, frozen=True):
+    """The one process of standalone, beside `gateway`. `/readyz` and `/metrics` are at `operations_port`, on loopback
+    only: at `gateway.port`, which is the public one here, they are not to be had."""
+
+    operations_port: Port = 8002
+
+
 class NginxSettings(Section, frozen=True):
     """The public door. With a certificate (PEM files, relative to the working directory) both ports speak TLS.
 
@@ -198,6 +205,7 @@ class Settings(Section, frozen=True):
     logic: LogicSettings = LogicSettings()
     cluster: ClusterSettings = ClusterSettings()
     nginx: NginxSettings = NginxSettings()
+    standalone: StandaloneSettings = StandaloneSettings()
 
 
 _SECTIONS = {field.name: field.type for field in fields_of(Settings) if isinstance(field.type, StructType)}

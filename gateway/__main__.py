@@ -16,6 +16,7 @@ from conf.gc_tuning import tune_garbage_collector
 from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
 from gateway.app import Gateway
+from gateway.doors.server import Ports
 from protocol import ids
 from router.interface import NameTaken
 from router.redis.address import RedisAddress
@@ -44,8 +45,7 @@ def _gateway(settings: Settings, name: str, port: int, tcp_port: int) -> Gateway
     return Gateway(
         settings,
         name,
-        port,
-        tcp_port,
+        Ports(settings.gateway.host, port, tcp_port),
         RabbitGatewayBus(RabbitAddress(bus.host, bus.port, bus.user, bus.password, bus.virtual_host, bus.heartbeat_s)),
         RedisRegistrar(RedisAddress(router.host, router.port, router.password), Keys(router.prefix)),
     )

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import replace
 
 import structlog
-from tornado.web import Application
 
 from bus.interface import GatewayBus
 from conf.settings import Settings
@@ -17,12 +16,13 @@ from gateway.clients.outgoing import Outgoing
 from gateway.clients.peer_addresses import PeerAddresses
 from gateway.clients.rate import Rate
 from gateway.doors.http.api import api_rules
-from gateway.doors.http.operations import operations_rules
+from gateway.doors.http.door import HttpDoor
+from gateway.doors.http.operations import health_rules, operations_rules
 from gateway.doors.http.pages import Origins
 from gateway.doors.http.sockets import HttpSockets
 from gateway.doors.long_poll.handlers import poll_rules
 from gateway.doors.long_poll.sessions import PollSessions
-from gateway.doors.server import Doors, application
+from gateway.doors.server import Doors, Ports
 from gateway.doors.websocket import websocket_rules
 from gateway.limits import Limits
 from gateway.metrics import PENDING
@@ -46,16 +46,16 @@ from protocol.ops import WORKERS
 from protocol.tokens import TokenSigner
 from router.interface import GatewayLease, NameTaken, Registrar, RouterAway
 
+MAX_OPERATORS = 64  # sockets of those who ask for figures and readiness at a port of its own
+
 log = structlog.get_logger()
 
 
 class Gateway:
     """One gateway. `start` returns when its doors are open; `stop`, which may come at any time, when all is closed."""
 
-    def __init__(
-        self, settings: Settings, name: str, port: int, tcp_port: int, bus: GatewayBus, registrar: Registrar
-    ) -> None:
-        self._name, self._port, self._tcp_port = name, port, tcp_port
+    def __init__(self, settings: Settings, name: str, ports: Ports, bus: GatewayBus, registrar: Registrar) -> None:
+        self._name, self._ports = name, ports
         self._settings = settings.gateway
         room = room_within(raise_limit(), settings.gateway.max_connections)
         self._limits = limits = replace(Limits.of(settings.gateway), max_connections=room.connections)
@@ -88,8 +88,9 @@ class Gateway:
         # doors
         self.polls = PollSessions(self._attendant, name, limits.poll_wait_s, limits.poll_idle_s)
         peers = PeerAddresses(limits.trusted_proxies, limits.max_connections_per_address)
-        http_sockets = HttpSockets(room.http_sockets, peers)
-        self._doors = Doors(settings.gateway.host, port, tcp_port, self._attendant, self.polls, http_sockets)
+        self._http = HttpDoor(HttpSockets(room.http_sockets, peers))
+        self._operations = HttpDoor(HttpSockets(MAX_OPERATORS, peers))
+        self._doors = Doors(ports, self._attendant, self.polls, self._http, self._operations)
 
     def __repr__(self) -> str:
         return f"Gateway({self._commands.address}, {self._state}, {self._hub}, {self._uplink}, {self._downlink})"
@@ -103,8 +104,9 @@ class Gateway:
         self._uplink.start()
         self._attendant.start()
         self._links.start()
-        await self._doors.open(self._application())
-        log.info("gateway_started", address=self._commands.address, port=self._port, tcp_port=self._tcp_port)
+        self._furnish()
+        self._doors.open()
+        log.info("gateway_started", address=self._commands.address, port=self._ports.http, tcp_port=self._ports.tcp)
 
     async def serve(self) -> None:
         """Start, and serve until cancelled. Raises as `start` does, and NameTaken when our name has become another's:
@@ -147,14 +149,18 @@ class Gateway:
             Takeover: self._terminals.take_over,
         }
 
-    def _application(self) -> Application:
-        return application(
+    def _furnish(self) -> None:
+        """What is found behind each port of HTTP."""
+        health, operations = health_rules(self._name), operations_rules(self._checks)
+        self._http.open(
             Origins(self._settings.origins),
             websocket_rules(self._attendant),
             poll_rules(self._attendant, self.polls),
             api_rules(self._road, self._api_sessions, self._limits.request_timeout_s),
-            operations_rules(self._name, self._checks),
+            health,
+            *(() if self._ports.operations is not None else (operations,)),
         )
+        self._operations.open(Origins(), health, operations)
 
     def _checks(self) -> dict[str, bool]:
         return {
@@ -169,7 +175,7 @@ class Gateway:
         connections = len(self._hub.connections)
         epoch = self._commands.epoch
         return GatewayLease(
-            self._name, epoch, self._settings.host, self._port, self._state, connections, self._tcp_port
+            self._name, epoch, self._ports.host, self._ports.http, self._state, connections, self._ports.tcp
         )
 
     def _bus_changed(self, is_connected: bool) -> None:

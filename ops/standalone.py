@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from conf.settings import BadSettings, Settings, load
-from ops.ports import Port, check
+from ops.ports import LOOPBACK, Port, check
 from ops.probes import answers_http, reachable
 from ops.processes import DEAD, DOWN, UP, Process, ProcessFailed
 from ops.run_environment import as_recorded, as_started, forget, our_environment, refuse_changes, remember
@@ -81,7 +81,7 @@ def standalone_process(settings: Settings) -> Process:
         SYSTEM,
         command,
         settings.var,
-        lambda: answers_http(f"{address(settings)}/readyz"),
+        lambda: answers_http(f"http://{LOOPBACK}:{settings.standalone.operations_port}/readyz"),
         env=our_environment(),
         cwd=ROOT,
         port=settings.gateway.port,
@@ -148,9 +148,14 @@ def _welcome(settings: Settings) -> str:
 
 
 def _check_ports(settings: Settings) -> None:
-    gateway = settings.gateway
-    doors = {"HTTP": (gateway.port, "HONGYAN_GATEWAY__PORT"), "TCP": (gateway.tcp_port, "HONGYAN_GATEWAY__TCP_PORT")}
-    check(Port(name, gateway.host, number, variable) for name, (number, variable) in doors.items())
+    gateway, operations = settings.gateway, settings.standalone.operations_port
+    check(
+        (
+            Port("HTTP", gateway.host, gateway.port, "HONGYAN_GATEWAY__PORT"),
+            Port("TCP", gateway.host, gateway.tcp_port, "HONGYAN_GATEWAY__TCP_PORT"),
+            Port("operations", LOOPBACK, operations, "HONGYAN_STANDALONE__OPERATIONS_PORT"),
+        )
+    )
 
 
 def main(words: list[str]) -> int:

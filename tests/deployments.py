@@ -152,14 +152,24 @@ def _addresses(door: str, ports: list[int], tcp_ports: list[int]) -> list[str]:
     return [address(door, "127.0.0.1", port) for port in (tcp_ports if door == "tcp" else ports)]
 
 
-def _process(var: Path, name: str, words: list[str], port: int, tcp_port: int, environment: dict[str, str]) -> Process:
-    ready: Callable[[], bool] = lambda: answers_http(f"http://127.0.0.1:{port}/readyz")  # noqa: E731
+def _process(
+    var: Path,
+    name: str,
+    words: list[str],
+    port: int,
+    tcp_port: int,
+    environment: dict[str, str],
+    operations_port: int | None = None,
+) -> Process:
+    ready: Callable[[], bool] = lambda: answers_http(f"http://127.0.0.1:{operations_port or port}/readyz")  # noqa: E731
     command = [sys.executable, *words, "--port", str(port), "--tcp-port", str(tcp_port)]
     return Process(name, lambda: command, var, ready, env={**our_environment(), **environment}, cwd=ROOT, port=port)
 
 
-def _impatient(var: Path, name: str, words: list[str], port: int, tcp_port: int) -> ImpatientGateway:
-    process = _process(var, name, words, port, tcp_port, IMPATIENT)
+def _impatient(
+    var: Path, name: str, words: list[str], port: int, tcp_port: int, operations_port: int | None = None
+) -> ImpatientGateway:
+    process = _process(var, name, words, port, tcp_port, IMPATIENT, operations_port)
     return ImpatientGateway(process, {door: _addresses(door, [port], [tcp_port])[0] for door in DOORS})
 
 
@@ -183,13 +193,19 @@ class StandaloneDeployment(Deployment):
         super().__init__(_configuration("standalone.toml", var, *UNLIMITED))
         free = free_ports()
         self.ports, self.tcp_ports = [free["gateway"]], [free["tcp"]]
-        words = ["standalone.py", "--config", str(self.config)]
-        self.processes = [_process(var, "standalone", words, free["gateway"], free["tcp"], {})]
+        self.operations_port = free["operations"]
+        words = ["standalone.py", "--config", str(self.config), "--operations-port", str(self.operations_port)]
+        self.processes = [_process(var, "standalone", words, free["gateway"], free["tcp"], {}, self.operations_port)]
+
+    @property
+    def gateway_ports(self) -> list[int]:
+        return [self.operations_port]
 
     def impatient_gateway(self) -> ImpatientGateway:
-        words = ["standalone.py", "--config", str(self.config)]
         free = free_ports()
-        return _impatient(self.settings.var, "impatient", words, free["gateway"], free["tcp"])
+        operations = free["operations"]
+        words = ["standalone.py", "--config", str(self.config), "--operations-port", str(operations)]
+        return _impatient(self.settings.var, "impatient", words, free["gateway"], free["tcp"], operations)
 
 
 class ClusterDeployment(Deployment):

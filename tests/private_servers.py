@@ -23,7 +23,17 @@ from router.redis.address import RedisAddress
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "var" / "test"
-PLACES = {"bus": 0, "router": 1, "store": 2, "metrics": 5, "gateway": 10, "tcp": 20, "nginx": 50, "nginx_tcp": 51}
+PLACES = {
+    "bus": 0,
+    "router": 1,
+    "store": 2,
+    "metrics": 5,
+    "gateway": 10,
+    "tcp": 20,
+    "nginx": 50,
+    "nginx_tcp": 51,
+    "operations": 52,
+}
 UNNAMED = (*range(6, 10), *range(11, 20), *range(21, 30), *range(95, 99))  # more workers, gateways, kinds of workers
 CONFIGURATION = """\
 mode = "cluster"

@@ -1,83 +1,62 @@
-"""All doors of one gateway: HTTP with WebSocket, long-poll and operations on one port, TCP on another."""
+"""The ports of one gateway: HTTP with WebSocket and long-poll on one, TCP on another, perhaps operations on a third."""
 
 from __future__ import annotations
 
 import socket
+from typing import NamedTuple
 
-from tornado.httpserver import HTTPServer
-from tornado.web import Application
-
-from gateway.doors.http.json_handler import Rules, UnknownAddress
-from gateway.doors.http.pages import Origins
-from gateway.doors.http.sockets import HttpSockets
+from gateway.doors.http.door import HttpDoor
 from gateway.doors.listener import Listener
 from gateway.doors.long_poll.sessions import PollSessions
 from gateway.doors.tcp import TcpDoor
 from gateway.sessions.attendant import Attendant
-from protocol.frames import MAX_CLIENT_FRAME_BYTES
 
-MAX_BODY_BYTES = 2 * 1024 * 1024  # beyond it the connection is cut; a handler's own limit is answered
-MAX_HEADER_BYTES = 8 * 1024
-SLOW_REQUEST_S = 10.0
+LOOPBACK = "127.0.0.1"
 LAST_POLLS_S = 1.0  # in which clients that poll may fetch the frames left for them
 
 
-def application(origins: Origins, *doors: Rules) -> Application:
-    """Everything that HTTP requests find (protocol.md section 3): the addresses of each door. Pages of `origins` may
-    ask."""
-    return Application(
-        [rule for rules in doors for rule in rules],
-        default_handler_class=UnknownAddress,
-        websocket_max_message_size=MAX_CLIENT_FRAME_BYTES,
-        log_function=lambda handler: None,
-        origins=origins,
-    )
+class Ports(NamedTuple):
+    """Where a gateway listens: HTTP and TCP on `host`. Operations have a port of their own, on loopback, where
+    `operations` is one; else they are found at `http`."""
+
+    host: str
+    http: int
+    tcp: int
+    operations: int | None = None
 
 
 class Doors:
-    """Bound by `bind`, open from `open` until `close`. `host` is where both ports listen."""
+    """Bound by `bind`, open from `open` until `close`. `http` and `operations` take the newcomers of their ports."""
 
     def __init__(
-        self,
-        host: str,
-        port: int,
-        tcp_port: int,
-        attendant: Attendant,
-        polls: PollSessions,
-        http_sockets: HttpSockets,
+        self, ports: Ports, attendant: Attendant, polls: PollSessions, http: HttpDoor, operations: HttpDoor
     ) -> None:
-        self._host = host
-        self._port = port
-        self._tcp_port = tcp_port
+        self._ports = ports
         self._attendant = attendant
         self._polls = polls
-        self._http_sockets = http_sockets
+        self._http = http
+        self._operations = operations
         self._tcp_door = TcpDoor(attendant)
-        self._server: HTTPServer | None = None
         self._listeners: list[Listener] = []
 
     def __repr__(self) -> str:
-        return f"Doors({self._host}:{self._port}, TCP {self._tcp_port}, {self._listeners})"
+        return f"Doors({self._ports}, {self._listeners})"
 
     def bind(self) -> None:
         """Take the ports, so that a port that is in use is known at once. Raises OSError.
 
         Nobody listens yet: a client that comes before `open` is refused, and goes elsewhere.
         """
-        for port, take in ((self._port, self._take_http), (self._tcp_port, self._tcp_door.take)):
-            bound = _bound(self._host, port)
-            self._listeners.append(Listener(bound, take, lambda: self._attendant.has_login_backlog))
+        ports = self._ports
+        for port, take in ((ports.http, self._http.take), (ports.tcp, self._tcp_door.take)):
+            self._listeners.append(Listener(_bound(ports.host, port), take, lambda: self._attendant.has_login_backlog))
+        if ports.operations is not None:
+            bound = _bound(LOOPBACK, ports.operations)
+            self._listeners.append(Listener(bound, self._operations.take, lambda: False))
 
-    async def open(self, http: Application) -> None:
+    def open(self) -> None:
         """Let clients in. Raises OSError where another program has begun to listen on a port since `bind`."""
         self._polls.start()
-        self._server = HTTPServer(
-            http,
-            max_body_size=MAX_BODY_BYTES,
-            max_header_size=MAX_HEADER_BYTES,
-            body_timeout=SLOW_REQUEST_S,
-            idle_connection_timeout=2 * SLOW_REQUEST_S,
-        )
         for listener in self._listeners:
             listener.open()
 
@@ -86,10 +65,6 @@ class Doors:
         await self._polls.stop(LAST_POLLS_S)
         for listener in self._listeners:
             listener.close()
-
-    def _take_http(self, newcomer: socket.socket, address: tuple[str, int]) -> None:
-        if self._server is not None and (stream := self._http_sockets.take(newcomer, address[0])) is not None:
-            self._server.handle_stream(stream, address)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -78,8 +78,8 @@ async def test_what_is_not_for_http(deployment: Deployment, new_user: NewUser, o
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/api/user.get", 405, "unknown_op"),
-        ("PUT", "/api/user.get", 405, "unknown_op"),
+        ("GET", "/api/user.get", 405, "bad_frame"),
+        ("PUT", "/api/user.get", 405, "bad_frame"),
         ("GET", "/", 404, "not_found"),
         ("POST", "/", 404, "not_found"),
         ("GET", "/api/", 404, "not_found"),
@@ -106,7 +106,7 @@ async def test_a_web_socket_address_without_upgrade_is_400(deployment: Deploymen
 
 @pytest.mark.direct("nginx hides these")
 async def test_healthz_and_readyz_on_every_gateway(deployment: Deployment) -> None:
-    for number, port in enumerate(deployment.ports, 1):
+    for number, port in enumerate(deployment.gateway_ports, 1):
         assert (await get(port, "/healthz")).json == {"name": f"g{number}", "ok": True}
         ready = await get(port, "/readyz")
         assert (ready.status, ready.json) == (

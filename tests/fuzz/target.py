@@ -32,12 +32,12 @@ class Target(StandaloneDeployment):
         self._count = var / "blocks"
         port, tcp_port = self.ports[0], self.tcp_ports[0]
         words = [sys.executable, "-m", "tests.fuzz.watched", str(self._count), "--config", str(self.config)]
-        words += ["--port", str(port), "--tcp-port", str(tcp_port)]
+        words += ["--port", str(port), "--tcp-port", str(tcp_port), "--operations-port", str(self.operations_port)]
         self.process = Process(
             "standalone",
             lambda: words,
             var,
-            lambda: answers_http(f"http://127.0.0.1:{port}/readyz"),
+            lambda: answers_http(f"http://127.0.0.1:{self.operations_port}/readyz"),
             env={**our_environment(), **ENVIRONMENT},
             cwd=ROOT,
             port=port,

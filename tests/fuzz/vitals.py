@@ -54,7 +54,7 @@ async def look(target: Target) -> Vitals:
 
 
 async def _figures(target: Target) -> str:
-    return (await get(target.ports[0], "/metrics")).body.decode()
+    return (await get(target.operations_port, "/metrics")).body.decode()
 
 
 def _sum(figures: str, name: str) -> int:

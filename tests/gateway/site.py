@@ -20,6 +20,7 @@ from bus.memory.bus import MemoryBus
 from conf.settings import GatewaySettings, Settings, TokenSettings
 from gateway.app import Gateway
 from gateway.doors.long_poll.sessions import PollSessions
+from gateway.doors.server import Ports
 from protocol import codec
 from protocol.errors import ImError, unauthenticated
 from protocol.models import Answer, Downward, ReceiveInfo, Takeover
@@ -153,7 +154,8 @@ class Site:
             gateway=GatewaySettings(**{"resync_per_s": 100_000, **limits}),
         )
         self.bus_end = self.bus.gateway_end()
-        self.gateway = Gateway(settings, "g1", self.port, self.tcp_port, self.bus_end, self.router.registrar())
+        ports = Ports("127.0.0.1", self.port, self.tcp_port)
+        self.gateway = Gateway(settings, "g1", ports, self.bus_end, self.router.registrar())
         self._signer = TokenSigner(SECRET, 100)
         self._clients: list[Client] = []
 

@@ -12,9 +12,13 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
+from tests.http_calls import Answer, request
 from tests.private_servers import ROOT, free_ports
+
+PORTS = ("HONGYAN_GATEWAY__PORT", "HONGYAN_GATEWAY__TCP_PORT", "HONGYAN_STANDALONE__OPERATIONS_PORT")
 
 
 class Newcomer:
@@ -29,6 +33,7 @@ class Newcomer:
             "HONGYAN_VAR": str(var),
             "HONGYAN_GATEWAY__PORT": str(free["gateway"]),
             "HONGYAN_GATEWAY__TCP_PORT": str(free["tcp"]),
+            "HONGYAN_STANDALONE__OPERATIONS_PORT": str(free["operations"]),
         }
 
     def run(self, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -41,6 +46,10 @@ class Newcomer:
             return bool(urllib.request.urlopen(f"{self.address}/healthz", timeout=5).status == 200)
         except OSError:
             return False
+
+
+def asked(port: int, path: str) -> Answer:
+    return request(port, "GET", path)
 
 
 @pytest.fixture
@@ -57,7 +66,7 @@ def test_start_status_stop(newcomer: Newcomer) -> None:
     assert newcomer.answers()
     assert newcomer.run("status").returncode == 0
     # What was given to `start` alone is known to the others.
-    for name in ("HONGYAN_GATEWAY__PORT", "HONGYAN_GATEWAY__TCP_PORT"):
+    for name in PORTS:
         del newcomer.environment[name]
     assert newcomer.address in newcomer.run("status").stdout
     again = newcomer.run("start").stdout
@@ -69,6 +78,22 @@ def test_start_status_stop(newcomer: Newcomer) -> None:
     assert newcomer.run("stop").stdout.strip() == "stopped"
     assert newcomer.run("status").stdout.startswith("standalone down")
     assert not newcomer.answers()
+
+
+def test_readiness_and_figures_have_a_port_of_their_own_on_loopback(newcomer: Newcomer) -> None:
+    assert newcomer.run("start").returncode == 0
+    port = int(newcomer.environment["HONGYAN_STANDALONE__OPERATIONS_PORT"])
+    for path in ("/readyz", "/metrics"):
+        assert asked(int(newcomer.environment["HONGYAN_GATEWAY__PORT"]), path).code == "not_found"
+        assert asked(port, path).status == 200
+    assert b"hongyan_connections" in asked(port, "/metrics").body
+    assert asked(port, "/api/user.get").code == "not_found"
+    listening = {
+        connection.laddr.ip
+        for connection in psutil.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+    }
+    assert listening == {"127.0.0.1"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -116,13 +141,12 @@ def test_where_it_cannot_live_or_listen_is_said_in_a_sentence(newcomer: Newcomer
 
 
 def test_all_ports_that_are_taken_are_named(newcomer: Newcomer) -> None:
-    names = ("HONGYAN_GATEWAY__PORT", "HONGYAN_GATEWAY__TCP_PORT")
     with contextlib.ExitStack() as stack:
-        for name in names:
+        for name in PORTS:
             stack.enter_context(socket.create_server(("127.0.0.1", int(newcomer.environment[name]))))
         done = newcomer.run("start")
     assert done.returncode == 1
-    for name in names:
+    for name in PORTS:
         assert f"127.0.0.1:{newcomer.environment[name]} ({name}): another program holds it" in done.stderr
 
 

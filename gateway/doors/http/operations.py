@@ -11,12 +11,14 @@ from gateway.doors.http.json_handler import JsonHandler, Rules
 Checks = Callable[[], dict[str, bool]]
 
 
-def operations_rules(name: str, checks: Checks) -> Rules:
-    return [
-        (r"/healthz", Healthz, {"name": name}),
-        (r"/readyz", Readyz, {"checks": checks}),
-        (r"/metrics", Metrics, {}),
-    ]
+def operations_rules(checks: Checks) -> Rules:
+    """Whether it can serve, and its figures: for operators, not for clients."""
+    return [(r"/readyz", Readyz, {"checks": checks}), (r"/metrics", Metrics, {})]
+
+
+def health_rules(name: str) -> Rules:
+    """Whether it lives."""
+    return [(r"/healthz", Healthz, {"name": name})]
 
 
 class Healthz(JsonHandler):

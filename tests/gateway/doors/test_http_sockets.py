@@ -16,7 +16,7 @@ Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 def sockets(site: Site) -> Any:
-    return site.gateway._doors._http_sockets
+    return site.gateway._http._sockets
 
 
 async def connect(stack: AsyncExitStack, site: Site, count: int) -> list[Peer]:
@@ -61,7 +61,7 @@ async def test_who_waits_for_an_answer_does_not_give_way(new_site: NewSite) -> N
 
 async def test_an_address_has_so_many_idle_connections(new_site: NewSite, monkeypatch: pytest.MonkeyPatch) -> None:
     site = await new_site(max_connections_per_address=3)
-    monkeypatch.setattr(type(site.gateway._doors._http_sockets._addresses), "of", lambda *_: "192.0.2.7")
+    monkeypatch.setattr(type(site.gateway._http._sockets._addresses), "of", lambda *_: "192.0.2.7")
     async with AsyncExitStack() as stack:
         kept = await connect(stack, site, 3)
         await until(lambda: len(sockets(site)) == 3)
