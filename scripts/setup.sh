@@ -6,9 +6,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
     cat <<'END'
-usage: scripts/setup.sh [--dev] [--servers]
+usage: scripts/setup.sh [--dev] [--servers] [--browser]
   --dev      also what tests and checks need
   --servers  also RabbitMQ, Redis, MariaDB and nginx with Lua: installed by apt-get where we are root on Debian or Ubuntu
+  --browser  also Chromium, in the same way where that can be done: without it the tests of tests/browser are skipped
 END
 }
 
@@ -81,12 +82,22 @@ install_servers() {
   elsewhere: the servers by your system's packages, and OpenResty 1.21.4 or newer as the nginx"
 }
 
+# Only for tests, which are skipped without it: it stops nobody that there is none.
+install_browser() {
+    local name
+    for name in chromium chromium-browser google-chrome-stable google-chrome; do
+        ! has_program "$name" || return 0
+    done
+    install_packages chromium || echo "no Chromium could be installed: the tests of tests/browser will be skipped"
+}
+
 requirements=requirements.txt
-servers=""
+servers="" browser=""
 for word in "$@"; do
     case $word in
     --dev) requirements=requirements-dev.txt ;;
     --servers) servers=yes ;;
+    --browser) browser=yes ;;
     -h | --help) usage && exit 0 ;;
     *) usage >&2 && exit 2 ;;
     esac
@@ -103,4 +114,5 @@ make_environment
 install_requirements "$requirements"
 exec 9>&-  # what is installed next may start daemons, which would keep the lock for ever
 [ -z "$servers" ] || install_servers
+[ -z "$browser" ] || install_browser
 var/venv/bin/python -m conf.secrets "${HONGYAN_VAR:-var}"

@@ -29,7 +29,7 @@ quick)
     exec "${pytest[@]}" "${side_by_side[@]}" -m "not servers and not slow" "$@"
     ;;
 esac
-scripts/setup.sh --dev --servers
+scripts/setup.sh --dev --servers --browser
 case "$*" in
 *tests*) exec "${pytest[@]}" "$@" ;;
 esac

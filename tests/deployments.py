@@ -184,13 +184,14 @@ def _configuration(name: str, var: Path, *changes: tuple[str, str]) -> Path:
 
 
 class StandaloneDeployment(Deployment):
-    """One process over a SQLite file below `var`."""
+    """One process over a SQLite file below `var`. `gateway` are lines of its configuration, in that section."""
 
     kind = "standalone"
 
-    def __init__(self, var: Path) -> None:
+    def __init__(self, var: Path, gateway: str = "") -> None:
         generate(var)
-        super().__init__(_configuration("standalone.toml", var, *UNLIMITED))
+        more = (r"^\[gateway\]$", f"[gateway]\n{gateway}")
+        super().__init__(_configuration("standalone.toml", var, *UNLIMITED, more))
         free = free_ports()
         self.ports, self.tcp_ports = [free["gateway"]], [free["tcp"]]
         self.operations_port = free["operations"]
@@ -209,11 +210,12 @@ class StandaloneDeployment(Deployment):
 
 
 class ClusterDeployment(Deployment):
-    """Two gateways, two ordered workers, one of each other kind; database, virtual host and prefix are their own."""
+    """Two gateways, two ordered workers, one of each other kind; database, virtual host and prefix are their own.
+    `gateway` are lines of its configuration, in that section."""
 
     kind = "cluster"
 
-    def __init__(self, var: Path, servers: PrivateServers) -> None:
+    def __init__(self, var: Path, servers: PrivateServers, gateway: str = "") -> None:
         var.mkdir(parents=True, exist_ok=True)
         shutil.copy(servers.settings.var / "secrets.toml", var / "secrets.toml")
         ports, store, bus, router = free_ports(), servers.fresh_database(), servers.fresh_bus(), servers.fresh_router()
@@ -222,6 +224,7 @@ class ClusterDeployment(Deployment):
         text = text.replace("[bus]\n", f'[bus]\nvirtual_host = "{bus.virtual_host}"\n')
         text = text.replace("[router]\n", f'[router]\nprefix = "{router.prefix}"\n')
         text = text.replace("[store]\n", f'[store]\ndatabase = "{store.database}"\n')
+        text = text.replace("[gateway]\n", f"[gateway]\n{gateway}\n")
         for place, setting in (("gateway", "gateway_port"), ("tcp", "gateway_tcp_port"), ("metrics", "metrics_port")):
             text = re.sub(rf"^first_{setting} = .*$", f"first_{setting} = {ports[place]}", text, flags=re.MULTILINE)
         text = re.sub(r"^\[nginx\]\nport = .*$", f"[nginx]\nport = {ports['nginx']}", text, flags=re.MULTILINE)

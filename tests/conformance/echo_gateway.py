@@ -18,6 +18,7 @@ from conf.settings import GatewaySettings, Settings, TokenSettings
 from gateway.app import Gateway
 from gateway.clients.connection import Connection
 from gateway.doors import websocket, ws_frames
+from gateway.doors.server import Ports
 from gateway.road.reply_to import FrameReplyTo
 from gateway.sessions.attendant import Attendant
 from router.memory.router import MemoryRouter
@@ -49,7 +50,8 @@ async def serve(port: int, tcp_port: int, *, is_wide: bool) -> None:
         limits = GatewaySettings(**HASTE, **PATIENCE)
     settings = Settings("standalone", Path("var"), PARTITIONS, token=TokenSettings(NOT_A_SECRET), gateway=limits)
     bus, router = MemoryBus(PARTITIONS), MemoryRouter()
-    gateway = Gateway(settings, "echo", port, tcp_port, bus.gateway_end(), router.registrar())
+    ports = Ports(settings.gateway.host, port, tcp_port)
+    gateway = Gateway(settings, "echo", ports, bus.gateway_end(), router.registrar())
     await gateway.start()
     print("ready", flush=True)
     await asyncio.Event().wait()
