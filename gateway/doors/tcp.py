@@ -45,8 +45,9 @@ class TcpWire(FramedWire):
             self._connection = self._attendant.opened(self, address)
 
     def _turn_away(self, refusal: ImError, code: Close) -> None:
-        self.send(tcp_frame(write_error(refusal)))
-        self.close(code, CLOSE_REASON[code])
+        """Its socket is closed at once: whoever comes where there is no room must not take descriptors from others."""
+        self.send(tcp_frame(write_error(refusal)) + close_frame(int(code), CLOSE_REASON[code]))
+        self.hang_up()
 
     def handle(self, connection: Connection, event: Event) -> None:
         if isinstance(event, Failed):
