@@ -1,13 +1,17 @@
 """What the owner of a partition remembers of its conversations between two batches.
 
-Laws: it remembers tails, single member rows and recent messages, never a list of members and never that something does
-not exist. Everything about a conversation is forgotten when a transaction that touched it fails; everything about a
-partition when it is given up, or when the store connection is a new one. So it can be wrong only where another owner
-has written since, and there the primary key (conversation, seq) refuses the write.
+Laws:
+- It remembers tails, single member rows and recent messages, never a list of members and never that something does not
+  exist. Everything about a conversation is forgotten when a transaction that touched it fails; everything about a
+  partition when it is given up, or when the store connection is a new one.
+- Member rows live and go with the tail of their conversation, which was read before them. So it can be wrong only
+  where another owner has written since; that left a row in the timeline, and there the primary key (conversation, seq)
+  refuses the write.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cachetools import LRUCache
@@ -16,10 +20,23 @@ from protocol import ids
 from store.tables.groups import MemberRow
 from store.tables.messages import MessageRow, Tail
 
-CONVERSATIONS = 20_000
-MEMBERS = 50_000
+CONVERSATION_BYTES = 10 * 1024 * 1024
 CID_BYTES = 16 * 1024 * 1024
-ROW_BYTES = 400  # what a row takes in memory beside its body, about
+TAIL_BYTES = 500  # what a conversation takes in memory beside its member rows, about
+MEMBER_BYTES = 200
+ROW_BYTES = 400  # what a message takes beside its body, about
+
+
+@dataclass(slots=True)
+class KnownConversation:
+    """A tail, and those `members` {user: row} who wrote since it was read; in a private conversation there are none."""
+
+    tail: Tail
+    members: dict[str, MemberRow] = field(default_factory=dict)
+
+
+def _conversation_bytes(known: KnownConversation) -> int:
+    return min(TAIL_BYTES + MEMBER_BYTES * len(known.members), CONVERSATION_BYTES)
 
 
 def _row_bytes(row: MessageRow) -> int:
@@ -28,11 +45,12 @@ def _row_bytes(row: MessageRow) -> int:
 
 @dataclass(slots=True)
 class PartitionCache:
-    """`tails` {conversation: tail}, `members` {(group, user): row}, `cids` {(sender, cid): recent message}; the least
-    recently used entries go first, over 20,000, 50,000 and some 16 MiB."""
+    """`conversations` {conversation: what is known of it}, `cids` {(sender, cid): recent message}; the least recently
+    used entries go first, over some 10 MiB (20,000 private conversations) and 16 MiB."""
 
-    tails: LRUCache[str, Tail] = field(default_factory=lambda: LRUCache(CONVERSATIONS))
-    members: LRUCache[tuple[str, str], MemberRow] = field(default_factory=lambda: LRUCache(MEMBERS))
+    conversations: LRUCache[str, KnownConversation] = field(
+        default_factory=lambda: LRUCache(CONVERSATION_BYTES, _conversation_bytes)
+    )
     cids: LRUCache[tuple[str, str], MessageRow] = field(default_factory=lambda: LRUCache(CID_BYTES, _row_bytes))
 
 
@@ -44,7 +62,7 @@ class Caches:
         self._partitions: dict[int, PartitionCache] = {}
 
     def __repr__(self) -> str:
-        sizes = {p: len(cache.tails) for p, cache in sorted(self._partitions.items())}
+        sizes = {p: len(cache.conversations) for p, cache in sorted(self._partitions.items())}
         return f"Caches(conversations by partition: {sizes})"
 
     def of(self, conversation: str) -> PartitionCache:
@@ -55,19 +73,10 @@ class Caches:
             cache = self._partitions[partition] = PartitionCache()
         return cache
 
-    def forget_members(self, group: str, users: list[str]) -> None:
-        """Forget the rows of `users` in `group`: the running transaction changes them."""
-        members = self.of(ids.group_conversation(group)).members
-        for user in users:
-            members.pop((group, user), None)
-
-    def forget(self, conversations: set[str]) -> None:
-        """Forget `conversations`, which a transaction that failed has touched. Member rows have no index by group, so
-        all those of their partitions go."""
+    def forget(self, conversations: Iterable[str]) -> None:
+        """Forget `conversations`, which a transaction that failed has touched."""
         for conversation in conversations:
-            cache = self.of(conversation)
-            cache.tails.pop(conversation, None)
-            cache.members.clear()
+            self.of(conversation).conversations.pop(conversation, None)
 
     def give_up(self, partition: int) -> None:
         """Forget a partition that another worker will own."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from logic.caches import Caches, PartitionCache
+from logic.caches import Caches, KnownConversation, PartitionCache
 from protocol import codec
 from protocol.content import is_countable
 from store.tables import mentions, messages
+from store.tables.groups import MemberRow
 from store.tables.messages import MessageRow, Tail
 from store.transaction import Transaction
 
@@ -20,17 +21,40 @@ NEVER_WRITTEN = Tail(seq=0, time=0, counted=0)
 
 class GrowingTail:
     """The end of one conversation while rows are appended: the `seq` of its last message (0: nothing was ever written),
-    its time in ms and its running count; and the cache of its partition."""
+    its time in ms and its running count; and the cache of its partition, where it is `known` already."""
 
-    __slots__ = ("cache", "conversation", "counted", "seq", "time")
+    __slots__ = ("_known", "cache", "conversation", "counted", "seq", "time")
 
-    def __init__(self, conversation: str, cache: PartitionCache, tail: Tail) -> None:
+    def __init__(self, conversation: str, cache: PartitionCache, known: KnownConversation) -> None:
         self.conversation = conversation
         self.cache = cache
-        self.seq, self.time, self.counted = tail
+        self._known = known
+        self.seq, self.time, self.counted = known.tail
 
     def __repr__(self) -> str:
         return f"GrowingTail({self.conversation} at {self.seq})"
+
+    def member(self, user: str) -> MemberRow | None:
+        """The remembered row of a member of this group; None for one that is to be looked up."""
+        return self._known.members.get(user)
+
+    def remember_member(self, row: MemberRow) -> None:
+        """Remember the row of a member, which was read after this tail."""
+        self._known.members[row.user] = row
+        self._remember()
+
+    def forget_members(self, users: Iterable[str]) -> None:
+        """Forget the rows of `users`: the running transaction changes them."""
+        for user in users:
+            self._known.members.pop(user, None)
+
+    def remember(self) -> None:
+        """Remember where the conversation ends now."""
+        self._known.tail = Tail(self.seq, self.time, self.counted)
+        self._remember()
+
+    def _remember(self) -> None:
+        self.cache.conversations[self.conversation] = self._known  # as large as it is now
 
 
 class Timeline:
@@ -58,15 +82,15 @@ class Timeline:
             if conversation in tails:
                 continue
             cache = self._caches.of(conversation)
-            tail = cache.tails.get(conversation)
-            if tail is None:
+            known = cache.conversations.get(conversation)
+            if known is None:
                 missing.append(conversation)
             else:
-                tails[conversation] = GrowingTail(conversation, cache, tail)
+                tails[conversation] = GrowingTail(conversation, cache, known)
         read = messages.tails(self._tx, sorted(missing)) if missing else {}
         for conversation in missing:
-            tail = read.get(conversation, NEVER_WRITTEN)
-            tails[conversation] = GrowingTail(conversation, self._caches.of(conversation), tail)
+            known = KnownConversation(read.get(conversation, NEVER_WRITTEN))
+            tails[conversation] = GrowingTail(conversation, self._caches.of(conversation), known)
         return {conversation: tails[conversation] for conversation in wanted}
 
     def tail(self, conversation: str) -> GrowingTail:
@@ -111,7 +135,6 @@ class Timeline:
         if self._mentions:
             mentions.insert(self._tx, sorted(self._mentions))
         for conversation in {row.conversation for row in self._rows}:
-            tail = self._tails[conversation]
-            tail.cache.tails[conversation] = Tail(tail.seq, tail.time, tail.counted)
+            self._tails[conversation].remember()
         self.written.update(((row.sender, row.cid), row) for row in self._rows)
         self._rows, self._mentions = [], []

@@ -91,7 +91,7 @@ class Database:
         """A transaction for reading; anything that is written in it is rolled back. Raises what `transaction` raises,
         except CommitUnknown.
 
-        Over MariaDB each statement sees what was committed before it (READ COMMITTED), over SQLite all see one moment.
+        All its statements see the store at one moment: so what is decided by one of them holds for the others.
         """
         with self._taken() as steady, self._begun(steady, write=False) as tx:
             yield tx

@@ -29,19 +29,22 @@ def member_of(tx: Transaction, group: str, user: str) -> MemberRow | None:
 
 def readable(tx: Transaction, user: str, conversation: str) -> Readable:
     """The seqs that `user` may read. Raises ImError not_found: not a member, not one of the users of `p:` or `s:`, no
-    such group, or a peer that does not exist."""
+    such group, or a peer that does not exist.
+
+    The tail is read first and the membership last, so a member at the end of it could read all up to `last`, also where
+    each statement sees what was committed just before it (a transaction that writes).
+    """
     parsed = ids.parse_conversation(conversation)
     if parsed is None:
         raise not_found()
-    first = 1
+    if parsed.kind != "g" and user not in parsed.users:
+        raise not_found()
+    last = messages.tails(tx, [conversation]).get(conversation, NEVER_WRITTEN).seq
     if parsed.kind == "g":
         member = member_of(tx, parsed.group, user)
         if member is None:
             raise not_found()
-        first = member.joined_seq
-    elif user not in parsed.users:
-        raise not_found()
-    last = messages.tails(tx, [conversation]).get(conversation, NEVER_WRITTEN).seq
+        return Readable(member.joined_seq, last)
     if last == 0 and len(users.existing(tx, sorted(set(parsed.users)))) < len(set(parsed.users)):
         raise not_found()
-    return Readable(first, last)
+    return Readable(1, last)

@@ -133,6 +133,8 @@ class BatchRunner:
                     self._caches.clear()
                     self._connection_serial = tx.connection_serial
                 scope = Scope(tx, self._caches, now_ms(), self._rules, look_up=look_up)
+                # Before all that decisions rest on: what others write after this, the primary key tells.
+                scope.timeline.load(work.key for work in works)
                 outcomes = [outcome for run in runs(works) for outcome in HANDLERS[run[0].op.name].run(run, scope)]
                 _take_off_the_outbox(tx, works)
         except BaseException:

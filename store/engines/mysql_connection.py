@@ -20,6 +20,8 @@ class OverlappingConnection(Connection):
     """
 
     while_waiting: WhileWaiting | None = None
+    reads_snapshots: bool | None = None
+    """Whether its session is set up for transactions that only read (store/engines/mysql.py); None: not yet."""
 
     def _read_query_result(self, unbuffered: bool = False) -> Any:
         while_waiting, self.while_waiting = self.while_waiting, None

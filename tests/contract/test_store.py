@@ -25,6 +25,11 @@ def max_seq(database: Database, conversation: str) -> int:
     return tail.seq if tail else 0
 
 
+def append(database: Database, seq: int) -> None:
+    with database.transaction() as tx:
+        messages.insert(tx, [message("p:a:b", seq)])
+
+
 def test_what_a_block_wrote_is_there_for_all_when_it_ends(database: Database) -> None:
     with database.transaction() as tx:
         messages.insert(tx, timeline("p:a:b", 3))
@@ -59,6 +64,18 @@ def test_nobody_sees_what_is_not_committed(database: Database) -> None:
         with ThreadPoolExecutor(1) as thread:
             assert thread.submit(max_seq, database, "p:a:b").result() == 0
     assert max_seq(database, "p:a:b") == 1
+
+
+def test_a_reading_sees_one_moment_and_a_transaction_sees_what_is_committed(database: Database) -> None:
+    """On one connection by turns, so that neither keeps what the other had set."""
+    with ThreadPoolExecutor(1) as thread:
+        for number in range(1, 4):
+            with database.reading() as tx:
+                assert messages.tails(tx, ["p:c:d"]) == {}
+                thread.submit(append, database, number).result()
+                assert number not in {row.seq for row in messages.after(tx, "p:a:b", 0, 10)}
+            with database.transaction() as tx:
+                assert messages.tails(tx, ["p:a:b"])["p:a:b"].seq == number
 
 
 @pytest.mark.parametrize(

@@ -214,8 +214,9 @@ def test_an_interrupted_statement_takes_its_connection_with_it(store: Database) 
 
 def test_the_session_is_strict_and_its_waits_are_bounded(store: Database) -> None:
     variables = "@@tx_isolation, @@innodb_lock_wait_timeout, @@idle_transaction_timeout, @@autocommit"
-    with store.reading() as tx:
-        assert tx.row(f"SELECT {variables}, @@character_set_connection") == ("READ-COMMITTED", 2, 3, 0, "utf8mb4")
+    for begin, level in ((store.reading, "REPEATABLE-READ"), (store.transaction, "READ-COMMITTED")):
+        with begin() as tx:
+            assert tx.row(f"SELECT {variables}, @@character_set_connection") == (level, 2, 3, 0, "utf8mb4")
         mode = tx.row("SELECT @@sql_mode")
         assert mode is not None
         assert "STRICT_TRANS_TABLES" in mode[0]

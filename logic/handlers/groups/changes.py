@@ -93,13 +93,13 @@ class _GroupChange:
         rows = [MemberRow(self.group, u, "owner" if u == owner else "member", seq, None, 0) for u in sorted(entering)]
         groups.put_members(self.tx, rows)
         cursors.read_up_to(self.tx, [(user, self.conversation, seq - 1) for user in sorted(entering)])
-        self.scope.caches.forget_members(self.group, entering)
+        self.scope.timeline.tail(self.conversation).forget_members(entering)
 
     def remove_members(self, leaving: list[str], seq: int, remaining: int) -> None:
         """Write that members left by the notice `seq`, up to which they may read; `remaining` is how many are left."""
         groups.mark_left(self.tx, self.group, sorted(leaving), seq)
         groups.set_count(self.tx, self.group, remaining)
-        self.scope.caches.forget_members(self.group, leaving)
+        self.scope.timeline.tail(self.conversation).forget_members(leaving)
 
     def require_existing(self, wanted: list[str]) -> None:
         if len(users.existing(self.tx, sorted(set(wanted)))) < len(set(wanted)):

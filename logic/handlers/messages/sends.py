@@ -100,15 +100,14 @@ class _SendRun:
                 continue
             if conversation.kind == "p" and tail.seq == 0:
                 peers.update(conversation.users)
-            elif conversation.kind == "g":
-                pair = (conversation.group, work.sender.user)
-                if pair not in tail.cache.members:
-                    missing[pair] = tail
+            elif conversation.kind == "g" and tail.member(work.sender.user) is None:
+                missing[conversation.group, work.sender.user] = tail
         if peers:
             self._peers = users.existing(self._scope.tx, sorted(peers))
         if missing:
             for pair, row in groups.members(self._scope.tx, sorted(missing)).items():
-                missing[pair].cache.members[pair] = row
+                if row.left_seq is None:
+                    missing[pair].remember_member(row)
 
     def _decide(self, work: Work) -> Outcome:
         """The outcome of one send, in its turn; refusals are outcomes."""
@@ -147,8 +146,8 @@ class _SendRun:
         return row
 
     def _check_member(self, tail: GrowingTail, message: GroupMessage) -> None:
-        member = tail.cache.members.get((message.group, message.sender.user))
-        if member is None or member.left_seq is not None:
+        member = tail.member(message.sender.user)
+        if member is None:
             raise not_found()
         if member.muted_until and member.muted_until > self._scope.now_ms:
             raise forbidden("you are muted in this group")
