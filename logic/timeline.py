@@ -1,7 +1,9 @@
 """Appending to conversations within one transaction: the next seq, the running count, a time that never runs back.
 
 Laws: the seq of a row is that of the tail plus one. A worker appends only to conversations of its partitions; where it
-is wrong about that, the primary key refuses the row. Rows are written sorted by key, by one INSERT for each table.
+is wrong about that, the primary key refuses the row. Rows are written sorted by key, by one INSERT for each table. The
+first message of an hour in a conversation of two, or in a user's notices, notes for these users that it is active; the
+tail tells whether there was one, so that all others cost nothing.
 """
 
 from __future__ import annotations
@@ -9,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from logic.caches import Caches, KnownConversation, PartitionCache
-from protocol import codec
+from protocol import codec, ids
 from protocol.content import is_countable
-from store.tables import mentions, messages
+from store.tables import cursors, mentions, messages
+from store.tables.cursors import HOUR_MS
 from store.tables.groups import MemberRow
 from store.tables.messages import MessageRow, Tail
 from store.transaction import Transaction
@@ -68,6 +71,7 @@ class Timeline:
         self._tails: dict[str, GrowingTail] = {}
         self._rows: list[MessageRow] = []
         self._mentions: list[tuple[str, str, int]] = []
+        self._marks: list[tuple[str, str, int, int]] = []
         self.written: dict[tuple[str, str], MessageRow] = {}
 
     def __repr__(self) -> str:
@@ -113,6 +117,8 @@ class Timeline:
         conversation = tail.conversation
         seq = tail.seq = tail.seq + 1
         if self._now_ms > tail.time:
+            if self._now_ms // HOUR_MS > tail.time // HOUR_MS:
+                self._note(conversation)
             tail.time = self._now_ms
         tail.counted += is_countable(type_)
         as_json = codec.write(mentioned).decode() if mentioned else None
@@ -124,8 +130,18 @@ class Timeline:
             self._mentions.extend((user, conversation, seq) for user in set(mentioned))
         return row
 
+    def mark_read(self, user: str, conversation: str, seq: int) -> None:
+        """`user` has read up to `seq`; `flush` writes it."""
+        self._marks.append((user, conversation, seq, 0))
+
+    def _note(self, conversation: str) -> None:
+        parsed = ids.parse_conversation(conversation)
+        if parsed is not None and parsed.kind != "g":
+            self._marks += [(user, conversation, 0, self._now_ms) for user in parsed.users]
+
     def flush(self) -> None:
-        """Write the rows that were appended since the last flush, and remember where their conversations end now.
+        """Write the rows that were appended since the last flush and what was read, and remember where their
+        conversations end now.
 
         Raises Duplicate: "messages.seq" where another owner wrote, "messages.cid" where a cid was used before.
         """
@@ -134,7 +150,9 @@ class Timeline:
         messages.insert(self._tx, sorted(self._rows))
         if self._mentions:
             mentions.insert(self._tx, sorted(self._mentions))
+        if self._marks:
+            cursors.mark(self._tx, self._marks)
         for conversation in {row.conversation for row in self._rows}:
             self._tails[conversation].remember()
         self.written.update(((row.sender, row.cid), row) for row in self._rows)
-        self._rows, self._mentions = [], []
+        self._rows, self._mentions, self._marks = [], [], []

@@ -178,13 +178,14 @@ class Sync(Args):
     """`{"cursors":{"p:alice:bob":17},"epoch":"..."}`: the last seq that the client has, by conversation; at most 400.
 
     `epoch` is that of an earlier answer; `only` leaves out conversations that `cursors` does not name; `after` is the
-    `next` of the page before.
+    `next` of the page before; `since` is the `time` (ms) of the answer to the last sync that was completed.
     """
 
     cursors: Annotated[dict[ConversationId, Position], Meta(max_length=400)]
     epoch: Annotated[str, Meta(max_length=64)] | None = None
     only: bool = False
     after: Annotated[str, Meta(max_length=256)] | None = None
+    since: Position | None = None
 
 
 class ListConversations(Args):

@@ -197,10 +197,12 @@ class SyncedConversation(Reply, kw_only=True):
 
 
 class Synced(Reply, kw_only=True):
-    """A page of what a client lacks. `messages` ascend by seq within a conversation; `more` are conversations of which
-    only a part of the messages is here, `gone` those of the cursors that the user is not in any more."""
+    """A page of what a client lacks at the time `time` (ms). `messages` ascend by seq within a conversation; `more` are
+    conversations of which only a part of the messages is here, `gone` those of the cursors that the user is not in any
+    more."""
 
     epoch: str
+    time: int
     conversations: list[SyncedConversation]
     messages: list[Message]
     more: list[str]

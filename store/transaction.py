@@ -125,6 +125,10 @@ class Transaction:
         """An SQL expression: the clock of the store in ms, the same for all processes."""
         return self._engine.dialect.now_ms
 
+    def bytes_of(self, text: str) -> str:
+        """An SQL expression: how many bytes the SQL expression `text` has in UTF-8."""
+        return self._engine.dialect.bytes_of.format(text)
+
     def now_ms(self) -> int:
         """The clock of the store in ms, the same for all processes; one statement."""
         row = self.row(f"SELECT {self.clock}")

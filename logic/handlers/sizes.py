@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from protocol.frames import MAX_LIST_BYTES
-from store.tables.messages import MessageRow
+from store.tables.messages import LeanRow, MessageRow
 
 # The names of the fields, `recalled`, and four numbers of up to 16 digits.
 ENVELOPE_BYTES = 190
@@ -20,6 +20,11 @@ def message_bytes(row: MessageRow) -> int:
     return ENVELOPE_BYTES + names + len(row.body.encode()) + len(row.mentions or "")
 
 
+def lean_bytes(lean: LeanRow) -> int:
+    """`message_bytes` of the whole row."""
+    return message_bytes(lean.row) + lean.left_out
+
+
 def fit(rows: Iterable[Row], size_of: Callable[[Row], int]) -> list[Row]:
     """The first rows that fit into 96 KiB, where `size_of` gives the bytes of each; at least one, so that a reader
     always gets on."""
@@ -31,8 +36,3 @@ def fit(rows: Iterable[Row], size_of: Callable[[Row], int]) -> list[Row]:
             break
         kept.append(row)
     return kept
-
-
-def fit_newest(rows: list[MessageRow]) -> list[MessageRow]:
-    """The last messages that fit into 96 KiB, in their order; at least one."""
-    return fit(reversed(rows), message_bytes)[::-1]

@@ -78,10 +78,11 @@ class Upsert(NamedTuple):
 
 class Dialect(Protocol):
     """What differs between the engines, as text. `types` {name: SQL} are for {name} in schema files; `now_ms` is an
-    expression, the server's clock in ms."""
+    expression, the server's clock in ms, `bytes_of` one for the bytes of a text {}."""
 
     types: Mapping[str, str]
     now_ms: str
+    bytes_of: str
 
     def statement(self, sql: str) -> str:
         """`sql` with this engine's placeholders."""
@@ -111,6 +112,7 @@ class MysqlDialect:
     # Not UNIX_TIMESTAMP(NOW(3)), which goes through the session's time zone: in the last hour of summer time it is an
     # hour ahead, and then runs back.
     now_ms = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000"
+    bytes_of = "LENGTH({})"
 
     types: Mapping[str, str] = {
         "id": "VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin",
@@ -161,6 +163,7 @@ class SqliteDialect:
     are in InnoDB."""
 
     now_ms = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
+    bytes_of = "LENGTH(CAST({} AS BLOB))"  # of a text LENGTH counts the characters
 
     types: Mapping[str, str] = {
         **dict.fromkeys(("id", "conversation", "key", "word", "name", "url", "text"), "TEXT"),

@@ -8,6 +8,10 @@ from store.transaction import Transaction
 
 ALL = "all"
 _COLUMNS = ("user", "conversation", "seq")
+_SEEKS_A_STATEMENT = 200
+# One seek, however many mentions there are.
+_FIRST = "SELECT conversation FROM mentions WHERE user = %s AND conversation = %s AND seq > %s ORDER BY seq LIMIT 1"
+_NEXT = f"SELECT conversation FROM ({_FIRST}) mentioned"
 
 
 def insert(tx: Transaction, rows: Iterable[tuple[str, str, int]]) -> None:
@@ -23,14 +27,10 @@ def remove(tx: Transaction, conversation: str, seq: int, users: Iterable[str]) -
 
 def mentioned(tx: Transaction, user: str, reads: Mapping[str, int]) -> set[str]:
     """`reads` is {conversation: seq}: those conversations in which a message above that seq mentions the user."""
+    wanted = [(name, conversation, seq) for name in sorted({user, ALL}) for conversation, seq in reads.items()]
     found: set[str] = set()
-    for name in {user, ALL}:
-        newest = tx.rows_in(
-            "SELECT conversation, MAX(seq) FROM mentions WHERE user = %s AND",
-            ("conversation",),
-            [(conversation,) for conversation in reads],
-            (name,),
-            "GROUP BY conversation",
-        )
-        found |= {str(conversation) for conversation, seq in newest if seq > reads[str(conversation)]}
+    for start in range(0, len(wanted), _SEEKS_A_STATEMENT):
+        some = wanted[start : start + _SEEKS_A_STATEMENT]
+        rows = tx.rows(" UNION ALL ".join([_NEXT] * len(some)), [value for one in some for value in one])
+        found |= {str(conversation) for (conversation,) in rows}
     return found

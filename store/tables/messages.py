@@ -6,7 +6,7 @@ message as it is now: one that was recalled keeps its place and loses its body.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from store.transaction import Transaction
@@ -36,6 +36,17 @@ class MessageRow(NamedTuple):
 
 
 _INSERTED = MessageRow._fields[:-2]
+SMALL_BYTES = 2048
+"""A message of up to so many bytes of body and mentions is read at once, of a larger one first the size."""
+FEW, MORE = 32, 64  # that `lean` reads at a time: of sizes, too, none should be read that nobody asks for
+
+
+class LeanRow(NamedTuple):
+    """A message as `lean` reads it. Where it is large, `row` is without body and mentions, and `left_out` are their
+    bytes, in UTF-8; else 0."""
+
+    row: MessageRow
+    left_out: int
 
 
 class Tail(NamedTuple):
@@ -73,18 +84,41 @@ def get(tx: Transaction, pairs: Iterable[tuple[str, int]]) -> dict[tuple[str, in
     return {(row.conversation, row.seq): row for row in rows}
 
 
-def after(tx: Transaction, conversation: str, seq: int, limit: int, up_to: int | None = None) -> list[MessageRow]:
-    """The first `limit` messages with a seq above `seq` and at most `up_to` (None: no end), ascending."""
-    bound, params = ("", ()) if up_to is None else ("AND seq <= %s", (up_to,))
-    sql = f"{_SELECT} conversation = %s AND seq > %s {bound} ORDER BY seq LIMIT %s"
-    return [MessageRow(*row) for row in tx.rows(sql, (conversation, seq, *params, limit))]
+def after(tx: Transaction, conversation: str, seq: int, limit: int) -> list[MessageRow]:
+    """The first `limit` messages with a seq above `seq`, ascending, however large they are."""
+    sql = f"{_SELECT} conversation = %s AND seq > %s ORDER BY seq LIMIT %s"
+    return [MessageRow(*row) for row in tx.rows(sql, (conversation, seq, limit))]
 
 
-def before(tx: Transaction, conversation: str, seq: int | None, limit: int, from_seq: int) -> list[MessageRow]:
-    """The last `limit` messages with a seq of at least `from_seq` and below `seq` (None: no end), ascending."""
-    bound, params = ("", ()) if seq is None else ("AND seq < %s", (seq,))
-    sql = f"{_SELECT} conversation = %s AND seq >= %s {bound} ORDER BY seq DESC LIMIT %s"
-    return [MessageRow(*row) for row in tx.rows(sql, (conversation, from_seq, *params, limit))][::-1]
+def lean(tx: Transaction, places: Sequence[tuple[str, int]]) -> Iterator[LeanRow]:
+    """The messages at `places` (conversation, seq), in that order and without those that are not stored.
+
+    They are read a few at a time, the next few when the iterator is asked for more: who has enough stops asking.
+    """
+    size = f"{tx.bytes_of('body')} + COALESCE({tx.bytes_of('mentions')}, 0)"
+    columns = ",".join(
+        f"CASE WHEN {size} <= {SMALL_BYTES} THEN {name} END" if name in ("body", "mentions") else name
+        for name in MessageRow._fields
+    )
+    sql = f"SELECT {columns}, {size} FROM messages WHERE"
+    start, count = 0, FEW
+    while start < len(places):
+        some = places[start : start + count]
+        rows = {(str(row[0]), int(row[1])): row for row in tx.rows_in(sql, ("conversation", "seq"), some)}
+        for place in some:
+            if place in rows:
+                *fields, size_of_it = rows[place]
+                is_small = size_of_it <= SMALL_BYTES
+                row = MessageRow(*fields) if is_small else MessageRow(*fields)._replace(body="")
+                yield LeanRow(row, 0 if is_small else int(size_of_it))
+        start, count = start + count, MORE
+
+
+def whole(tx: Transaction, rows: Iterable[LeanRow]) -> list[MessageRow]:
+    """The rows with what was left out of them; by one query for each 400 that lack something."""
+    rows = list(rows)
+    read = get(tx, [(one.row.conversation, one.row.seq) for one in rows if one.left_out])
+    return [read.get((one.row.conversation, one.row.seq), one.row) for one in rows]
 
 
 def recall(tx: Transaction, conversation: str, seq: int, event: int) -> None:
@@ -98,12 +132,3 @@ def counted_at(tx: Transaction, pairs: Iterable[tuple[str, int]]) -> dict[tuple[
     sql = "SELECT conversation, seq, counted FROM messages WHERE"
     rows = tx.rows_in(sql, ("conversation", "seq"), pairs)
     return {(str(conversation), int(seq)): int(counted) for conversation, seq, counted in rows}
-
-
-def ranges(tx: Transaction, wanted: Sequence[tuple[str, int, int]]) -> list[MessageRow]:
-    """The messages of each (conversation, first seq, last seq), by one query; sorted by conversation, then by seq."""
-    if not wanted:
-        return []
-    condition = " OR ".join(["(conversation = %s AND seq BETWEEN %s AND %s)"] * len(wanted))
-    params = [value for one in wanted for value in one]
-    return sorted(MessageRow(*row) for row in tx.rows(f"{_SELECT} {condition}", params))

@@ -55,7 +55,7 @@ def _before_statement(monkeypatch: pytest.MonkeyPatch, number: int, act: Callabl
 def test_who_is_removed_while_a_read_runs_gets_nothing_that_was_said_after(
     road: Road, monkeypatch: pytest.MonkeyPatch, name: str, number: int
 ) -> None:
-    road.people("zoe")
+    road.people("a.newcomer")
     group = road.group("ann", "bob")
     conversation = f"g:{group}"
     road.write("ann", conversation, 2)
@@ -63,14 +63,14 @@ def test_who_is_removed_while_a_read_runs_gets_nothing_that_was_said_after(
     def remove() -> None:
         road.do("group.remove", "ann", group=group, users=["bob"])
         road.write("ann", conversation, 1, "bob must not see this")
-        road.do("group.invite", "ann", group=group, users=["zoe"])
+        road.do("group.invite", "ann", group=group, users=["a.newcomer"])
 
     _before_statement(monkeypatch, number, remove)
     outcome = _read(road, name, group)
     monkeypatch.undo()
     if code(outcome) == "ok":
         assert isinstance(outcome.reply, bytes)
-        assert b"must not see" not in outcome.reply and b"zoe" not in outcome.reply
+        assert b"must not see" not in outcome.reply and b"a.newcomer" not in outcome.reply
         assert reply(outcome).get("max_seq", 0) <= 4
     else:
         assert code(outcome) == "not_found"

@@ -12,11 +12,12 @@ import pytest
 
 from store import meta
 from store.database import Database
-from store.tables import conversations, cursors, groups, messages
+from store.tables import conversations, cursors, groups, mentions, messages
+from store.tables.cursors import Active
 from store.transaction import Transaction
 from tests.private_servers import PrivateServers
 from tests.store.engines import open_server
-from tests.store.rows import member, timeline
+from tests.store.rows import NOW_MS, member, timeline
 
 LONG = [f"p:a{number:03}:b" for number in range(30)]
 SHORT = [f"p:c{number:04}:d" for number in range(3000)]
@@ -38,8 +39,11 @@ def grown(servers: PrivateServers) -> Iterator[Database]:
         cursors.read_up_to(tx, [("d", conversation, 1) for conversation in SHORT])
         for group in GROUPS:
             groups.put_members(tx, [member(group, user) for user in MEMBERS])
+        groups.put_members(tx, [member(f"left{number}", "gone", 1, 2) for number in range(2000)])
+        cursors.mark(tx, [("d", conversation, 0, NOW_MS) for conversation in SHORT])
+        mentions.insert(tx, [(user, c, seq) for user in ("u007", "all") for c in LONG for seq in range(1, 300)])
     with database.transaction() as tx:
-        tx.rows("ANALYZE TABLE messages, cursors, members")
+        tx.rows("ANALYZE TABLE messages, cursors, members, mentions")
     yield database
     database.close()
 
@@ -64,13 +68,18 @@ CASES: dict[str, tuple[Callable[[Transaction], Any], int]] = {
     "messages by cid": (lambda tx: messages.by_cids(tx, [("ann", f"{c}-1") for c in KEYS]), len(KEYS)),
     "messages by seq": (lambda tx: messages.get(tx, [(c, 900) for c in LONG]), len(LONG)),
     "running counts": (lambda tx: messages.counted_at(tx, [(c, 900) for c in LONG]), len(LONG)),
-    "ranges": (lambda tx: messages.ranges(tx, [(c, 900, 902) for c in LONG]), 3 * len(LONG)),
-    "a page after": (lambda tx: messages.after(tx, LONG[0], 700, 50), 50),
-    "the newest page": (lambda tx: messages.before(tx, LONG[0], None, 50, 1), 50),
+    "messages by size": (lambda tx: list(messages.lean(tx, [(c, s) for c in LONG for s in range(900, 903)])), 90),
+    "a page of messages": (lambda tx: list(messages.lean(tx, [(LONG[0], seq) for seq in range(1500, 1450, -1)])), 50),
+    "the first of very many": (lambda tx: next(messages.lean(tx, [(LONG[0], seq) for seq in range(1, 1500)])), 32),
+    "what was active": (lambda tx: cursors.active(tx, "d", 1, None, 50), 50),
+    "what was active before": (lambda tx: cursors.active(tx, "d", 1, Active(NOW_MS, SHORT[1500]), 50), 50),
+    "what was active since": (lambda tx: cursors.active(tx, "d", NOW_MS + 1, None, 50), 1),
+    "mentions": (lambda tx: mentions.mentioned(tx, "u007", dict.fromkeys(LONG, 7)), 2 * len(LONG)),
     "cursors": (lambda tx: cursors.get(tx, [("b", c) for c in LONG]), len(LONG)),
     "single members": (lambda tx: groups.members(tx, [(g, "u007") for g in GROUPS]), len(GROUPS)),
     "groups of a user": (lambda tx: groups.groups_of(tx, ["u007"]), len(GROUPS)),
-    "views of a user": (lambda tx: conversations.views(tx, "b"), len(LONG)),
+    "views of a user": (lambda tx: conversations.views(tx, "b", LONG), len(LONG)),
+    "groups left": (lambda tx: groups.groups_page(tx, "gone", "", 200), 1),
 }
 
 

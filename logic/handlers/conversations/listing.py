@@ -3,48 +3,66 @@
 from __future__ import annotations
 
 from logic.handlers.conversations.sync import MAX_UNREAD
-from logic.handlers.sizes import fit, message_bytes
+from logic.handlers.sizes import fit, lean_bytes
 from logic.outcome import Outcome, message_of, replied
 from logic.services import Services
 from logic.work import Work
 from protocol import ids, replies
 from protocol.errors import bad_field
-from store.tables import conversations, cursors, mentions
+from store.tables import conversations, cursors, mentions, messages, recent
 from store.tables.conversations import ViewRow
+from store.tables.messages import LeanRow, MessageRow
+from store.tables.recent import Place
 from store.transaction import Transaction
 
 VIEW_BYTES = 200  # of a conversation, beside its name and its last message
+_NOTED = "~"
 
 
-def _position(after: str | None) -> tuple[int, str] | None:
-    """The position that `after` names, `{time in ms}:{conversation}`. Raises ImError bad_field."""
+def _place(after: str | None) -> Place | None:
+    """The place that `after` names, `{time in ms}:{conversation}`, with ~ before a noted time. Raises ImError
+    bad_field."""
     if after is None:
         return None
-    time, _, conversation = after.partition(":")
+    time, _, conversation = after.removeprefix(_NOTED).partition(":")
     if not (time.isascii() and time.isdigit()) or len(time) > 16 or not conversation:
         raise bad_field("after", "the `next` of an earlier answer")
-    return int(time), conversation
+    return Place(int(time), conversation, not after.startswith(_NOTED))
 
 
-def _after(row: ViewRow) -> str:
-    """The `next` of a page that ends with `row`; `_position` reads it."""
-    time, conversation = row.position
-    return f"{time}:{conversation}"
+def _after(place: Place) -> str:
+    """The `next` of a page that ends at `place`; `_place` reads it."""
+    return f"{'' if place.is_exact else _NOTED}{place.time}:{place.conversation}"
 
 
-def _view_bytes(row: ViewRow) -> int:
-    return VIEW_BYTES + len(row.conversation) + (message_bytes(row.last) if row.last else 0)
+def _shown_bytes(last: LeanRow) -> int:
+    return VIEW_BYTES + len(last.row.conversation) + lean_bytes(last)
 
 
-def _peers_read(tx: Transaction, user: str, rows: list[ViewRow]) -> dict[str, int]:
-    """{conversation: how far the peer has read} of the private conversations among `rows`."""
+def _peers_read(tx: Transaction, user: str, names: list[str]) -> dict[str, int]:
+    """{conversation: how far the peer has read} of the private conversations among `names`."""
     peers: dict[tuple[str, str], str] = {}
-    for row in rows:
-        parsed = ids.parse_conversation(row.conversation)
+    for name in names:
+        parsed = ids.parse_conversation(name)
         if parsed is not None and parsed.kind == "p" and parsed.users[0] != parsed.users[1]:
             peer = parsed.users[1] if parsed.users[0] == user else parsed.users[0]
-            peers[peer, row.conversation] = row.conversation
+            peers[peer, name] = name
     return {pair[1]: read_seq for pair, (read_seq, _) in cursors.get(tx, sorted(peers)).items()}
+
+
+def _view(view: ViewRow, last: MessageRow, mentioned: bool, peer_read_seq: int | None) -> replies.ConversationView:
+    return replies.ConversationView(
+        conversation=view.conversation,
+        max_seq=view.max_seq,
+        read_seq=view.read_seq,
+        unread=min(view.unread, MAX_UNREAD),
+        mentioned=mentioned,
+        last=message_of(last),
+        pinned=False,
+        muted=False,
+        draft="",
+        peer_read_seq=peer_read_seq,
+    )
 
 
 def list_conversations(work: Work, services: Services) -> Outcome:
@@ -52,24 +70,18 @@ def list_conversations(work: Work, services: Services) -> Outcome:
     `after` that was no `next`."""
     user, args = work.sender.user, work.args
     with services.database.reading() as tx:
-        found = conversations.page(tx, user, _position(args.after), args.limit + 1)
-        rows = fit(found[: args.limit], _view_bytes)
-        mentioned = mentions.mentioned(tx, user, {row.conversation: row.read_seq for row in rows if row.unread})
-        peers_read = _peers_read(tx, user, rows)
-    views = [
-        replies.ConversationView(
-            conversation=row.conversation,
-            max_seq=row.max_seq,
-            read_seq=row.read_seq,
-            unread=min(row.unread, MAX_UNREAD),
-            mentioned=row.conversation in mentioned,
-            last=message_of(row.last) if row.last else None,
-            pinned=False,
-            muted=False,
-            draft="",
-            peer_read_seq=peers_read.get(row.conversation),
-        )
-        for row in rows
+        places = recent.page(tx, user, _place(args.after), args.limit + 1)
+        views = conversations.views(tx, user, [place.conversation for place in places[: args.limit]])
+        chosen = {place.conversation: place for place in places if place.conversation in views}
+        tops = [(name, views[name].max_seq) for name in chosen]
+        lasts = messages.whole(tx, fit(messages.lean(tx, tops), _shown_bytes))
+        shown = [views[last.conversation] for last in lasts]
+        mentioned = mentions.mentioned(tx, user, {view.conversation: view.read_seq for view in shown if view.unread})
+        peers_read = _peers_read(tx, user, [view.conversation for view in shown])
+    listed = [
+        _view(view, last, view.conversation in mentioned, peers_read.get(view.conversation))
+        for view, last in zip(shown, lasts, strict=True)
     ]
-    next_ = _after(rows[-1]) if len(found) > len(rows) else None
-    return replied(replies.Conversations(conversations=views, next=next_))
+    is_cut = len(shown) < len(tops) or len(places) > args.limit
+    next_ = _after(chosen[shown[-1].conversation]) if is_cut and shown else None
+    return replied(replies.Conversations(conversations=listed, next=next_))

@@ -12,7 +12,6 @@ from logic.scope import Scope
 from logic.work import Work
 from protocol import content, ids, replies
 from protocol.errors import not_found
-from store.tables import cursors
 from store.tables.messages import MessageRow
 
 
@@ -23,11 +22,7 @@ def append(work: Work, scope: Scope) -> Outcome:
         conversation = ids.parse_conversation(work.key)
         if conversation is None or conversation.kind != "s":
             raise not_found()
-        (user,) = conversation.users
-        row = scope.append_event(work, "notice", content.encode_body(work.args.body))
-        if row.seq == 1:  # the cursor makes the conversation one of the user's
-            cursors.read_up_to(scope.tx, [(user, work.key, 0)])
-        return row
+        return scope.append_event(work, "notice", content.encode_body(work.args.body))
 
     def answer(row: MessageRow, is_repeated: bool) -> Outcome:
         return replied(replies.Reply(), push_to(work.key, message_frame(row)))

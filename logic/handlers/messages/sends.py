@@ -15,7 +15,7 @@ from logic.work import Work
 from protocol import content, ids, replies
 from protocol.errors import ImError, bad_field, conflict, forbidden, not_found
 from protocol.models import Content, GroupMessage, PrivateMessage, Push, UserInfo
-from store.tables import cursors, groups, messages, users
+from store.tables import groups, messages, users
 from store.tables.messages import MessageRow
 
 Pair = tuple[str, str]
@@ -58,7 +58,6 @@ class _SendRun:
         self._tails = scope.timeline.load(work.key for work in works)
         self._known: dict[Pair, MessageRow] = {}
         self._peers: set[str] = set()
-        self._read: dict[Pair, int] = {}
 
     def find_known(self) -> None:
         """Find the cids that were used before: in memory, and in the store where `look_up` asks for it."""
@@ -129,20 +128,16 @@ class _SendRun:
         args = work.args
         sender = work.sender.user
         tail = self._tails[work.key]
-        is_new = tail.seq == 0
         if isinstance(message, GroupMessage):
             self._check_member(tail, message)
-        elif is_new and message.recipient.user not in self._peers:
+        elif tail.seq == 0 and message.recipient.user not in self._peers:
             raise not_found()
         if args.reply_to is not None and args.reply_to > tail.seq:
             raise bad_field("reply_to", "there is no such message yet")
         body = content.encode_body(args.body)
         append = self._scope.timeline.append
         row = append(tail, sender, args.cid, args.type, body, work.digest(), args.mentions, args.reply_to)
-        self._read[sender, work.key] = row.seq
-        if is_new and isinstance(message, PrivateMessage):
-            # A cursor makes the conversation one of the peer's.
-            self._read.setdefault((message.recipient.user, work.key), 0)
+        self._scope.timeline.mark_read(sender, work.key, row.seq)
         return row
 
     def _check_member(self, tail: GrowingTail, message: GroupMessage) -> None:
@@ -152,12 +147,6 @@ class _SendRun:
         if member.muted_until and member.muted_until > self._scope.now_ms:
             raise forbidden("you are muted in this group")
 
-    def flush(self) -> None:
-        """Write the messages, and that their senders have read up to them."""
-        self._scope.timeline.flush()
-        if self._read:
-            cursors.read_up_to(self._scope.tx, ((user, key, seq) for (user, key), seq in self._read.items()))
-
 
 def send_all(works: list[Work], scope: Scope) -> list[Outcome]:
     """Decide and write a list of sends; returns their outcomes in order. Refusals among them: not_found, forbidden,
@@ -166,5 +155,5 @@ def send_all(works: list[Work], scope: Scope) -> list[Outcome]:
     run.find_known()
     run.load()
     outcomes = run.decide_all()
-    run.flush()
+    scope.timeline.flush()
     return outcomes
