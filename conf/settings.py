@@ -143,7 +143,8 @@ class GatewaySettings(Section, frozen=True):
 class LogicSettings(Section, frozen=True):
     """Workers. `threads` is the pool of a parallel worker. While it hashes `hashing_threads` passwords,
     `hashing_waiting` more requests may wait for that; with 0 all others are answered `busy`.
-    A sender may take a message back for `recall_s`; with 0 never.
+    A sender may take a message back for `recall_s`; with 0 never. A user may be in `max_groups_per_user`, each of which
+    is looked at whenever one of its devices syncs.
     """
 
     threads: Count = 8
@@ -152,6 +153,7 @@ class LogicSettings(Section, frozen=True):
     batch_commands: Count = 300
     batch_bytes: Bytes = 1024 * 1024
     recall_s: WholeSecondsOrZero = 120
+    max_groups_per_user: Count = 2000
 
 
 class ClusterSettings(Section, frozen=True):

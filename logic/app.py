@@ -92,7 +92,7 @@ def _ordered_worker(
         open_store(settings, connections=1),
         settings.partitions,
         BatchSize(settings.logic.batch_commands, settings.logic.batch_bytes),
-        Rules(settings.logic.recall_s),
+        Rules(settings.logic.recall_s, settings.logic.max_groups_per_user),
         stopping,
     )
 

@@ -246,3 +246,21 @@ def test_who_is_removed_and_sends_in_one_batch_is_refused_and_may_send_when_back
         send("bob", conversation),
     )
     assert [code(result) for result in results] == ["ok", "ok", "not_found", "ok", "ok"]
+
+
+def test_a_user_is_in_a_bounded_number_of_groups_and_what_it_left_does_not_count(road: Road) -> None:
+    road.runner = BatchRunner(road.database, road.caches, Rules(max_groups=3), lambda: None)
+    in_groups = [road.group("ann", "bob") for _ in range(3)]
+    for op, sender, data in (
+        ("group.create", "bob", {"name": "x", "members": []}),
+        ("group.create", "cat", {"name": "x", "members": ["dan", "bob"]}),
+    ):
+        outcome = road.do(op, sender, **data)
+        assert code(outcome) == "too_large"
+        assert isinstance(outcome, Outcome) and "bob is in 3 groups" in str(outcome.reply)
+    other = road.group("cat", "dan")
+    assert code(road.do("group.invite", "cat", group=other, users=["bob"])) == "too_large"
+    assert _members(road, other, "cat") == {"cat": "owner", "dan": "member"}
+    assert code(road.do("group.leave", "bob", group=in_groups[0])) == "ok"
+    assert code(road.do("group.invite", "cat", group=other, users=["bob"])) == "ok"
+    assert code(road.do("group.invite", "ann", group=in_groups[0], users=["bob"])) == "too_large"

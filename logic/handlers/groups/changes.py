@@ -101,6 +101,14 @@ class _GroupChange:
         groups.set_count(self.tx, self.group, remaining)
         self.scope.timeline.tail(self.conversation).forget_members(leaving)
 
+    def require_room(self, entering: list[str]) -> None:
+        """Refuse where one of `entering` is in as many groups as a user may be in: each of them is looked at whenever
+        its user comes back. Two at once may both find room."""
+        most = self.scope.rules.max_groups
+        for user, count in sorted(groups.counts(self.tx, sorted(entering)).items()):
+            if count >= most:
+                raise too_large(f"{user} is in {count} groups: a user may be in {most} at most")
+
     def require_existing(self, wanted: list[str]) -> None:
         if len(users.existing(self.tx, sorted(set(wanted)))) < len(set(wanted)):
             raise not_found()
@@ -122,6 +130,7 @@ def _create(change: _GroupChange) -> MessageRow:
         raise conflict()
     entering = _founders(change)
     change.require_existing(entering)
+    change.require_room(entering)
     groups.insert(change.tx, _created(change), change.scope.now_ms)
     notice = change.append_notice("created", entering, name=args.name)
     change.add_members(entering, notice.seq, owner=creator)
@@ -140,6 +149,7 @@ def _invite(change: _GroupChange) -> Left:
         return replies.Reply()
     if row.members + len(entering) > MAX_MEMBERS:
         raise too_large(f"a group has at most {MAX_MEMBERS} members")
+    change.require_room(entering)
     notice = change.append_notice("joined", entering, by=caller.user)
     change.add_members(entering, notice.seq)
     groups.set_count(change.tx, change.group, row.members + len(entering))
@@ -173,7 +183,7 @@ def _remove(change: _GroupChange) -> MessageRow:
 
 def create(work: Work, scope: Scope) -> Outcome:
     """Make a group with the caller as its owner; the reply holds it as it was made, to a retry, too. Raises ImError
-    not_found for a member that does not exist, conflict."""
+    not_found for a member that does not exist, too_large where one is in as many groups as it may be, conflict."""
     change = _GroupChange(work, scope)
     made = replies.OneGroup(group_reply(_created(change)))
     return once(work, scope, lambda: _create(change), lambda row, again: replied(made, *change.effects(row, again)))
@@ -181,7 +191,7 @@ def create(work: Work, scope: Scope) -> Outcome:
 
 def invite(work: Work, scope: Scope) -> Outcome:
     """Add users; where all are members already, nothing is sent to anybody. Raises ImError not_found, forbidden,
-    too_large over 10,000 members, conflict."""
+    too_large over 10,000 members, or where one of the users is in as many groups as it may be, conflict."""
     return _changed(work, scope, _invite)
 
 
