@@ -21,6 +21,9 @@ C = "p:alice:bob"
 BUSY = {"code": "busy", "message": "later", "retry": True}
 
 
+NOW_MS = 1_763_000_000_000
+
+
 class Gateway:
     """One conversation, which the test writes; `sends` are the frames of message.send as they came."""
 
@@ -28,6 +31,9 @@ class Gateway:
         self.messages: list[Message] = []
         self.sends: list[dict[str, Any]] = []
         self.syncs = 0
+        self.asked: list[dict[str, Any]] = []
+        self.lists: list[dict[str, Any]] = []
+        self.old = 0  # so many conversations with others, of one message each
         self.logins = 0
         self.socket: ServerConnection | None = None
         self.refusals: list[dict[str, Any]] = []
@@ -72,19 +78,31 @@ class Gateway:
             self.logins += 1
             return {"user": {"id": "alice", "name": "alice"}, "session": "s", "heartbeat": 30, "time": 1, "epoch": "e"}
         if frame["op"] == "conversation.list":
-            return {"conversations": []}
+            self.lists.append(data)
+            return self.listed(data)
         if frame["op"] == "message.send":
             return self.send(data)
         if frame["op"] == "message.history":
             return {"messages": self.messages[data["after"] :][:2], "max_seq": len(self.messages)}
         assert frame["op"] == "sync", frame
         self.syncs += 1
+        self.asked.append(data)
         had = data["cursors"].get(C, 0)
         missing = self.messages[had:]
         entry = {"conversation": C, "max_seq": len(self.messages), "read_seq": 0, "unread": 0, "from": had + 1}
         more = [C] if len(missing) > 2 else []
         entries = [entry] if missing else []
-        return {"epoch": "e", "conversations": entries, "messages": missing[:2], "more": more, "gone": []}
+        answer = {"conversations": entries, "messages": missing[:2], "more": more, "gone": []}
+        return {"epoch": "e", "time": NOW_MS + self.syncs, **answer}
+
+    def listed(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The conversation of the test, and then the old ones, of a week before."""
+        place, limit = int(data.get("after", 0)), data["limit"]
+        views = [{"conversation": C, "read_seq": 0, "last": {"time": NOW_MS}}] if self.messages else []
+        time = NOW_MS - 7 * 86_400_000
+        views += [{"conversation": f"p:a:{n}", "read_seq": 1, "last": {"time": time}} for n in range(self.old)]
+        more = {"next": str(place + limit)} if len(views) > place + limit else {}
+        return {"conversations": views[place : place + limit], **more}
 
     def send(self, data: dict[str, Any]) -> dict[str, Any] | None:
         self.sends.append(data)
@@ -128,6 +146,29 @@ async def test_a_login_is_followed_by_one_sync_with_all_its_pages(gateway: Gatew
         await have(client, 7)
     assert (gateway.logins, gateway.syncs) == (1, 1)
     assert reasons(client, Synced) == reasons(client, Disturbed) == ["login"]
+
+
+async def test_a_sync_says_since_when(gateway: Gateway, client: Client) -> None:
+    await gateway.tell("resync", {})
+    await client.until(lambda: gateway.syncs == 2)
+    assert [asked.get("since") for asked in gateway.asked] == [None, NOW_MS + 1]
+
+
+async def test_a_device_with_very_many_conversations_names_those_that_were_active(gateway: Gateway) -> None:
+    gateway.old = 1000
+    gateway.write()
+    async with Client(gateway.url, "alice", "token") as client:
+        await have(client, 1)
+        lists, syncs = len(gateway.lists), gateway.syncs
+        gateway.write()
+        await gateway.tell("resync", {})
+        await have(client, 2)
+    assert (lists, syncs) == (6, 4)
+    assert len(gateway.lists) == 7  # a week ago is long enough
+    active = [f"p:a:{n}" for n in range(199)]
+    named, rest = gateway.asked[4:]
+    assert named["cursors"] == dict.fromkeys([C, *active], 1) and named["only"]
+    assert rest["cursors"] == {} and rest["since"] == named["since"] == NOW_MS + 1
 
 
 async def test_a_gap_is_one_sync_however_much_follows(gateway: Gateway, client: Client) -> None:

@@ -114,6 +114,41 @@ def test_more_cursors_than_a_call_takes() -> None:
     assert state.last(names[0]) == 1
 
 
+def sync_at(state: Conversations, *times: int, epoch: str = "e1") -> list[dict[str, Any]]:
+    """A whole sync, whose pages have these times; its requests."""
+    requests = state.requests()
+    for request in requests:
+        for time in times:
+            state.synced(request, {**reply([], []), "time": time, "epoch": epoch})
+    state.settle()
+    return requests
+
+
+def test_a_sync_tells_when_the_last_complete_one_began() -> None:
+    state = in_step((C, 1))
+    assert sync_at(state, 50, 60) == [{"cursors": {C: 1}}]
+    assert sync_at(state, 70) == [{"cursors": {C: 1}, "epoch": "e1", "since": 50}]
+    (request,) = state.requests()
+    state.synced(request, {**reply([], []), "time": 80})  # and its connection is lost before it is over
+    state.distrust()
+    assert sync_at(state, 90) == [{"cursors": {C: 1}, "epoch": "e1", "since": 70}]
+    assert sync_at(state, 95, epoch="e2") == [{"cursors": {C: 1}, "epoch": "e1", "since": 90}]
+    assert sync_at(state, 99, epoch="e2") == [{"cursors": {}, "epoch": "e2", "since": 95}]
+
+
+def test_of_more_than_a_call_takes_only_the_active_ones_and_groups_are_named() -> None:
+    names = [f"p:a:{number:04}" for number in range(2 * MAX_CURSORS)]
+    state = in_step(*((name, 1) for name in [*names, "g:one"]))
+    assert state.unnamed_since is None
+    sync_at(state, 50)
+    assert state.unnamed_since == 50
+    known = {"epoch": "e1", "since": 50}
+    assert state.requests({names[3], "p:a:new"}) == [
+        {"cursors": {"g:one": 1, names[3]: 1}, "only": True, **known},
+        {"cursors": {}, **known},
+    ]
+
+
 class Server:
     """A conversation that only grows, and a network that pushes what it likes of it."""
 

@@ -19,6 +19,7 @@ from hongyan.wire import LOGIN_REFUSED
 
 HISTORY_LIMIT = 200
 LIST_LIMIT = 200
+HOUR_MS = 3_600_000
 MANY_AT_ONCE = 1_000_000
 
 Reason = Literal["gap", "resync", "reconnect", "login"]
@@ -234,7 +235,9 @@ class Device:
 
     async def _sync(self, connection: Connection) -> None:
         """One sync: all calls and pages that it takes."""
-        for request in self.state.requests():
+        since = self.state.unnamed_since
+        active = None if since is None else await self._active(connection, since)
+        for request in self.state.requests(active):
             while True:
                 reply = await self._patiently(connection, "sync", request)
                 self._handle(self.state.synced(request, reply))
@@ -244,6 +247,18 @@ class Device:
                 if "next" not in reply:
                     break
                 request = {**request, "after": reply["next"]}
+
+    async def _active(self, connection: Connection, since: int) -> set[str]:
+        """The conversations in which something was said since `since` (ms), and some more. The list goes by hours."""
+        found: set[str] = set()
+        request: dict[str, Any] = {"limit": LIST_LIMIT}
+        while True:
+            reply = await self._patiently(connection, "conversation.list", request)
+            found.update(view["conversation"] for view in reply["conversations"])
+            oldest = min((view["last"]["time"] for view in reply["conversations"] if "last" in view), default=0)
+            if "next" not in reply or oldest < since - 2 * HOUR_MS:
+                return found
+            request = {**request, "after": reply["next"]}
 
     async def _fetch(self, connection: Connection, conversation: str, up_to: int) -> None:
         """Page on to `up_to`, or to where the user was put out of the conversation meanwhile."""

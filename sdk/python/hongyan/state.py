@@ -6,7 +6,7 @@ gap makes the device stale; while it is stale, pushes wait in a buffer, and only
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 MAX_CURSORS = 400
@@ -41,6 +41,8 @@ class Conversations:
 
     def __init__(self) -> None:
         self._epoch: str | None = None
+        self._since: int | None = None
+        self._began: int | None = None
         self._last: dict[str, int] = {}
         self._left: set[str] = set()
         self._waiting: list[Message] = []
@@ -78,21 +80,37 @@ class Conversations:
                 started.append(Started(view["conversation"], view["read_seq"]))
         return started
 
-    def requests(self) -> list[dict[str, Any]]:
-        """The data of the sync calls that together are one sync. Cursors beyond 400 take calls of their own."""
-        cursors = sorted((name, seq) for name, seq in self._last.items() if name not in self._left)
-        epoch = {"epoch": self._epoch} if self._epoch is not None else {}
-        if len(cursors) <= MAX_CURSORS:
-            return [{"cursors": dict(cursors), **epoch}]
-        parts = [dict(cursors[start : start + MAX_CURSORS]) for start in range(0, len(cursors), MAX_CURSORS)]
-        return [*({"cursors": part, "only": True, **epoch} for part in parts), {"cursors": {}, **epoch}]
+    @property
+    def unnamed_since(self) -> int | None:
+        """Since when (ms) this device must ask conversation.list what was active, as it has more conversations than a
+        sync can name; None where it need not, or cannot."""
+        return self._since if len(self.names()) > MAX_CURSORS else None
+
+    def requests(self, active: Collection[str] | None = None) -> list[dict[str, Any]]:
+        """The data of the sync calls that together are one sync, which begins. Cursors beyond 400 take calls of their
+        own, for `active` conversations only, if these are given, and groups: one may have been put out of those."""
+        self._began = None
+        names = sorted(self.names())
+        known: dict[str, Any] = {"epoch": self._epoch} if self._epoch is not None else {}
+        if self._since is not None:
+            known["since"] = self._since
+        if len(names) <= MAX_CURSORS:
+            return [{"cursors": {name: self._last[name] for name in names}, **known}]
+        if active is not None:
+            names = [name for name in names if name in active or name.startswith("g:")]
+        parts = [names[start : start + MAX_CURSORS] for start in range(0, len(names), MAX_CURSORS)]
+        cursors = [{name: self._last[name] for name in part} for part in parts]
+        return [*({"cursors": part, "only": True, **known} for part in cursors), {"cursors": {}, **known}]
 
     def synced(self, request: dict[str, Any], reply: dict[str, Any]) -> list[Event]:
         """One answer to `request`."""
         if self._epoch not in (None, reply["epoch"]):
             self._last.clear()
             self._left.clear()
+            self._since = None
         self._epoch = reply["epoch"]
+        if self._began is None:
+            self._began = reply.get("time")
         # Without its cursor the server counts a conversation from read_seq, which says nothing about what we have.
         ours = {
             entry["conversation"]: entry["from"]
@@ -113,6 +131,7 @@ class Conversations:
     def settle(self) -> list[Event]:
         """The sync is over: what waited takes its place, unless it shows another gap."""
         self._is_stale = False
+        self._since = self._since if self._began is None else self._began
         waiting, self._waiting = sorted(self._waiting, key=lambda message: message["seq"]), []
         return [event for message in waiting for event in self.receive(message)]
 
