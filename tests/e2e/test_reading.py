@@ -104,7 +104,7 @@ async def test_sync_tells_what_is_beyond_the_cursors(new_user: NewUser, new_sock
     had = (await call(bob, "sync", cursors={with_bob: 3})).data
     assert (had["messages"], had["conversations"]) == ([], [{**entry, "from": 4}])
     beyond = (await call(bob, "sync", cursors={with_bob: 2**53})).data
-    assert beyond == had
+    assert {**beyond, "time": had["time"]} == had
     # The sender has read what she sent.
     assert (await call(alice, "sync", cursors={})).data["conversations"] == []
     both = (await call(alice, "sync", cursors={with_bob: 1, with_carol: 0})).data
