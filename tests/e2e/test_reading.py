@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -296,6 +297,50 @@ async def test_who_left_sees_how_it_ended_and_that_it_is_gone(
     back = (await call(bob, "sync", cursors={conversation: 3})).data
     assert (back["conversations"][0]["from"], seqs(back["messages"]), back["gone"]) == (6, [6], [])
     assert seqs((await call(bob, "message.history", conversation=conversation)).data["messages"]) == [6]
+
+
+async def test_sync_since_the_last_one_looks_at_what_was_active_since(new_user: NewUser, call: Call) -> None:
+    alice, bob, carol = new_user("alice"), new_user("bob"), new_user("carol")
+    with_bob, with_carol = private_conversation(alice.id, bob.id), private_conversation(alice.id, carol.id)
+    said = {"type": "text", "body": {"text": "hello"}}
+    await call(bob, "message.send", conversation=with_bob, cid="b1", **said)
+    first = (await call(alice, "sync", cursors={})).data
+    assert seqs(first["messages"]) == [1] and isinstance(first["time"], int)
+    in_step = {"cursors": {with_bob: 1}, "since": first["time"], "epoch": first["epoch"]}
+    again = (await call(alice, "sync", **in_step)).data
+    assert again["messages"] == again["more"] == again["gone"] == [] and "next" not in again
+    await call(carol, "message.send", conversation=with_carol, cid="c1", **said)
+    later = (await call(alice, "sync", **in_step)).data
+    assert [(m["conversation"], m["seq"]) for m in later["messages"]] == [(with_carol, 1)]
+    restored = (await call(alice, "sync", **{**in_step, "since": 2**53, "epoch": "of another store"})).data
+    assert {m["conversation"] for m in restored["messages"]} == {with_bob, with_carol}
+    for since in (-1, 1.5, "1", True):
+        assert (await call(alice, "sync", cursors={}, since=since)).code == "bad_field"
+    assert (await call(alice, "sync", cursors={}, since=None)).status == 200
+
+
+async def test_who_is_removed_while_it_reads_gets_nothing_that_was_said_after(new_user: NewUser, call: Call) -> None:
+    alice, bob = new_user("alice"), new_user("bob")
+    group = (await call(alice, "group.create", name="geese", members=[bob.id])).data["group"]["id"]
+    conversation = f"g:{group}"
+    is_over = asyncio.Event()
+
+    async def read() -> list[Answer]:
+        answers = []
+        while not is_over.is_set():
+            answers.append(await call(bob, "message.history", conversation=conversation, limit=3))
+        return answers
+
+    readers = [asyncio.create_task(read()) for _ in range(3)]
+    for round_ in range(3):
+        await call(alice, "group.remove", group=group, users=[bob.id])
+        said = {"conversation": conversation, "cid": f"s{round_}", "type": "text", "body": {"text": "a secret"}}
+        assert (await call(alice, "message.send", **said)).status == 200
+        await call(alice, "group.invite", group=group, users=[bob.id])
+    is_over.set()
+    answers = [answer for some in await asyncio.gather(*readers) for answer in some]
+    assert answers and {answer.status for answer in answers} <= {200, 404, 429}
+    assert not any(b"secret" in answer.body for answer in answers)
 
 
 async def test_a_reply_names_a_message_that_is_there(new_user: NewUser, new_socket: NewSocket) -> None:
