@@ -1,12 +1,13 @@
 """What the owner of a partition remembers of its conversations between two batches.
 
 Laws:
-- It remembers tails, single member rows and recent messages, never a list of members and never that something does not
-  exist. Everything about a conversation is forgotten when a transaction that touched it fails; everything about a
-  partition when it is given up, or when the store connection is a new one.
+- It remembers tails, single member rows and which cids were used just now, never a list of members and never that
+  something does not exist. Everything about a conversation is forgotten when a transaction that touched it fails;
+  everything about a partition when it is given up, or when the store connection is a new one.
 - Member rows live and go with the tail of their conversation, which was read before them. So it can be wrong only
   where another owner has written since; that left a row in the timeline, and there the primary key (conversation, seq)
   refuses the write.
+- What is answered without a write has no such fence: what was sent under a known cid is read again, as it is now.
 """
 
 from __future__ import annotations
@@ -18,13 +19,12 @@ from cachetools import LRUCache
 
 from protocol import ids
 from store.tables.groups import MemberRow
-from store.tables.messages import MessageRow, Tail
+from store.tables.messages import Tail
 
 CONVERSATION_BYTES = 10 * 1024 * 1024
-CID_BYTES = 16 * 1024 * 1024
+CIDS = 50_000
 TAIL_BYTES = 500  # what a conversation takes in memory beside its member rows, about
 MEMBER_BYTES = 200
-ROW_BYTES = 400  # what a message takes beside its body, about
 
 
 @dataclass(slots=True)
@@ -39,19 +39,15 @@ def _conversation_bytes(known: KnownConversation) -> int:
     return min(TAIL_BYTES + MEMBER_BYTES * len(known.members), CONVERSATION_BYTES)
 
 
-def _row_bytes(row: MessageRow) -> int:
-    return ROW_BYTES + len(row.body)
-
-
 @dataclass(slots=True)
 class PartitionCache:
-    """`conversations` {conversation: what is known of it}, `cids` {(sender, cid): recent message}; the least recently
-    used entries go first, over some 10 MiB (20,000 private conversations) and 16 MiB."""
+    """`conversations` {conversation: what is known of it}, `cids` {(sender, cid): None} of recent messages; the least
+    recently used entries go first, over some 10 MiB (20,000 private conversations) and 50,000."""
 
     conversations: LRUCache[str, KnownConversation] = field(
         default_factory=lambda: LRUCache(CONVERSATION_BYTES, _conversation_bytes)
     )
-    cids: LRUCache[tuple[str, str], MessageRow] = field(default_factory=lambda: LRUCache(CID_BYTES, _row_bytes))
+    cids: LRUCache[tuple[str, str], None] = field(default_factory=lambda: LRUCache(CIDS))
 
 
 class Caches:

@@ -71,14 +71,6 @@ class Scope(WriteScope):
         self.timeline.flush()
         return row
 
-    def forget_sent(self, row: MessageRow) -> None:
-        """Forget a message that was changed: a retry of its send must find it as it is now, also where this very
-        transaction wrote it."""
-        pair = (row.sender, row.cid)
-        self.caches.of(row.conversation).cids.pop(pair, None)
-        self.timeline.written.pop(pair, None)
-
     def earlier(self, work: Work) -> MessageRow | None:
         """The row that this command left when it was carried out before, by any worker; None where it was not."""
-        known = self.caches.of(work.key).cids.get(work.pair)
-        return known or messages.by_cids(self.tx, [work.pair]).get(work.pair)
+        return messages.by_cids(self.tx, [work.pair]).get(work.pair)

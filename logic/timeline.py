@@ -61,8 +61,8 @@ class GrowingTail:
 
 
 class Timeline:
-    """The conversations to which one transaction appends. `append` decides, `flush` writes. `written` {(sender, cid):
-    row} are the rows that the owner remembers once they are committed."""
+    """The conversations to which one transaction appends. `append` decides, `flush` writes. `written` are the
+    conversation, sender and cid of each row, which the owner remembers once they are committed."""
 
     def __init__(self, tx: Transaction, caches: Caches, now_ms: int) -> None:
         self._tx = tx
@@ -72,7 +72,7 @@ class Timeline:
         self._rows: list[MessageRow] = []
         self._mentions: list[tuple[str, str, int]] = []
         self._marks: list[tuple[str, str, int, int]] = []
-        self.written: dict[tuple[str, str], MessageRow] = {}
+        self.written: list[tuple[str, str, str]] = []
 
     def __repr__(self) -> str:
         return f"Timeline({len(self._tails)} conversations, {len(self._rows)} rows to write)"
@@ -154,5 +154,5 @@ class Timeline:
             cursors.mark(self._tx, self._marks)
         for conversation in {row.conversation for row in self._rows}:
             self._tails[conversation].remember()
-        self.written.update(((row.sender, row.cid), row) for row in self._rows)
+        self.written += [(row.conversation, row.sender, row.cid) for row in self._rows]
         self._rows, self._mentions, self._marks = [], [], []

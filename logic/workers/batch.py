@@ -140,8 +140,8 @@ class BatchRunner:
         except BaseException:
             self._caches.forget({work.key for work in works})
             raise
-        for pair, row in scope.timeline.written.items():
-            self._caches.of(row.conversation).cids[pair] = row
+        for conversation, sender, cid in scope.timeline.written:
+            self._caches.of(conversation).cids[sender, cid] = None
         return outcomes
 
 

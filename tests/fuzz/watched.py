@@ -22,7 +22,7 @@ import standalone
 from logic import caches
 from protocol import ids
 
-SMALL_BYTES = 64 * 1024
+SMALL_BYTES, SMALL_ROWS = 64 * 1024, 200
 SQLITE_KIB = 100  # of pages, for each connection
 REMEMBERED: tuple[_lru_cache_wrapper[Any], ...] = (ids.parse_conversation, ids.partition_of)
 
@@ -52,7 +52,7 @@ def let_go(count: Path) -> None:
 def main() -> int:
     count = Path(sys.argv.pop(1))
     sqlite3.connect = _with_few_pages  # type: ignore[assignment]
-    caches.CID_BYTES = caches.CONVERSATION_BYTES = SMALL_BYTES
+    caches.CONVERSATION_BYTES, caches.CIDS = SMALL_BYTES, SMALL_ROWS
     signal.signal(signal.SIGUSR2, lambda *_: let_go(count))
     return standalone.main()
 

@@ -118,3 +118,15 @@ def test_who_was_mentioned_is_not_any_more(road: Road) -> None:
     assert listed() is True
     _recall(road, "ann", AB, 1)
     assert listed() is False
+
+
+def test_a_stale_owner_pushes_a_recalled_message_as_it_is_now(road: Road) -> None:
+    """It answers a retry without a write, so no key tells it that another has written since."""
+    late = road.another_owner()
+    first = reply(late.run([send("ann", AB, "a secret", cid="c")])[0])
+    road.do("message.recall", "ann", conversation=AB, seq=first["seq"])
+    (again,) = late.run([send("ann", AB, "a secret", cid="c")])
+    assert reply(again) == {**first, "duplicate": True}
+    assert isinstance(again, Outcome)
+    (effect,) = again.effects
+    assert (pushed(effect)["data"]["body"], pushed(effect)["data"]["recalled"]) == ({}, True)

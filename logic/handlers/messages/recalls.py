@@ -31,7 +31,6 @@ def recall(work: Work, scope: Scope) -> Outcome:
         messages.recall(scope.tx, args.conversation, args.seq, event.seq)
         if row.mentions:
             mentions.remove(scope.tx, args.conversation, args.seq, codec.read(row.mentions))
-        scope.forget_sent(row)
         return event
 
     def answer(event: MessageRow, is_repeated: bool) -> Outcome:

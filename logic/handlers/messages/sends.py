@@ -60,13 +60,10 @@ class _SendRun:
         self._peers: set[str] = set()
 
     def find_known(self) -> None:
-        """Find the cids that were used before: in memory, and in the store where `look_up` asks for it."""
-        for work in self._works:
-            row = self._tails[work.key].cache.cids.get(work.pair)
-            if row is not None:
-                self._known[work.pair] = row
-        if self._scope.look_up:
-            self._look_up(self._works)
+        """Find what was sent before under these cids, as it is now: those that are remembered, and with `look_up`
+        all."""
+        look_up = self._scope.look_up
+        self._look_up([work for work in self._works if look_up or work.pair in self._tails[work.key].cache.cids])
 
     def decide_all(self) -> list[Outcome]:
         """The outcome of each send, in order. One that is refused has its cid looked up in the store, and is decided
