@@ -41,7 +41,7 @@ def test_users_have_sessions_and_groups_their_members(settings: Settings) -> Non
         assert set(sessions.live(tx, "s1", now_ms())) == {verified[1].session}
         assert set(groups.groups_of(tx, ["s2"])["s2"]) == {"sg0", "sg1"}
         assert groups.groups_of(tx, ["s3"]).get("s3", {}) == {}
-        (view, _) = conversations.views(tx, "s1")
+        view = conversations.views(tx, "s1", ["g:sg0"])["g:sg0"]
         assert (view.max_seq, view.unread) == (1, 0)
     database.close()
 
