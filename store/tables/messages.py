@@ -36,7 +36,7 @@ class MessageRow(NamedTuple):
 
 
 _INSERTED = MessageRow._fields[:-2]
-SMALL_BYTES = 2048
+SMALL_BYTES = 1024
 """A message of up to so many bytes of body and mentions is read at once, of a larger one first the size."""
 FEW, MORE = 32, 64  # that `lean` reads at a time: of sizes, too, none should be read that nobody asks for
 

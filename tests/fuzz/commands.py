@@ -62,7 +62,7 @@ def _read(rng: Random, cast: Cast) -> Data:
 def _sync(rng: Random, cast: Cast) -> Data:
     # Far ahead, so that the answer is small: a cursor beyond the end counts as the end.
     cursors = {private_conversation(cast.user, cast.peer): 2**40, group_conversation(cast.group): 2**40}
-    return {"cursors": cursors, "epoch": "e", "only": rng.random() < 0.5}
+    return {"cursors": cursors, "epoch": "e", "only": rng.random() < 0.5, "since": rng.choice([None, 0, 2**40, 2**53])}
 
 
 def _invite(rng: Random, cast: Cast) -> Data:

@@ -62,6 +62,16 @@ def test_sync_of_500_bodies_of_64_kb_reads_about_what_it_sends_and_gets_on(road:
         assert read <= 2 * MAX_LIST_BYTES
 
 
+@pytest.mark.parametrize("length", [10, 500, 1000, 1100, 5000, 30_000])
+def test_whatever_the_size_a_sync_reads_about_what_it_sends(road: Road, fetched: Fetched, length: int) -> None:
+    _notes(road, [f'{{"text":"{"x" * length}"}}'] * 600)
+    read, synced = fetched.by(road, "sync", cursors={NOTES: 0})
+    sent = sum(len(str(message)) for message in synced["messages"])
+    assert sent > MAX_LIST_BYTES / 2 and read <= 2 * sent
+    seqs = [message["seq"] for message in synced["messages"]]
+    assert seqs == list(range(1, len(seqs) + 1)) and synced["more"] == [NOTES]
+
+
 @pytest.mark.parametrize("place", [{}, {"before": 100}, {"after": 0}, {"after": 250}])
 def test_a_page_of_history_reads_about_what_it_sends(road: Road, fetched: Fetched, place: dict[str, int]) -> None:
     _notes(road, [LARGE] * 500)
