@@ -5,6 +5,7 @@ Counted is what the store reads: rows and index entries of MariaDB, steps of SQL
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,15 +13,12 @@ from typing import Any
 import pytest
 
 from logic.handlers.table import HANDLERS
-from logic.services import Services
 from protocol import ids
-from protocol.tokens import TokenSigner
-from store import meta
 from store.database import Database
 from store.tables import cursors, groups, messages
 from store.tables.cursors import HOUR_MS
 from store.transaction import Transaction
-from tests.logic.road import SECRET, reply, work
+from tests.logic.road import Road, reply, work
 from tests.store.rows import member, message
 
 FEW, MANY = 500, 50_000
@@ -98,11 +96,9 @@ class Counting:
 
 def asked(database: Database, op: str, user: str, **data: Any) -> tuple[int, dict[str, Any]]:
     """(what was read, the reply)."""
-    with database.reading() as tx:
-        epoch = meta.epoch(tx)
     counting = Counting(database)
-    signer = TokenSigner(SECRET, 7200)
-    services = Services(counting, signer, 86_400, epoch, lambda: NOW_MS)  # type: ignore[arg-type]
+    road = Road(database)
+    services = dataclasses.replace(road.services, database=counting, now_ms=lambda: NOW_MS)  # type: ignore[arg-type]
     (outcome,) = HANDLERS[op].run([work(op, user, data)], services)
     assert counting.count > 0
     return counting.count, reply(outcome)
