@@ -97,31 +97,31 @@ def _fitting(rows: Iterable[LeanRow], budget: int) -> list[LeanRow]:
     return kept
 
 
-def _frame_bytes(missing: list[Missing], gone: list[str]) -> int:
-    """At most what the reply takes beside its messages. A conversation may be named twice: in its entry, in `more`."""
-    entries = sum(ENTRY_BYTES + 2 * len(m.view.conversation) for m in missing)
-    return entries + len(codec.write(gone))
+def _entries_bytes(missing: list[Missing]) -> int:
+    """At most what these take beside their messages. A conversation may be named twice: in its entry, in `more`."""
+    return sum(ENTRY_BYTES + 2 * len(m.view.conversation) for m in missing)
 
 
-def _leave_room(missing: list[Missing], gone: list[str], first: LeanRow) -> list[Missing]:
-    """The first of `missing`, so many that the `first` message fits beside them: a page always gets on."""
+def _leave_room(missing: list[Missing], first: LeanRow, room: int) -> list[Missing]:
+    """The first of `missing`, so many that the `first` message fits beside them into `room` bytes: a page always gets
+    on."""
     kept = list(missing)
-    needed = lean_bytes(first)
-    while kept[-1].view.conversation != first.row.conversation and _frame_bytes(kept, gone) + needed > REPLY_BYTES:
+    left = room - lean_bytes(first)
+    while kept[-1].view.conversation != first.row.conversation and _entries_bytes(kept) > left:
         kept.pop()
     return kept
 
 
-def _read(tx: Transaction, missing: list[Missing], gone: list[str]) -> tuple[list[Missing], list[MessageRow]]:
-    """As many of `missing` as there is room for, and of their messages."""
+def _read(tx: Transaction, missing: list[Missing], room: int) -> tuple[list[Missing], list[MessageRow]]:
+    """As many of `missing` as there is room for, and of their messages; `room` in bytes."""
     lean = messages.lean(tx, _portions(missing))
     first = next(lean, None)
     if first is None:
         return missing, []
-    shown = _leave_room(missing, gone, first)
+    shown = _leave_room(missing, first, room)
     names = {m.view.conversation for m in shown}
     rows = (row for row in itertools.chain([first], lean) if row.row.conversation in names)
-    budget = min(MAX_LIST_BYTES, REPLY_BYTES - _frame_bytes(shown, gone))
+    budget = min(MAX_LIST_BYTES, room - _entries_bytes(shown))
     return shown, messages.whole(tx, _fitting(rows, budget))
 
 
@@ -163,7 +163,7 @@ def sync(work: Work, services: Services) -> Outcome:
         if len(wanted) <= MAX_CONVERSATIONS and not asked.only:
             others: Candidates = candidates.active(tx, user, asked, since)
             wanted, next_ = wanted + _wanted(others.found, cursors), others.next
-        shown, rows = _read(tx, wanted[:MAX_CONVERSATIONS], gone)
+        shown, rows = _read(tx, wanted[:MAX_CONVERSATIONS], REPLY_BYTES - len(codec.write(gone)))
     if len(shown) < len(wanted):
         next_ = shown[-1].after
     return replied(
