@@ -13,20 +13,20 @@ import msgspec
 from msgspec import Meta
 
 from protocol.ids import CID_PATTERN, ID_PATTERN
-from protocol.models import Takeover, Terminal
+from protocol.models import Device, Takeover, Terminal
+from protocol.visible import EMPTY_OR_VISIBLE, VISIBLE
 
 Ident = Annotated[str, Meta(pattern=ID_PATTERN)]
 Cid = Annotated[str, Meta(pattern=CID_PATTERN)]
 ConversationId = Annotated[str, Meta(min_length=3, max_length=132)]
 Seq = Annotated[int, Meta(ge=1, le=2**53)]
 Position = Annotated[int, Meta(ge=0, le=2**53)]
-Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Name = Annotated[str, Meta(max_length=64, pattern=VISIBLE)]
 Url = Annotated[str, Meta(max_length=1024)]
 Username = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f]{1,64}\Z")]
 Password = Annotated[str, Meta(min_length=1, max_length=128)]
 Limit = Annotated[int, Meta(ge=1, le=200)]
 Token = Annotated[str, Meta(min_length=1, max_length=4096)]
-Device = Annotated[str, Meta(max_length=128)]
 JoinMode = Literal["open", "approval", "invite"]
 
 
@@ -108,6 +108,12 @@ class RefreshSessions(Args):
 
     sessions: dict[str, str]
     takeovers: list[Takeover] = []
+
+
+class CheckSessions(Args):
+    """Internal: what a gateway asks when sessions should be over. `sessions` {session: user}."""
+
+    sessions: dict[str, str]
 
 
 class GetUsers(Args):
@@ -199,7 +205,7 @@ class RequestFriend(WriteArgs):
     """`{"user":"bob","text":"we met in Kunming"}`"""
 
     user: Ident
-    text: Annotated[str, Meta(max_length=256)] | None = None
+    text: Annotated[str, Meta(max_length=256, pattern=EMPTY_OR_VISIBLE)] | None = None
 
 
 class CreateGroup(WriteArgs):

@@ -14,16 +14,18 @@ from msgspec import Meta
 
 from protocol.args import Ident, Url
 from protocol.errors import bad_field, too_large
+from protocol.visible import EMPTY_OR_VISIBLE, NOTHING_TO_SEE, VISIBLE, in_words, is_visible
 
 MAX_TEXT_BYTES = 16 * 1024
 EVENT_TYPES = frozenset({"notice", "recall"})
 
 _ONLY_TEXT = frozenset({str})
 _MANY_DIGITS = re.compile(r"\d{19}")
-_VISIBLE = re.compile(r"[^\s\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
 
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Pixels = Annotated[int, Meta(ge=1, le=100_000)]
+FileName = Annotated[str, Meta(max_length=255, pattern=VISIBLE)]
+Title = Annotated[str, Meta(max_length=255, pattern=EMPTY_OR_VISIBLE)]
 
 
 class Text(msgspec.Struct):
@@ -58,7 +60,7 @@ class File(msgspec.Struct):
     """`{"url":"https://...","name":"plan.pdf","size":52000}`, `size` in bytes."""
 
     url: Url
-    name: Annotated[str, Meta(min_length=1, max_length=255)]
+    name: FileName
     size: Annotated[int, Meta(ge=0, le=2**53)]
 
 
@@ -67,7 +69,7 @@ class Location(msgspec.Struct):
 
     lat: Annotated[float, Meta(ge=-90, le=90)]
     lng: Annotated[float, Meta(ge=-180, le=180)]
-    title: Annotated[str, Meta(max_length=255)]
+    title: Title
 
 
 class Card(msgspec.Struct):
@@ -80,7 +82,7 @@ class Card(msgspec.Struct):
 class Forward(msgspec.Struct):
     """`{"title":"Plans","messages":[{...}]}`, 1 to 100 messages."""
 
-    title: Annotated[str, Meta(max_length=255)]
+    title: Title
     messages: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=100)]
 
 
@@ -110,8 +112,8 @@ def is_countable(type_: str) -> bool:
 def _check_text(text: str) -> None:
     if len(text) * 4 > MAX_TEXT_BYTES and len(text.encode()) > MAX_TEXT_BYTES:
         raise too_large("text: at most 16 KiB")
-    if _VISIBLE.search(text) is None:
-        raise bad_field("text", "there is nothing to see in it")
+    if not is_visible(text):
+        raise bad_field("text", NOTHING_TO_SEE)
 
 
 def check_body(type_: str, body: dict[str, Any]) -> None:
@@ -123,7 +125,7 @@ def check_body(type_: str, body: dict[str, Any]) -> None:
     try:
         value = msgspec.convert(body, kind)
     except msgspec.ValidationError as error:
-        raise bad_field("body", str(error).replace("`$.", "`")) from None
+        raise bad_field("body", in_words(str(error)).replace("`$.", "`")) from None
     if isinstance(value, Text):
         _check_text(value.text)
     elif isinstance(value, Card) and (value.user is None) == (value.group is None):

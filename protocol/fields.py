@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from protocol.errors import ImError, bad_field, too_large
+from protocol.visible import in_words
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
@@ -36,7 +37,7 @@ def read_fields(data: dict[str, Any], kind: type[Shape]) -> Shape:
 def refusal_of(error: msgspec.ValidationError) -> ImError:
     """The refusal that names the field which msgspec complains about: "Expected `str`, got `int` - at `$.body.text`" or
     "Object missing required field `cid`"."""
-    text = str(error)
+    text = in_words(str(error))
     what, _, path = text.partition(" - at `$")
     if not path:  # of a key of an object it says "... - at `key` in `$.cursors`"
         what, _, path = text.partition(" - at `key` in `$")

@@ -7,14 +7,16 @@ frame that goes down a SendInfo; many of either cross RabbitMQ in one TopicMessa
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 
 import msgspec
-from msgspec import Raw
+from msgspec import Meta, Raw
 
 from protocol.reach import EVERYWHERE, ORIGIN, Reach
 
 Terminal = Literal["web", "app", "pc", "mini", "pad", "tv", "bot"]
+Device = Annotated[str, Meta(max_length=128)]
+"""A client's own name for the device that it runs on; "" where it gives none."""
 
 
 class LoginInfo(msgspec.Struct):
@@ -22,8 +24,8 @@ class LoginInfo(msgspec.Struct):
 
     token: str
     terminal: Terminal
-    device: str = ""
-    client: str = ""
+    device: Device = ""
+    client: Annotated[str, Meta(max_length=128)] = ""
 
 
 class SessionInfo(msgspec.Struct, frozen=True):
@@ -97,7 +99,8 @@ class ReceiveInfo(msgspec.Struct, omit_defaults=True):
 
     `number` is given by the gateway, since clients may reuse ids, and rises for ever within (gateway, epoch).
     `connection` is the number of the sender's connection there, 0 for HTTP. `data` is the op's typed arguments as JSON.
-    `trace` is the id of the HTTP request in which the command came, else "". No gateway waits for the answer to a
+    `trace` is the id of the HTTP request in which the command came, else "". `address` is the client's, for an op that
+    needs it, as far as the door knows it. No gateway waits for the answer to a
     command that another command emitted: `emitted` is then its cid, else "".
     """
 
@@ -111,6 +114,7 @@ class ReceiveInfo(msgspec.Struct, omit_defaults=True):
     connection: int = 0
     trace: str = ""
     emitted: str = ""
+    address: str = ""
 
     @property
     def origin(self) -> str:

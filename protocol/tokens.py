@@ -13,7 +13,7 @@ from protocol.models import SessionInfo
 ALGORITHM = "HS256"
 ISSUER = "hongyan"
 AUDIENCE = "hongyan"
-LEEWAY_S = 30
+LEEWAY_S = 300
 MAX_TOKEN_CHARACTERS = 4096
 
 
@@ -43,8 +43,8 @@ class TokenSigner:
         return jwt.encode(claims, self._secret, ALGORITHM), expires_ms
 
     def verify(self, token: str) -> SessionInfo:
-        """The claims of a token that is valid now, give or take 30 s. Raises ImError unauthenticated, with the same
-        words whatever is wrong with it."""
+        """The claims of a token that is valid now, give or take the 300 s by which clocks may differ: one of the near
+        future is good, too. Raises ImError unauthenticated, with the same words whatever is wrong with it."""
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise unauthenticated()
         try:

@@ -7,6 +7,7 @@ a file half applied and not recorded; the next run applies it from its first sta
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -14,6 +15,7 @@ import structlog
 from store.database import Database
 from store.errors import AlreadyDone
 from store.transaction import Transaction
+from store.username_keys import key_usernames
 
 SCHEMA = Path(__file__).with_name("schema")
 _NAME = re.compile(r"(\d{3})_\w+\.sql\Z")
@@ -48,9 +50,15 @@ def _apply(database: Database, version: int, path: Path) -> bool:
                 tx.execute(tx.typed(statement))
             except AlreadyDone:
                 log.info("schema_statement_repeated", file=path.name)
+        if path.name in _IN_PYTHON:
+            _IN_PYTHON[path.name](tx)
         tx.execute("INSERT INTO schema_version (version) VALUES (%s)", (version,))
     log.info("schema_applied", file=path.name)
     return True
+
+
+_IN_PYTHON: dict[str, Callable[[Transaction], None]] = {"007_names_and_guesses.sql": key_usernames}
+"""What SQL cannot do, by file: done after its statements. Like them it may be repeated."""
 
 
 def statements(text: str) -> list[str]:

@@ -27,6 +27,7 @@ class Constraint(NamedTuple):
 CONSTRAINTS = (
     Constraint("users.id", "users", "PRIMARY", ("id",)),
     Constraint("users.username", "users", "username", ("username",)),
+    Constraint("users.username", "users", "username_key", ("username_key",)),
     Constraint("sessions.id", "sessions", "PRIMARY", ("id",)),
     Constraint("sessions.refresh_hash", "sessions", "refresh_hash", ("refresh_hash",)),
     Constraint("messages.seq", "messages", "PRIMARY", ("conversation", "seq")),
@@ -39,6 +40,7 @@ CONSTRAINTS = (
     Constraint("outbox", "outbox", "PRIMARY", ("sender", "cid")),
     Constraint("leases", "leases", "PRIMARY", ("name",)),
     Constraint("attempts", "attempts", "PRIMARY", ("name",)),
+    Constraint("guesses", "guesses", "PRIMARY", ("name",)),
     Constraint("meta", "meta", "PRIMARY", ("name",)),
 )
 _BY_KEY = {(constraint.table, constraint.key): constraint.name for constraint in CONSTRAINTS}

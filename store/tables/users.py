@@ -1,10 +1,15 @@
-"""Accounts. A user without a username was made by the platform and cannot log in by password."""
+"""Accounts. A user without a username was made by the platform and cannot log in by password.
+
+Law: every account with a username has its key (protocol/usernames.py), under which nobody else can register. Of older
+accounts with the same key one has it; each of the others has a key that no name has, and is found by its exact name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from protocol.usernames import username_key
 from store.transaction import Transaction
 
 
@@ -20,7 +25,7 @@ class UserRow(NamedTuple):
     disabled: bool = False
 
 
-_COLUMNS = (*UserRow._fields, "created")
+_COLUMNS = (*UserRow._fields, "username_key", "created")
 _SELECT = f"SELECT {','.join(UserRow._fields)} FROM users WHERE"
 
 
@@ -30,22 +35,27 @@ def _user(row: tuple[object, ...]) -> UserRow:
 
 
 def insert(tx: Transaction, row: UserRow, now_ms: int) -> None:
-    """Insert an account made at `now_ms`. Raises Duplicate "users.id" or "users.username"."""
-    tx.insert("users", _COLUMNS, [(*row, now_ms)])
+    """Insert an account made at `now_ms`. Raises Duplicate "users.id", or "users.username" where this name, or one
+    with its key, is taken."""
+    tx.insert("users", _COLUMNS, [_written(row, now_ms)])
 
 
 def insert_missing(tx: Transaction, rows: Sequence[UserRow], now_ms: int) -> int:
-    """Insert the rows whose id does not exist yet; returns how many. Raises Duplicate "users.username"."""
+    """Insert the rows whose id does not exist yet; returns how many. Raises Duplicate as `insert` does."""
     there = existing(tx, [row.id for row in rows])
     missing = {row.id: row for row in rows if row.id not in there}
-    return tx.insert("users", _COLUMNS, [(*row, now_ms) for _, row in sorted(missing.items())])
+    return tx.insert("users", _COLUMNS, [_written(row, now_ms) for _, row in sorted(missing.items())])
 
 
 def by_username(tx: Transaction, username: str) -> UserRow | None:
-    """The account with exactly this user name; None where there is none."""
-    rows = [_user(row) for row in tx.rows(f"{_SELECT} username = %s", (username,))]
+    """The account with exactly this user name, or else the one whose name has the same key; None where there is none.
+    One statement, whatever there is: how long it takes tells nothing."""
+    key = username_key(username)
+    sql = f"{_SELECT} username = %s UNION ALL {_SELECT} username_key = %s"
+    rows = [_user(row) for row in tx.rows(sql, (username, key))]
+    exact = next((row for row in rows if row.username == username), None)
     # MariaDB ignores spaces at the end when it compares
-    return next((row for row in rows if row.username == username), None)
+    return exact or next((row for row in rows if username_key(row.username or "") == key), None)
 
 
 def get(tx: Transaction, ids: Iterable[str]) -> dict[str, UserRow]:
@@ -67,6 +77,10 @@ def update(
         return user in existing(tx, [user])
     assignments = ", ".join(f"{key} = %s" for key in changes)
     return tx.execute(f"UPDATE users SET {assignments} WHERE id = %s", [*changes.values(), user]) > 0
+
+
+def _written(row: UserRow, now_ms: int) -> tuple[object, ...]:
+    return (*row, None if row.username is None else username_key(row.username), now_ms)
 
 
 def set_password(tx: Transaction, user: str, password: str, verified: str | None) -> bool:

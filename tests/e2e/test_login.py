@@ -35,6 +35,20 @@ async def test_the_reply_to_a_login(deployment: Deployment, new_user: NewUser, n
     assert synced["data"]["epoch"] == reply["epoch"]
 
 
+async def test_a_device_has_at_most_128_characters_over_every_door(
+    deployment: Deployment, new_user: NewUser, new_socket: NewSocket
+) -> None:
+    alice = new_user("alice")
+    for length, op in ((128, "reply"), (129, "error")):
+        answer = await (await new_socket()).ask(
+            "login", {"token": alice.token, "terminal": "web", "device": "d" * length}
+        )
+        assert answer["op"] == op
+    assert answer["data"]["code"] == "bad_field"
+    login = {"username": "nobody", "password": "correct horse", "device": "d" * 129}
+    assert (await api(deployment.ports[0], "account.login", login)).code == "bad_field"
+
+
 def forged(deployment: Deployment, user: str, **changes: object) -> dict[str, str]:
     """Tokens that are wrong in one way each."""
     now = int(time.time())

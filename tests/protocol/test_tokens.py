@@ -52,9 +52,18 @@ def test_what_was_issued_verifies() -> None:
     assert abs(who.expires - expires) < 1000
 
 
-def test_clocks_may_differ_a_little() -> None:
+@pytest.mark.parametrize("ahead_s", [31, -31, LEEWAY_S - 15, 15 - LEEWAY_S])
+def test_a_clock_that_is_ahead_or_ran_back_by_less_than_the_leeway_refuses_no_token(ahead_s: int) -> None:
+    """The clock of a worker that issues: ahead, its tokens begin in the future; behind, they are over."""
+    token, _ = SIGNER.issue("ann", "s1", "app", "phone", time.time_ns() // 1_000_000 + ahead_s * 1000)
+    assert SIGNER.verify(token).user == "ann"
     late = int(time.time()) - LEEWAY_S + 15
     assert SIGNER.verify(_signed(exp=late)).user == "ann"
+
+
+def test_a_token_of_a_future_beyond_the_leeway_is_refused() -> None:
+    token, _ = SIGNER.issue("ann", "s1", "app", "phone", time.time_ns() // 1_000_000 + (LEEWAY_S + 15) * 1000)
+    assert _refusal(token).code == "unauthenticated"
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,14 @@ def test_the_first_frame_is_a_login() -> None:
     assert session.state is State.OPENING
 
 
+@pytest.mark.parametrize("field", ["device", "client"])
+def test_what_a_login_says_of_its_device_and_client_has_at_most_128_characters(field: str) -> None:
+    (refused,) = Session().receive(LOGIN.replace("}}", f',"{field}":"{"安" * 129}"}}}}'), 0)
+    assert code_of(refused) == "bad_field" and field in said(refused)["data"]["message"]
+    (taken,) = Session().receive(LOGIN.replace("}}", f',"{field}":"{"安" * 128}"}}}}'), 0)
+    assert isinstance(taken, Login)
+
+
 @pytest.mark.parametrize("text", [SYNC, '{"op":"heartbeat"}', '{"op":"no.op","id":"2"}', '{"op":"","id":"2"}'])
 def test_what_comes_before_the_login_ends_the_connection(text: str) -> None:
     session = Session()
