@@ -144,16 +144,18 @@ class LogicSettings(Section, frozen=True):
     """Workers. `threads` is the pool of a parallel worker. While it hashes `hashing_threads` passwords,
     `hashing_waiting` more requests may wait for that; with 0 all others are answered `busy`.
     A sender may take a message back for `recall_s`; with 0 never. A user may be in `max_groups_per_user`, each of which
-    is looked at whenever one of its devices syncs.
+    is looked at whenever one of its devices syncs. Wrong passwords from `shared_addresses` (addresses or
+    networks) are not counted by address, since many come from one, such as a load balancer's.
     """
 
     threads: Count = 8
     hashing_threads: Count = 2
-    hashing_waiting: CountOrZero = 20
+    hashing_waiting: CountOrZero = 60
     batch_commands: Count = 300
     batch_bytes: Bytes = 1024 * 1024
     recall_s: WholeSecondsOrZero = 120
     max_groups_per_user: Count = 2000
+    shared_addresses: Networks = ("127.0.0.1", "::1")
 
 
 class ClusterSettings(Section, frozen=True):

@@ -14,7 +14,8 @@ from store.database import Database
 @dataclass(frozen=True)
 class Services:
     """`signer` makes access tokens, `refresh_tokens` the others. `refresh_s` is for how many seconds a session lasts
-    without a refresh. `epoch` names the store's history (store/meta.py). `now_ms` is the clock."""
+    without a refresh. `epoch` names the store's history (store/meta.py). `now_ms` is the clock. `shared_networks` are
+    addresses that many users have in common."""
 
     database: Database
     signer: TokenSigner
@@ -22,3 +23,4 @@ class Services:
     refresh_s: int
     epoch: str
     now_ms: Callable[[], int] = now_ms
+    shared_networks: tuple[str, ...] = ("127.0.0.1", "::1")

@@ -52,7 +52,8 @@ class Op:
 
     `not_over` names the doors through which it may not come. An `ephemeral` op leaves nothing in the store, so it takes
     no cid. `cost(args)` says as how many ordinary commands it counts against its sender's rate. `every_s` is the least
-    number of seconds between two of them on a connection (0: none).
+    number of seconds between two of them on a connection (0: none). With `needs_address` its handler is told where the
+    client is.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Op:
     ephemeral: bool = False
     cost: Cost = _one
     every_s: float = 0.0
+    needs_address: bool = False
 
     @property
     def writes(self) -> bool:
@@ -105,13 +107,14 @@ def _for_each(field: str, a_command: int) -> Cost:
 _ANYONE, _GATEWAY, _SYSTEM = (frozenset({caller}) for caller in (Caller.ANYONE, Caller.GATEWAY, Caller.SYSTEM))
 
 _ALL = (
-    Op("account.register", args.Register, _ANYONE),
-    Op("account.login", args.Login, _ANYONE),
-    Op("account.password", args.ChangePassword),
+    Op("account.register", args.Register, _ANYONE, needs_address=True),
+    Op("account.login", args.Login, _ANYONE, needs_address=True),
+    Op("account.password", args.ChangePassword, needs_address=True),
     Op("account.logout", args.Logout),
     Op("token.refresh", args.Refresh, _ANYONE),
     Op("session.open", args.OpenSession, _GATEWAY),
     Op("session.refresh", args.RefreshSessions, _GATEWAY),
+    Op("session.check", args.CheckSessions, _GATEWAY),
     Op("user.get", args.GetUsers),
     Op("user.update", args.UpdateUser),
     Op("message.send", args.SendMessage, key=_conversation, cost=_for_each("mentions", 10)),

@@ -85,19 +85,29 @@ class LoggedIn(Reply):
 
 
 class SessionOpened(Reply):
-    """Internal: what a gateway needs to answer a login. `epoch` is the store's, `groups` {group: joined_seq}."""
+    """Internal: what a gateway needs to answer a login. `epoch` is the store's, `groups` {group: joined_seq}. The
+    session lasts for `lasts_ms` more, unless it is refreshed; how long it lasts is the same by every clock."""
 
     user: User
     epoch: str
     groups: dict[str, int] = {}
+    lasts_ms: int | None = None
 
 
 class SessionsRefreshed(Reply):
-    """Internal: the answer to session.refresh. `ended` are sessions that are not valid any more; `groups` is
-    {user: {group: joined_seq}} with every user asked for."""
+    """Internal: the answer to session.refresh. `ended` are sessions that are not valid any more, `expired` those whose
+    time has run out; `groups` is {user: {group: joined_seq}} with every user asked for."""
 
     ended: list[str]
     groups: dict[str, dict[str, int]]
+    expired: list[str] = []
+
+
+class SessionsChecked(Reply):
+    """Internal: the answer to session.check. `lasting` {session: for how many more ms}, `ended` {reason: sessions}."""
+
+    lasting: dict[str, int] = {}
+    ended: dict[str, list[str]] = {}
 
 
 class Sent(Reply, omit_defaults=False):

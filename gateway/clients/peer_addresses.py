@@ -37,18 +37,22 @@ class PeerAddresses:
             address = ipaddress.ip_address(claimed)
         except ValueError:
             return UNKNOWN
-        return UNKNOWN if address.is_loopback else str(address)
+        return str(address)
 
     def is_full(self, address: str) -> bool:
         """Whether one more connection from this address would be too many."""
-        return address != UNKNOWN and self._counts[address] >= self._at_most
+        return self._counts[address] >= self._at_most
 
     def enter(self, address: str) -> None:
-        if address != UNKNOWN:
+        if _is_counted(address):
             self._counts[address] += 1
 
     def leave(self, address: str) -> None:
-        if address != UNKNOWN:
+        if _is_counted(address):
             self._counts[address] -= 1
             if not self._counts[address]:
                 del self._counts[address]
+
+
+def _is_counted(address: str) -> bool:
+    return address != UNKNOWN and not ipaddress.ip_address(address).is_loopback

@@ -29,10 +29,17 @@ class CommandMaker:
         return f"CommandMaker({self.address}, {self._number} commands)"
 
     def make(
-        self, op: Op, args: Args, sender: UserInfo, session: str = "", connection: int = 0, trace: str = ""
+        self,
+        op: Op,
+        args: Args,
+        sender: UserInfo,
+        session: str = "",
+        connection: int = 0,
+        trace: str = "",
+        address: str = "",
     ) -> tuple[str, ReceiveInfo]:
-        """(queue, command); `trace` is the id of the HTTP request that it came by. Raises ImError bad_field: a cid of
-        ours, a number that no JSON holds."""
+        """(queue, command); `trace` is the id of the HTTP request that it came by, `address` the client's. Raises
+        ImError bad_field: a cid of ours, a number that no JSON holds."""
         self._number += 1
         if isinstance(args, WriteArgs):
             if not args.cid:
@@ -49,6 +56,8 @@ class CommandMaker:
             session,
             connection,
             trace,
+            "",
+            address if op.needs_address else "",
         )
         key = "" if op.key is None else op.key(sender, args)
         return queues.of_command(op, key, self._partitions), command

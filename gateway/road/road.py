@@ -25,13 +25,22 @@ class Road:
     def forward(self, command: ClientCommand, connection: Connection, reply_to: ReplyTo) -> None:
         """Send a client's command. Raises ImError busy, bad_field."""
         queue, made = self._commands.make(
-            command.op, command.args, connection.sender, connection.session_id, connection.number
+            command.op,
+            command.args,
+            connection.sender,
+            connection.session_id,
+            connection.number,
+            "",
+            connection.address,
         )
         self._uplink.submit(queue, made, reply_to, command.id)
 
-    async def ask(self, op: Op, args: Args, sender: UserInfo, session: str = "", trace: str = "") -> bytes:
-        """The data of the reply to a command that no connection sent. Raises ImError busy, bad_field; Refused."""
-        queue, command = self._commands.make(op, args, sender, session, trace=trace)
+    async def ask(
+        self, op: Op, args: Args, sender: UserInfo, session: str = "", address: str = "", trace: str = ""
+    ) -> bytes:
+        """The data of the reply to a command that no connection sent, but perhaps a client at `address`. Raises ImError
+        busy, bad_field; Refused."""
+        queue, command = self._commands.make(op, args, sender, session, trace=trace, address=address)
         pending_reply = PendingReply()
         self._uplink.submit(queue, command, pending_reply)
         return await pending_reply.answer

@@ -14,7 +14,7 @@ from typing import Any
 from logic.handlers.conversations import listing, read_cursors, sync
 from logic.handlers.groups import changes, queries
 from logic.handlers.messages import history, notices, recalls, sends, typing
-from logic.handlers.people import accounts, friends, refresh, sessions, users
+from logic.handlers.people import accounts, friends, guessing, refresh, sessions, users
 from logic.outcome import Outcome
 from logic.work import Work
 from protocol.errors import ImError
@@ -28,13 +28,21 @@ List = Callable[[list[Work], Any], list[Outcome]]
 Steps = Callable[[Work, Any], Generator[Effect, None, Outcome]]
 
 
+Share = Callable[[Work], tuple[str, str]]
+
+
+def _nobodys(_: Work) -> tuple[str, str]:
+    return "", ""
+
+
 @dataclass(frozen=True, slots=True)
 class Handler:
     """`run(works, scope)` returns the outcome of each of `works`; a handler that does not take a list `at_once` is
     given one at a time.
 
     With `steps` the command runs by `steps(work, scope)` instead, a generator: it yields effects that are sent before
-    its outcome. `function` is the function that the row names, `lane` where a pool runs it.
+    its outcome. `function` is the function that the row names, `lane` where a pool runs it. `share(work)` says whose
+    turn a command takes there: (address, account). Each has its turn, however much the others ask for.
     """
 
     function: Callable[..., Any]
@@ -42,15 +50,16 @@ class Handler:
     at_once: bool
     lane: str = COMMON
     steps: Steps | None = None
+    share: Share = _nobodys
 
 
-def one(function: One, lane: str = COMMON) -> Handler:
+def one(function: One, lane: str = COMMON, share: Share = _nobodys) -> Handler:
     """A handler of single commands. An ImError that it raises becomes the outcome."""
 
     def run(works: list[Work], scope: Any) -> list[Outcome]:
         return [_outcome(function, work, scope) for work in works]
 
-    return Handler(function, run, at_once=False, lane=lane)
+    return Handler(function, run, at_once=False, lane=lane, share=share)
 
 
 def many(function: List, lane: str = COMMON) -> Handler:
@@ -82,13 +91,14 @@ def _outcome(function: One, work: Work, scope: Any) -> Outcome:
 
 
 HANDLERS: dict[str, Handler] = {
-    "account.register": one(accounts.register, HASHING),
-    "account.login": one(accounts.login, HASHING),
-    "account.password": one(accounts.change_password, HASHING),
+    "account.register": one(accounts.register, HASHING, guessing.share),
+    "account.login": one(accounts.login, HASHING, guessing.share),
+    "account.password": one(accounts.change_password, HASHING, guessing.share),
     "account.logout": one(accounts.logout),
     "token.refresh": one(refresh.refresh_token),
     "session.open": many(sessions.open_all),
     "session.refresh": one(sessions.refresh),
+    "session.check": one(sessions.check),
     "user.get": one(users.get),
     "user.update": one(users.update),
     "message.send": many(sends.send_all),

@@ -13,7 +13,7 @@ import structlog
 from protocol.clock import now_ms
 from store.database import Database
 from store.errors import StoreError
-from store.tables import attempts, leases, outbox
+from store.tables import attempts, guesses, leases, outbox
 from store.tables.outbox import OutboxRow
 from store.transaction import Transaction
 
@@ -82,7 +82,9 @@ class OutboxWatch:
         return time.monotonic() - self._pruned_at >= PRUNE_S
 
     def _prune(self, tx: Transaction) -> None:
-        """Once an hour delete counts of attempts that are a week old: their commands never came back again."""
+        """Once an hour delete counts of attempts that are a week old, whose commands never came back again, and wrong
+        guesses that are forgiven."""
         if self._is_prune_due():
             self._pruned_at = time.monotonic()
             attempts.prune(tx, now_ms() - KEEP_ATTEMPTS_MS)
+            guesses.prune(tx)

@@ -180,8 +180,12 @@ class PoolWorker:
     def _submit(self, pending: Pending, works: list[Work], handler: Handler | None) -> None:
         if handler is None:
             self._finished.put(Finished(pending, works, [self._nobodys(work) for work in works]))
-        elif not self._lanes[handler.lane].submit(lambda: self._carry_out(pending, works, handler)):
-            self._finished.put(Finished(pending, works, put_off(works)))
+        else:
+            self._lanes[handler.lane].submit(
+                lambda: self._carry_out(pending, works, handler),
+                lambda: self._finished.put(Finished(pending, works, put_off(works))),
+                handler.share(works[0]),
+            )
 
     # --- in a thread of a lane
 

@@ -35,13 +35,20 @@ _cids = itertools.count(1)
 
 
 def work(
-    op: str, sender: str, data: dict[str, Any], *, session: str = "", connection: int = 0, redelivered: bool = False
+    op: str,
+    sender: str,
+    data: dict[str, Any],
+    *,
+    session: str = "",
+    connection: int = 0,
+    redelivered: bool = False,
+    address: str = "",
 ) -> Work:
     """The work of a command from `sender`; one without a cid gets a fresh one."""
     if "cid" not in data:
         data = {**data, "cid": f"c{next(_cids)}"}
     encoded, who = Raw(codec.write(data)), UserInfo(sender, "web" if sender else "")
-    command = ReceiveInfo(op, next(_numbers), "g1", "e1", encoded, who, session, connection)
+    command = ReceiveInfo(op, next(_numbers), "g1", "e1", encoded, who, session, connection, address=address)
     read = read_work(command, redelivered=redelivered)
     if isinstance(read, ImError):
         raise read

@@ -98,7 +98,7 @@ def test_no_answer_tells_whether_a_name_exists(road: Road) -> None:
     register(road)
     refusals = [
         road.call("account.login", username=name, password=word)
-        for name, word in [("ann", OTHER), ("nobody", PASSWORD), ("ANN", PASSWORD), ("an", PASSWORD)]
+        for name, word in [("ann", OTHER), ("nobody", PASSWORD), ("ANN", OTHER), ("an", PASSWORD)]
     ]
     assert {bytes(outcome.answer(1).data) for outcome in refusals} == {bytes(refusals[0].answer(1).data)}
     assert code(refusals[0]) == "unauthenticated"
@@ -320,3 +320,68 @@ def test_a_password_is_the_same_on_every_keyboard(one: str, other: str) -> None:
     assert not passwords.is_password(stored, "e" * 8)
     assert not passwords.is_password(None, "nobody has this password")
     assert not passwords.is_password("no hash", one)
+
+
+@pytest.mark.parametrize(("old", "new"), [("\uff50assword", "password"), ("\ufb01rst word", "first word")])
+def test_a_password_hashed_before_its_form_was_nfkc_is_still_right(old: str, new: str) -> None:
+    """Older hashes are of the form NFC."""
+    stored = passwords._HASHER.hash(old)
+    assert passwords.is_password(stored, old) and not passwords.is_password(stored, new)
+    assert passwords.is_password(passwords.hash_password(old), new)
+
+
+@pytest.mark.parametrize("other", ["bob", "BOB", "\uff22\uff4f\uff42", "bob\u200b"], ids=ascii)
+def test_names_that_look_alike_are_one_account(road: Road, other: str) -> None:
+    made = register(road, "Bob")
+    assert made["user"]["name"] == "Bob"  # as it was typed
+    again = road.call("account.register", username=other, password=PASSWORD)
+    assert code(again) == ("bad_field" if "\u200b" in other else "conflict")
+    assert reply(road.call("account.login", username=other, password=PASSWORD))["user"] == made["user"]
+
+
+def test_composed_and_decomposed_names_and_passwords_are_one_account(road: Road) -> None:
+    made = reply(road.call("account.register", username="caf\u00e9", password="\u00e9t\u00e9 \uff11\uff12\uff13\uff14"))
+    login = {"username": "cafe\u0301", "password": "e\u0301te\u0301 1234"}
+    assert reply(road.call("account.login", **login))["user"] == made["user"]
+    assert code(road.call("account.register", username="cafe\u0301", password=PASSWORD)) == "conflict"
+    user, session = made["user"]["id"], session_of(road, made["token"])
+    changed = road.call("account.password", user, session, old="e\u0301te\u0301 1234", new="\ufb01rst\u00a0word")
+    assert code(changed) == "ok"
+    assert code(road.call("account.login", username="CAF\u00c9", password="first word")) == "ok"
+
+
+@pytest.mark.parametrize("password", ["correct\u200bhorse", "e\u0301" * 7, "tab\tin the middle"], ids=ascii)
+def test_a_password_that_few_could_type_again_is_refused(road: Road, password: str) -> None:
+    refused = road.call("account.register", username="ann", password=password)
+    assert code(refused) == "bad_field" and b'"field":"password"' in bytes(refused.answer(1).data)
+    made = register(road)
+    changed = road.call(
+        "account.password", made["user"]["id"], session_of(road, made["token"]), old=PASSWORD, new=password
+    )
+    assert code(changed) == "bad_field" and b'"field":"new"' in bytes(changed.answer(1).data)
+
+
+def test_a_gateway_is_told_how_long_a_session_lasts_and_why_it_has_ended(road: Road) -> None:
+    made = register(road)
+    user, lasting = made["user"]["id"], session_of(road, made["token"])
+    opened = reply(road.call("session.open", user, user=user, session=lasting))
+    assert opened["lasts_ms"] == 86_400_000
+    revoked_one, expired = (
+        session_of(road, reply(road.call("account.login", username="ann", password=PASSWORD))["token"])
+        for _ in range(2)
+    )
+    with road.database.transaction() as tx:
+        sessions.revoke(tx, [revoked_one], road.now_ms)
+        tx.execute("UPDATE sessions SET expires = %s WHERE id = %s", (road.now_ms, expired))
+    asked = {lasting: user, revoked_one: user, expired: user, "made up": user}
+    checked = reply(road.call("session.check", sessions=asked))
+    assert checked["lasting"] == {lasting: 86_400_000}
+    assert {reason: sorted(ended) for reason, ended in checked["ended"].items()} == {
+        "logged_out": sorted([revoked_one, "made up"]),
+        "expired": [expired],
+    }
+    refreshed = reply(road.call("session.refresh", sessions=asked))
+    assert (sorted(refreshed["ended"]), refreshed["expired"]) == (sorted([revoked_one, "made up"]), [expired])
+    with road.database.transaction() as tx:
+        users.set_disabled(tx, user, True)
+    assert reply(road.call("session.check", sessions={lasting: user}))["ended"] == {"disabled": [lasting]}

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import Raw
 
@@ -324,6 +325,31 @@ async def test_a_flood_of_passwords_is_busy_and_delays_nobody_else(site: Site) -
     codes = [answer["code"] for answer in answers]
     assert sync["op"] == "reply"
     assert codes.count("unauthenticated") >= 3 and set(codes) == {"unauthenticated", "busy"}
+
+
+@pytest.mark.parametrize(("waiting", "others_at"), [(20, "198.51.100.{}"), (40, "198.51.100.1"), (20, "203.0.113.9")])
+async def test_a_flood_of_logins_from_one_address_leaves_others_half_of_the_hashing(
+    site: Site, waiting: int, others_at: str
+) -> None:
+    """16 people log in while an address asks for 60 logins to one account at once: none of them is refused, and of what
+    is hashed until the last of them has an answer at most half is the flood's. So it is where the 16 have one address,
+    and where it is that of the flood."""
+    site.parallel(hashing_waiting=waiting)
+
+    def login(name: str, address: str) -> ReceiveInfo:
+        made = site.command("account.login", {"username": name, "password": "wrong"}, sender="")
+        return msgspec.structs.replace(made, address=address)
+
+    flood = [login("flooded", "203.0.113.9") for _ in range(60)]
+    others = [login(f"other{number}", others_at.format(number)) for number in range(16)]
+    commands = [*flood[:30], *others, *flood[30:]]
+    answers = await site.ask(*commands)
+    codes = {command.number: answer["code"] for command, answer in zip(commands, answers, strict=True)}
+    assert [codes[other.number] for other in others] == ["unauthenticated"] * 16
+    hashed = [number for number in site.answers() if codes[number] == "unauthenticated"]
+    until = max(hashed.index(other.number) for other in others) + 1
+    assert until <= 2 * len(others) + 2  # one was begun before, one may be answered together with the last
+    assert "busy" in codes.values()
 
 
 async def test_the_same_write_at_once_is_carried_out_once_and_answered_alike(site: Site) -> None:
