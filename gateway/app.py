@@ -11,6 +11,8 @@ import structlog
 
 from bus.interface import GatewayBus
 from conf.settings import Settings
+from gateway.clients.connection import Connection
+from gateway.clients.deadlines import Deadlines
 from gateway.clients.hub import Hub
 from gateway.clients.outgoing import Outgoing
 from gateway.clients.peer_addresses import PeerAddresses
@@ -40,6 +42,7 @@ from gateway.sessions.login import LoginFlow
 from gateway.sessions.login_queue import LoginQueue
 from gateway.sessions.refresh import Refresher
 from gateway.sessions.revoker import Revoker
+from gateway.sessions.session_ends import SessionEnds
 from gateway.sessions.terminals import Terminals
 from protocol.models import Answer, Membership, Push, Revocation, Takeover
 from protocol.ops import WORKERS
@@ -76,12 +79,14 @@ class Gateway:
         signer = TokenSigner(settings.token.secret, settings.token.access_s)
         self._joining = joining = Joining(hub, registrar)
         self._terminals = Terminals(hub, registrar, limits.connections_per, limits.max_connections_per_user)
-        login_flow = LoginFlow(hub, road, joining, self._terminals, signer, limits.heartbeat_s)
+        deadlines = Deadlines(limits, self._session_over)
+        login_flow = LoginFlow(hub, road, joining, self._terminals, signer, deadlines, limits.heartbeat_s)
         self._api_sessions = ApiSessions(login_flow, rate)
         self._revoker = Revoker(hub, self._api_sessions)
+        self._session_ends = SessionEnds(road, self._revoker)
         self._refresher = Refresher(hub, road, joining, self._terminals, self._revoker, limits.resync_per_s)
         logins = LoginQueue(login_flow, limits.max_logins)
-        self._attendant = Attendant(hub, registrar, road, logins, rate, limits)
+        self._attendant = Attendant(hub, registrar, road, logins, deadlines, rate, limits)
         # down the road
         self._links = Links(bus, self._refresher.request)
         self._downlink = Downlink(self._links, self._handlers(), outgoing)
@@ -132,6 +137,7 @@ class Gateway:
         await self._doors.close()
         await self._uplink.settle(self._limits.request_timeout_s)
         await self._refresher.close()
+        self._session_ends.stop()
         self._joining.stop()
         self._links.stop()
         self._uplink.stop()
@@ -156,7 +162,7 @@ class Gateway:
             Origins(self._settings.origins),
             websocket_rules(self._attendant),
             poll_rules(self._attendant, self.polls),
-            api_rules(self._road, self._api_sessions, self._limits.request_timeout_s),
+            api_rules(self._road, self._api_sessions, self._attendant.addresses, self._limits.request_timeout_s),
             health,
             *(() if self._ports.operations is not None else (operations,)),
         )
@@ -186,6 +192,9 @@ class Gateway:
                 self._refresher.request("broker connection is new")
         else:
             self._uplink.abandon()
+
+    def _session_over(self, connection: Connection) -> None:
+        self._session_ends.reached(connection)
 
     def _reregistered(self) -> None:
         self._refresher.request("routes were registered again")

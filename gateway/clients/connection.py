@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from math import inf
 from typing import Protocol
 
 from gateway.clients.rate import Meter
@@ -60,8 +61,9 @@ class Connection:
     Nothing is read while too many of its commands are under way (`paused_by_pending`: how many when reading paused),
     before `paused_until`, or while frames that came right behind its login wait for that (`early`, in their order; most
     connections have none). `unfinished_since` is the moment at which a message began whose rest has not come. Each is 0
-    where that is not so. `pinged_at` is the moment of our last ping. `transient_bytes` is the size of the last
-    transient frame: it is allowed beside the bytes that make a connection slow.
+    where that is not so. `pinged_at` is the moment of our last ping. At `session_ends_at` its session is over, unless
+    it is refreshed. `transient_bytes` is the size of the last transient frame: it is allowed beside the bytes that make
+    a connection slow.
     """
 
     __slots__ = (
@@ -86,6 +88,7 @@ class Connection:
         "route",
         "sender",
         "session",
+        "session_ends_at",
         "session_id",
         "terminal",
         "transient_bytes",
@@ -106,6 +109,7 @@ class Connection:
         self.sender = NOT_LOGGED_IN
         self.user = ""
         self.session_id = ""
+        self.session_ends_at = inf
         self.terminal = ""
         self.device = ""
         self.route: Route | None = None

@@ -1,4 +1,5 @@
-"""Until when a connection must have logged in, finished a message, shown a sign of life. One timer wheel for all.
+"""Until when a connection must have logged in, finished a message, shown a sign of life; when its session ends. One
+timer wheel for all.
 
 Laws: a frame that comes in moves no timer. When a connection's turn comes it is looked at: it is late, or its turn
 comes again at the earliest moment at which it could be. Before a silent one is late, it is asked once for a sign of
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from math import inf
 
 import structlog
@@ -22,16 +24,19 @@ from protocol.errors import Close
 
 TICK_S = 0.25
 SLOTS = 512  # reaches 128 s ahead: further than a heartbeat's silence
+SESSION_OVER_AGAIN_S = 10.0
 LOOKS_A_TURN = 1000  # of the loop: some 2 ms
 
 log = structlog.get_logger()
 
 
 class Deadlines:
-    """The deadlines of all connections of a gateway. They count from `start` to `stop`."""
+    """The deadlines of all connections of a gateway. They count from `start` to `stop`. `session_over` is told of a
+    connection whose session should be over, and again each 10 s while nothing comes of it."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, session_over: Callable[[Connection], None] = lambda _: None) -> None:
         self._limits = limits
+        self._session_over = session_over
         self._wheel: TimerWheel[Connection] = TimerWheel(TICK_S, SLOTS, time.monotonic())
         self._turning: asyncio.Task[None] | None = None
 
@@ -60,6 +65,12 @@ class Deadlines:
             if due < connection.looked_at_next:
                 self._set(connection, due)
 
+    def session_lasts(self, connection: Connection, seconds: float) -> None:
+        """Its session, which has just been opened, ends in so many seconds."""
+        connection.session_ends_at = time.monotonic() + seconds
+        if connection.session_ends_at < connection.looked_at_next:
+            self._set(connection, connection.session_ends_at)
+
     def pause(self, connection: Connection, until: float) -> None:
         """Read nothing more from it until then."""
         connection.paused_until = until
@@ -84,7 +95,10 @@ class Deadlines:
                 connection.adjust_reading()
             else:
                 due = min(due, connection.paused_until)
-        self._set(connection, due)
+        if connection.session_ends_at <= now:
+            connection.session_ends_at = now + SESSION_OVER_AGAIN_S
+            self._session_over(connection)
+        self._set(connection, min(due, connection.session_ends_at))
 
     def _set(self, connection: Connection, due: float) -> None:
         connection.looked_at_next = due

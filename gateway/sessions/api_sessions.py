@@ -20,7 +20,7 @@ SESSIONS = 50_000
 
 
 class ApiSessions:
-    """Sessions by id, each good for 60 s."""
+    """Sessions by id, each good for 60 s, or until it ends."""
 
     def __init__(self, login_flow: LoginFlow, rate: Rate) -> None:
         self._login_flow = login_flow
@@ -40,9 +40,10 @@ class ApiSessions:
         if self._good_until.get(who.session, 0.0) > now:
             return who
         revocations = self._revocations
-        await self._login_flow.ask(who)
+        opened = await self._login_flow.ask(who)
         if revocations == self._revocations:
-            self._good_until[who.session] = time.monotonic() + RENEW_S
+            lasts_s = RENEW_S if opened.lasts_ms is None else min(RENEW_S, opened.lasts_ms / 1000)
+            self._good_until[who.session] = time.monotonic() + lasts_s
         return who
 
     def _count(self, session: str, now: float) -> None:

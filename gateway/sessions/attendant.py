@@ -32,7 +32,14 @@ class Attendant:
     """All connections of a gateway, from all doors."""
 
     def __init__(
-        self, hub: Hub, registrar: Registrar, road: Road, logins: LoginQueue, rate: Rate, limits: Limits
+        self,
+        hub: Hub,
+        registrar: Registrar,
+        road: Road,
+        logins: LoginQueue,
+        deadlines: Deadlines,
+        rate: Rate,
+        limits: Limits,
     ) -> None:
         self._hub = hub
         self._registrar = registrar
@@ -40,7 +47,7 @@ class Attendant:
         self._logins = logins
         self._rate = rate
         self._limits = limits
-        self._deadlines = Deadlines(limits)
+        self._deadlines = deadlines
         self._forget: Forget = self.closed  # the same object for all connections
         self.addresses = PeerAddresses(limits.trusted_proxies, limits.max_connections_per_address)
         # Reading pauses at half of the commands that may be under way: frames that were read already find room.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway.clients.connection import Connection
+from gateway.clients.deadlines import Deadlines
 from gateway.clients.hub import Hub
 from gateway.clients.session import Login, State
 from gateway.road.road import Road
@@ -46,6 +47,7 @@ class LoginFlow:
         joining: Joining,
         terminals: Terminals,
         signer: TokenSigner,
+        deadlines: Deadlines,
         heartbeat_s: int,
     ) -> None:
         self._hub = hub
@@ -53,6 +55,7 @@ class LoginFlow:
         self._joining = joining
         self._terminals = terminals
         self._signer = signer
+        self._deadlines = deadlines
         self._heartbeat_s = heartbeat_s
 
     def verify(self, token: str) -> SessionInfo:
@@ -87,5 +90,7 @@ class LoginFlow:
         if connection.number not in self._hub.connections:
             return None
         connection.session.move(State.OPEN)
+        if opened.lasts_ms is not None:
+            self._deadlines.session_lasts(connection, opened.lasts_ms / 1000)
         reply = LoginReply(opened.user, who.session, self._heartbeat_s, now_ms(), opened.epoch)
         return codec.write_struct(reply)

@@ -117,6 +117,7 @@ class Refresher:
         # Before any client syncs: it would miss what is sent to its groups until this gateway is registered for them.
         await self._joining.replace(before, set(membership.groups()))
         self._revoker.end(refreshed.ended, "logged_out")
+        self._revoker.end(refreshed.expired, "expired")
 
     async def _spread(self, connections: list[Connection]) -> None:
         """`resync` to each, a slice every 100 ms."""

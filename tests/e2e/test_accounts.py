@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from protocol.clock import now_ms
 from tests.client import Socket
 from tests.deployments import Deployment, User
 from tests.e2e.conftest import NewSocket, NewUser
@@ -221,3 +223,51 @@ async def test_no_secret_is_in_the_logs(deployment: Deployment, port: int, accou
         "nobody's business",
     ):
         assert secret not in logs
+
+
+async def test_guesses_at_a_password_are_limited_and_a_device_that_is_known_is_let_in(
+    port: int, account: dict[str, Any]
+) -> None:
+    """Over whichever gateway and worker: they count together."""
+    device = "a device that nobody guesses"
+    assert (await log_in(port, account, device=device)).status == 200
+    for _ in range(20):
+        refused = await log_in(port, account, "a wrong guess")
+        if refused.status != 401:
+            break
+    assert (refused.status, refused.code) == (429, "rate_limited")
+    error = refused.json["error"]
+    assert error["retry"] and 1 <= error["retry_after"] <= 900
+    assert refused.headers["retry-after"] == str(error["retry_after"])
+    assert (await log_in(port, account, device=device)).status == 200
+
+
+@pytest.mark.parametrize("alike", [str.upper, lambda name: name.replace("-", "\uff0d"), lambda name: f"{name}\u200b"])
+async def test_a_name_that_looks_like_another_is_no_second_account(port: int, alike: Callable[[str], str]) -> None:
+    username = f"Café-{next(_names)}"
+    made = await api(port, "account.register", {"username": username, "password": PASSWORD})
+    again = await api(port, "account.register", {"username": alike(username), "password": "another one"})
+    assert again.code in ("conflict", "bad_field")
+    logged_in = await api(port, "account.login", {"username": alike(username), "password": PASSWORD})
+    assert logged_in.data["user"] == made.data["user"] == {"id": made.data["user"]["id"], "name": username}
+
+
+async def test_a_connection_ends_when_its_session_expires_unless_it_was_refreshed(
+    deployment: Deployment, port: int, new_socket: NewSocket, account: dict[str, Any]
+) -> None:
+    """Over every door: told why, then closed with 4006."""
+    other = (await log_in(port, account)).data
+    ends = now_ms() + 4000
+    with deployment.database.transaction() as tx:
+        tx.execute("UPDATE sessions SET expires = %s WHERE user = %s", (ends, account["user"]["id"]))
+    over = await new_socket(user_of(account), 0, device="a")
+    kept = await new_socket(user_of(other), 1, terminal="pc", device="b")
+    assert (await api(port, "token.refresh", {"refresh": other["refresh"]})).status == 200
+    code, frames = await over.closed(within_s=15)
+    assert (code, over.close_reason) == (4006, "expired")
+    assert [(f["op"], f["data"]) for f in over.others + frames] == [("kicked", {"reason": "expired"})]
+    assert now_ms() >= ends
+    await asyncio.sleep(1)
+    assert (await kept.ask("user.get", {"ids": ["x"]}))["op"] == "reply"
+    assert not await stands(port, account["token"])
+    assert await stands(port, other["token"])

@@ -35,13 +35,15 @@ Frame = dict[str, Any]
 
 
 class ToldWorker:
-    """Answers as told: `groups` {user: {group: seq}} for logins, `ended` sessions, `refusals` by op, nothing to the ops
-    in `silent`. Any other command is answered with what it asked."""
+    """Answers as told: `groups` {user: {group: seq}} for logins, `ended` sessions, `lasting` {session: ms} for how
+    long some last, `refusals` by op, nothing to the ops in `silent`. Any other command is answered with what
+    it asked."""
 
     def __init__(self, bus: MemoryBus) -> None:
         self.far = FarEnd(bus)
         self.groups: dict[str, dict[str, int]] = {}
         self.ended: set[str] = set()
+        self.lasting: dict[str, int] = {}
         self.refusals: dict[str, ImError] = {}
         self.silent: set[str] = set()
         self.seen: list[ReceiveInfo] = []
@@ -94,7 +96,12 @@ class ToldWorker:
             if asked["session"] in self.ended:
                 raise unauthenticated()
             user = asked["user"]
-            return {"user": {"id": user, "name": user}, "epoch": "e", "groups": self.groups.get(user, {})}
+            lasts = {"lasts_ms": self.lasting[asked["session"]]} if asked["session"] in self.lasting else {}
+            return {"user": {"id": user, "name": user}, "epoch": "e", "groups": self.groups.get(user, {}), **lasts}
+        if command.op == "session.check":
+            over = [session for session in asked["sessions"] if session not in self.lasting]
+            lasting = {session: self.lasting[session] for session in asked["sessions"] if session in self.lasting}
+            return {"lasting": lasting, "ended": {"expired": over}}
         if command.op == "session.refresh":
             sessions: dict[str, str] = asked["sessions"]
             ended = [session for session in sessions if session in self.ended]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.clients.peer_addresses import PeerAddresses
 from gateway.doors.http.json_handler import Rules
 from gateway.doors.http.pages import CorsHandler
 from gateway.road.reply_to import Refused
@@ -14,17 +15,19 @@ from protocol.models import UserInfo
 from protocol.ops import CLIENTS, HTTP, Caller, Op, find_op, read_args
 
 
-def api_rules(road: Road, sessions: ApiSessions, within_s: float) -> Rules:
+def api_rules(road: Road, sessions: ApiSessions, addresses: PeerAddresses, within_s: float) -> Rules:
     """A call is answered `within_s`, whatever it waits for."""
-    return [(r"/api/([a-z_.]{1,64})", ApiHandler, {"road": road, "sessions": sessions, "within_s": within_s})]
+    given = {"road": road, "sessions": sessions, "addresses": addresses, "within_s": within_s}
+    return [(r"/api/([a-z_.]{1,64})", ApiHandler, given)]
 
 
 class ApiHandler(CorsHandler):
     """One call. The token is for `Authorization: Bearer`; register, login and refresh need none."""
 
-    def initialize(self, road: Road, sessions: ApiSessions, within_s: float) -> None:
+    def initialize(self, road: Road, sessions: ApiSessions, addresses: PeerAddresses, within_s: float) -> None:
         self._road = road
         self._sessions = sessions
+        self._addresses = addresses
         self._within_s = within_s
 
     async def post(self, name: str) -> None:
@@ -48,7 +51,8 @@ class ApiHandler(CorsHandler):
         args = read_args(op, body)
         sender, session = await self._caller(op)
         self._sessions.charge(session, op.cost(args) - 1)
-        return await self._road.ask(op, args, sender, session, self.trace)
+        address = self._addresses.of_request(self.request) if op.needs_address else ""
+        return await self._road.ask(op, args, sender, session, address, self.trace)
 
     async def _caller(self, op: Op) -> tuple[UserInfo, str]:
         if Caller.ANYONE in op.callers:

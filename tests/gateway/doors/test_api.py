@@ -7,10 +7,11 @@ import json
 import time
 
 import pytest
+import websockets
 
 from protocol.errors import HTTP_STATUS, ImError
 from tests.gateway.conftest import NewSite
-from tests.gateway.site import Site, until
+from tests.gateway.site import Client, Site, until
 from tests.http_calls import api, get, request
 
 
@@ -116,3 +117,40 @@ async def test_operations_tell_how_it_is(site: Site) -> None:
     await site.bus_end.close()
     assert (await get(site.port, "/readyz")).status == 503
     assert (await api(site.port, "sync", {"cursors": {}}, site.token("ann"))).code == "busy"
+
+
+@pytest.mark.parametrize(
+    ("said", "address"), [("203.0.113.7", "203.0.113.7"), ("2001:db8::7", "2001:db8::7"), ("x", "")]
+)
+async def test_a_worker_is_told_where_passwords_come_from_and_nothing_else(site: Site, said: str, address: str) -> None:
+    """As far as a proxy that is trusted says it; this machine is."""
+    ops = [
+        ("account.login", {"username": "ann", "password": "x"}, address),
+        ("account.register", {"username": "ann", "password": "long enough"}, address),
+        ("account.password", {"old": "x", "new": "long enough"}, address),
+        ("user.get", {"ids": ["ann"]}, ""),
+    ]
+    for op, data, told in ops:
+        headers = {"X-Real-IP": said, "Authorization": f"Bearer {site.token('ann')}"}
+        await asyncio.to_thread(request, site.port, "POST", f"/api/{op}", json.dumps(data).encode(), headers)
+        assert (site.worker.seen[-1].op, site.worker.seen[-1].address) == (op, told)
+
+
+async def test_a_worker_is_told_where_a_connection_comes_from(site: Site) -> None:
+    said = {"X-Real-IP": "203.0.113.7"}
+    async with websockets.connect(f"ws://127.0.0.1:{site.port}/ws", additional_headers=said) as socket:
+        client = Client(socket)
+        assert (await client.ask("login", {"token": site.token("ann"), "terminal": "web"}))["op"] == "reply"
+        for op, data, address in (
+            ("account.password", {"old": "x", "new": "long enough"}, "203.0.113.7"),
+            ("sync", {"cursors": {}}, ""),
+        ):
+            await client.ask(op, data, op)
+            assert (site.worker.seen[-1].op, site.worker.seen[-1].address) == (op, address)
+
+
+async def test_what_somebody_else_says_of_an_address_counts_for_nothing(new_site: NewSite) -> None:
+    site = await new_site(trusted_proxies=("192.0.2.1",))
+    login = json.dumps({"username": "ann", "password": "x"}).encode()
+    await asyncio.to_thread(request, site.port, "POST", "/api/account.login", login, {"X-Real-IP": "203.0.113.7"})
+    assert site.worker.seen[-1].address == "127.0.0.1"
