@@ -12,12 +12,13 @@ import pytest
 
 from store import meta
 from store.database import Database
-from store.tables import conversations, cursors, groups, mentions, messages
+from store.tables import conversations, cursors, groups, guesses, mentions, messages, users
 from store.tables.cursors import Active
+from store.tables.guesses import GuessRow
 from store.transaction import Transaction
 from tests.private_servers import PrivateServers
 from tests.store.engines import open_server
-from tests.store.rows import NOW_MS, member, timeline
+from tests.store.rows import NOW_MS, member, timeline, user
 
 LONG = [f"p:a{number:03}:b" for number in range(30)]
 SHORT = [f"p:c{number:04}:d" for number in range(3000)]
@@ -38,12 +39,14 @@ def grown(servers: PrivateServers) -> Iterator[Database]:
         cursors.read_up_to(tx, [("b", conversation, 7) for conversation in LONG])
         cursors.read_up_to(tx, [("d", conversation, 1) for conversation in SHORT])
         for group in GROUPS:
-            groups.put_members(tx, [member(group, user) for user in MEMBERS])
+            groups.put_members(tx, [member(group, name) for name in MEMBERS])
         groups.put_members(tx, [member(f"left{number}", "gone", 1, 2) for number in range(2000)])
         cursors.mark(tx, [("d", conversation, 0, NOW_MS) for conversation in SHORT])
-        mentions.insert(tx, [(user, c, seq) for user in ("u007", "all") for c in LONG for seq in range(1, 300)])
+        mentions.insert(tx, [(name, c, seq) for name in ("u007", "all") for c in LONG for seq in range(1, 300)])
+        users.insert_missing(tx, [user(f"id{n}", f"User{n}") for n in range(3000)], NOW_MS)
+        guesses.put(tx, [GuessRow(f"place:{n}", 1000) for n in range(3000)])
     with database.transaction() as tx:
-        tx.rows("ANALYZE TABLE messages, cursors, members, mentions")
+        tx.rows("ANALYZE TABLE messages, cursors, members, mentions, users, guesses")
     yield database
     database.close()
 
@@ -80,6 +83,9 @@ CASES: dict[str, tuple[Callable[[Transaction], Any], int]] = {
     "groups of a user": (lambda tx: groups.groups_of(tx, ["u007"]), len(GROUPS)),
     "views of a user": (lambda tx: conversations.views(tx, "b", LONG), len(LONG)),
     "groups left": (lambda tx: groups.groups_page(tx, "gone", "", 200), 1),
+    "an account by its name": (lambda tx: users.by_username(tx, "USER1500"), 1),
+    "an account that is not there": (lambda tx: users.by_username(tx, "nobody"), 1),
+    "wrong guesses": (lambda tx: guesses.get(tx, [f"place:{n}" for n in range(0, 3000, 1000)]), 3),
 }
 
 
