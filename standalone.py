@@ -14,14 +14,16 @@ from pathlib import Path
 import structlog
 
 from bus.memory.bus import MemoryBus
-from conf.gc_tuning import tune_garbage_collector
-from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
-from gateway.__main__ import stop_on_signals
 from gateway.app import Gateway
 from gateway.doors.server import Ports
 from logic import app as logic
 from logic.workers.kinds import KINDS
+from process.gc_tuning import tune_garbage_collector
+from process.logs import configure_logs
+from process.private_files import keep_for_us_only, write_for_us_only
+from process.signals import stop_loop_on_signals
+from process.supervision import keep_thread_running
 from router.memory.router import MemoryRouter
 from store import meta
 from store.errors import StoreError, WrongPartitions
@@ -39,19 +41,18 @@ def _workers(settings: Settings, bus: MemoryBus, router: MemoryRouter, stopping:
 
 
 async def _serve(settings: Settings, ports: Ports) -> None:
-    asked = stop_on_signals()
+    asked = stop_loop_on_signals()
     database = logic.open_store(settings, connections=1)
     meta.initialise(database, settings.partitions)
     database.close()
     bus, router, stopping = MemoryBus(settings.partitions), MemoryRouter(), threading.Event()
     workers = _workers(settings, bus, router, stopping)
-    threads = [threading.Thread(target=worker.run, name=f"worker-{n}") for n, worker in enumerate(workers)]
     gateway = Gateway(settings, "g1", ports, bus.gateway_end(), router.registrar())
     tune_garbage_collector()
-    for thread in threads:
-        thread.start()
+    threads: list[threading.Thread] = []
     try:
         await gateway.start()
+        threads += [keep_thread_running(f"worker-{n}", worker.run) for n, worker in enumerate(workers)]
         await asked.wait()
     finally:
         await gateway.stop()
@@ -61,6 +62,7 @@ async def _serve(settings: Settings, ports: Ports) -> None:
 
 
 def main() -> int:
+    write_for_us_only()
     parser = argparse.ArgumentParser(prog="python standalone.py", description="Hongyan in one process.")
     parser.add_argument("--config", type=Path, default=Path("conf/standalone.toml"), help="a file of conf/")
     parser.add_argument("--port", type=int, help="where it listens; gateway.port of the configuration otherwise")
@@ -83,15 +85,13 @@ def main() -> int:
         arguments.operations_port or settings.standalone.operations_port,
     )
     try:
+        keep_for_us_only(settings.var)
         asyncio.run(_serve(settings, ports))
     except (WrongPartitions, StoreError) as wrong:
         print(f"standalone: {wrong}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(
-            f"standalone: cannot listen on ports {ports.http}, {ports.tcp} and {ports.operations}: {error}",
-            file=sys.stderr,
-        )
+        print(f"standalone: {error.strerror or error}", file=sys.stderr)
         return 1
     if arguments.pid_file is not None:
         arguments.pid_file.unlink(missing_ok=True)

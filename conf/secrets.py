@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from process.private_files import write_for_us_only
+
 FILE = "secrets.toml"
 NAMES = ("token", "bus", "router", "store")
 MIN_CHARACTERS = 32
@@ -66,7 +68,7 @@ def generate(var: Path) -> list[str]:
 
     Raises BadSecret where what is there cannot be read, and OSError where nothing can be written.
     """
-    var.mkdir(parents=True, exist_ok=True)
+    var.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not _missing(var):
         return []
     with _locked(var):  # another first start may be at it
@@ -109,6 +111,7 @@ def _locked(var: Path) -> Iterator[None]:
 
 def main(words: list[str]) -> int:
     """`python -m conf.secrets [VAR]`: generates what is missing, and says so."""
+    write_for_us_only()
     path = Path(words[0] if words else "var") / FILE
     try:
         added = generate(path.parent)

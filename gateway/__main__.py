@@ -5,18 +5,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 from pathlib import Path
 
 from bus.rabbit.gateway import RabbitGatewayBus
 from bus.rabbit.topology import RabbitAddress
-from conf.gc_tuning import tune_garbage_collector
-from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
 from gateway.app import Gateway
 from gateway.doors.server import Ports
+from process.gc_tuning import tune_garbage_collector
+from process.logs import configure_logs
+from process.private_files import write_for_us_only
+from process.signals import stop_loop_on_signals
+from process.supervision import start_task
 from protocol import ids
 from router.interface import NameTaken
 from router.redis.address import RedisAddress
@@ -51,26 +53,12 @@ def _gateway(settings: Settings, name: str, port: int, tcp_port: int) -> Gateway
     )
 
 
-def stop_on_signals() -> asyncio.Event:
-    """The first SIGTERM or SIGINT asks for an orderly stop, the second ends the process."""
-    stopping = asyncio.Event()
-
-    def stop() -> None:
-        if stopping.is_set():
-            os._exit(1)
-        stopping.set()
-
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signum, stop)
-    return stopping
-
-
 async def _serve(settings: Settings, name: str, port: int, tcp_port: int) -> None:
-    stopping = stop_on_signals()
+    stopping = stop_loop_on_signals()
     gateway = _gateway(settings, name, port, tcp_port)
     draining: set[asyncio.Task[None]] = set()  # a task that nobody holds may be collected
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGUSR1, lambda: draining.add(loop.create_task(gateway.drain())))
+    loop.add_signal_handler(signal.SIGUSR1, lambda: draining.add(start_task("drain", gateway.drain())))
     tune_garbage_collector()
     serving = asyncio.create_task(gateway.serve())
     asked = asyncio.create_task(stopping.wait())
@@ -85,6 +73,7 @@ async def _serve(settings: Settings, name: str, port: int, tcp_port: int) -> Non
 
 
 def main() -> int:
+    write_for_us_only()
     arguments = _arguments()
     try:
         settings = load(arguments.config)
@@ -99,7 +88,7 @@ def main() -> int:
         print(f"gateway: {taken}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"gateway: cannot listen on ports {port} and {tcp_port}: {error}", file=sys.stderr)
+        print(f"gateway: {error.strerror or error}", file=sys.stderr)
         return 1
     return 0
 

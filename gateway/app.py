@@ -44,6 +44,7 @@ from gateway.sessions.refresh import Refresher
 from gateway.sessions.revoker import Revoker
 from gateway.sessions.session_ends import SessionEnds
 from gateway.sessions.terminals import Terminals
+from process.supervision import recent_failures
 from protocol.models import Answer, Membership, Push, Revocation, Takeover
 from protocol.ops import WORKERS
 from protocol.tokens import TokenSigner
@@ -64,7 +65,7 @@ class Gateway:
         self._limits = limits = replace(Limits.of(settings.gateway), max_connections=room.connections)
         self._bus = bus
         self._registrar = registrar
-        self._state = "up"
+        self._state = "down"
         self._name_lost: asyncio.Queue[NameTaken] = asyncio.Queue()
         # clients
         self._commands = CommandMaker(name, secrets.token_hex(8), settings.partitions)
@@ -104,6 +105,7 @@ class Gateway:
         """Bus first, then the router that makes us known, then the doors. Raises OSError where a port is taken, and
         NameTaken."""
         self._doors.bind()
+        self._state = "up"
         await self._bus.start(self._commands.address, self._downlink.receive, self._bus_changed)
         await self._registrar.start(self._lease, self._hub.snapshot, self._reregistered, self._name_lost.put_nowait)
         self._uplink.start()
@@ -130,6 +132,9 @@ class Gateway:
     async def stop(self) -> None:
         """The clients first, while the doors still answer: long-poll clients fetch their goodbye by a request. Then the
         doors, then all that clients and doors needed."""
+        if self._state == "down":
+            await self._doors.close()  # a port was taken, and another may be ours
+            return
         await self.drain()
         self._attendant.turn_newcomers_away()
         await send_everyone_away(self._hub, self._limits.drain_s, self._limits.request_timeout_s)
@@ -175,6 +180,7 @@ class Gateway:
             "store": self._links.ready_workers >= WORKERS,
             **{worker: worker in self._links.ready_workers for worker in sorted(WORKERS)},
             "accepting": self._state == "up",
+            "tasks": not recent_failures(),
         }
 
     def _lease(self) -> GatewayLease:

@@ -25,7 +25,10 @@ def serve_health(host: str, port: int, name: str, is_ready: Callable[[], bool]) 
         start_response("200 OK" if is_well else "503 Service Unavailable", [("Content-Type", "text/plain")])
         return [f"{name} {'ok' if is_well else 'not ready'}\n".encode()]
 
-    server, thread = start_http_server(port, host)
+    try:
+        server, thread = start_http_server(port, host)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot listen on {host}:{port} (--metrics-port): {error.strerror}") from error
     server.set_app(application)
 
     def stop() -> None:

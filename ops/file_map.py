@@ -12,7 +12,19 @@ from ops.templates import ROOT
 
 DOCUMENT = ROOT / "docs" / "architecture.md"
 SECTION = "files: made by python -m ops.file_map"
-PACKAGES = ("protocol", "bus", "router", "store", "gateway", "logic", "conf", "ops", "sdk/python/hongyan", "bench")
+PACKAGES = (
+    "protocol",
+    "process",
+    "bus",
+    "router",
+    "store",
+    "gateway",
+    "logic",
+    "conf",
+    "ops",
+    "sdk/python/hongyan",
+    "bench",
+)
 OTHERS = ("nginx/lua/*.lua", "scripts/*.sh", "store/schema/*.sql", "tests/faults/*.py", "tests/fuzz/*.py", "tests/*.py")
 
 

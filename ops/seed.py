@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
 from logic.app import open_store
+from process.logs import configure_logs
+from process.private_files import write_for_us_only
 from protocol import content, ids
 from protocol.clock import now_ms
 from protocol.tokens import TokenSigner
@@ -115,6 +116,7 @@ def main() -> int:
     parser.add_argument("--members", type=int, default=3, help="the first so many users are in each group")
     parser.add_argument("--prefix", default="u", help="begins every id")
     arguments = parser.parse_args()
+    write_for_us_only()
     configure_logs("seed")
     try:
         made = seed(load(arguments.config), arguments.users, arguments.groups, arguments.members, arguments.prefix)

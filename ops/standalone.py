@@ -17,6 +17,8 @@ from ops.probes import answers_http, reachable
 from ops.processes import DEAD, DOWN, UP, Process, ProcessFailed
 from ops.run_environment import as_recorded, as_started, forget, our_environment, refuse_changes, remember
 from ops.templates import ROOT
+from process.private_files import keep_for_us_only, write_for_us_only
+from process.signals import die_of_stop_signals, hold_stop_signals
 
 CONFIG = ROOT / "conf" / "standalone.toml"
 SYSTEM = "standalone"
@@ -93,8 +95,8 @@ def run(settings: Settings, process: Process) -> int:
     if process.pid is None:
         _check_ports(settings)
         remember(settings.var, SYSTEM, os.environ)
+        hold_stop_signals()
         print("starting; Ctrl-C stops it", flush=True)
-        process.record(os.getpid())  # exec keeps the pid
         _become_the_server(settings, process)
     print(f"Hongyan runs already (pid {process.pid}): {address(settings)}")
     return 0
@@ -102,9 +104,11 @@ def run(settings: Settings, process: Process) -> int:
 
 def _become_the_server(settings: Settings, process: Process) -> NoReturn:
     """Signals then reach it directly. A short-lived child says when it serves."""
+    process.record(os.getpid())  # exec keeps the pid
     child = os.fork()
     if child == 0:
         if os.fork() == 0:
+            die_of_stop_signals()  # Ctrl-C reaches it, too
             _announce(settings, process)
         os._exit(0)
     os.waitpid(child, 0)
@@ -159,11 +163,13 @@ def _check_ports(settings: Settings) -> None:
 
 
 def main(words: list[str]) -> int:
+    write_for_us_only()
     options = parse(words)
     try:
         starts = options.verb in ("run", "start")
         settings = load_recorded() if options.verb == "status" else load_running(tell=not starts)
         process = standalone_process(settings)
+        keep_for_us_only(settings.var)
         if starts and process.pid is not None:
             refuse_changes(CONFIG, SYSTEM, our_environment(), "scripts/standalone.sh stop")
         if options.verb == "stop":
@@ -172,6 +178,9 @@ def main(words: list[str]) -> int:
             return 0
         verbs = {"run": run, "start": start, "status": status}
         return verbs[options.verb](settings, process)
+    except KeyboardInterrupt:
+        print("interrupted; scripts/standalone.sh stop stops what was started", file=sys.stderr)
+        return FAILED
     except (BadSettings, ProcessFailed, OSError) as error:
         print(f"scripts/standalone.sh: {error}", file=sys.stderr)
         return FAILED

@@ -1,4 +1,4 @@
-"""The names of gateways and their connections, for queues, routes and logs. Pure.
+"""The names of gateways and their connections, for queues, routes and logs; and how a socket's place is written. Pure.
 
 The epoch is new with each start of a gateway: it tells entries of this life from those of a former one. An id may hold
 dots, an epoch may not.
@@ -15,3 +15,8 @@ def gateway_address(gateway: str, epoch: str) -> str:
 def connection_name(address: str, number: int) -> str:
     """`{gateway}.{epoch}.{number}`: connection `number` (from 1) of the gateway at `address`."""
     return f"{address}.{number}"
+
+
+def socket_place(host: str, port: int) -> str:
+    """`host:port`, for URLs, configurations and logs; an IPv6 address stands in brackets (RFC 3986 section 3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -5,6 +5,8 @@ scripts/test.sh runs several processes side by side, because many tests wait for
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Generator, Iterator
 
 import hypothesis
@@ -32,8 +34,10 @@ def servers() -> Iterator[PrivateServers]:
 @pytest.fixture(autouse=True)
 def logs_as_they_were() -> Iterator[None]:
     """A command line that a test ran in this process set up logs for that test's standard error."""
+    said, crashed, thread_crashed = sys.stderr, sys.excepthook, threading.excepthook
     yield
     structlog.reset_defaults()
+    sys.stderr, sys.excepthook, threading.excepthook = said, crashed, thread_crashed
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # before -m reads the marks, and after all who choose and order

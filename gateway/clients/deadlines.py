@@ -20,6 +20,7 @@ from gateway.clients.connection import Connection
 from gateway.clients.session import State
 from gateway.clients.timer_wheel import TimerWheel
 from gateway.limits import Limits
+from process.supervision import keep_task_running
 from protocol.errors import Close
 
 TICK_S = 0.25
@@ -44,7 +45,7 @@ class Deadlines:
         return f"Deadlines({self._wheel})"
 
     def start(self) -> None:
-        self._turning = asyncio.get_running_loop().create_task(self._turn())
+        self._turning = keep_task_running("deadlines", self._turn)
 
     def stop(self) -> None:
         if self._turning is not None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from tornado.httputil import HTTPServerRequest
 
 UNKNOWN = ""
+MAPPED = "::ffff:"  # begins an IPv4 address that an IPv6 socket names
 
 
 class PeerAddresses:
@@ -32,11 +33,13 @@ class PeerAddresses:
 
     def of(self, peer: str, real_ip: str = "") -> str:
         """The client's address, by the socket's peer and what a proxy says; UNKNOWN where neither tells."""
-        claimed = real_ip if peer in self._trusted else peer
+        claimed = real_ip if peer.removeprefix(MAPPED) in self._trusted else peer
         try:
             address = ipaddress.ip_address(claimed)
         except ValueError:
             return UNKNOWN
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped  # of a socket that takes both
         return str(address)
 
     def is_full(self, address: str) -> bool:

@@ -11,6 +11,7 @@ import asyncio
 import select
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 
@@ -24,7 +25,8 @@ _LEFT = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 log = structlog.get_logger()
 
-Take = Callable[[socket.socket, tuple[str, int]], None]
+Take = Callable[[socket.socket, tuple[Any, ...]], None]
+"""Gets a newcomer with its address as the socket gives it: host and port come first (of IPv6 there are four parts)."""
 
 
 class Listener:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 from gateway.clients.closing import close
 from gateway.clients.connection import Connection
@@ -12,6 +14,7 @@ from gateway.doors.decoding import Failed
 from gateway.doors.framed_wire import FramedWire
 from gateway.doors.tcp_frames import Event, FrameDecoder, close_frame, tcp_frame
 from gateway.sessions.attendant import RETRY_AFTER_S, Attendant
+from process.supervision import start_task
 from protocol.errors import CLOSE_REASON, Close, ImError, busy, rate_limited, too_large
 from protocol.frames import MAX_CLIENT_FRAME_BYTES, bad_frame, write_error
 
@@ -67,9 +70,13 @@ class TcpDoor:
         self._attendant = attendant
         self._coming: set[asyncio.Task[object]] = set()
 
-    def take(self, newcomer: socket.socket, address: tuple[str, int]) -> None:
+    def take(self, newcomer: socket.socket, address: tuple[Any, ...]) -> None:
         """A newcomer, and its address."""
-        loop = asyncio.get_running_loop()
-        coming = loop.create_task(loop.connect_accepted_socket(lambda: TcpWire(self._attendant, address[0]), newcomer))
+        coming = start_task("tcp-newcomer", self._connect(newcomer, address[0]))
         self._coming.add(coming)
         coming.add_done_callback(self._coming.discard)
+
+    async def _connect(self, newcomer: socket.socket, address: str) -> None:
+        with suppress(OSError):  # it has left already
+            loop = asyncio.get_running_loop()
+            await loop.connect_accepted_socket(lambda: TcpWire(self._attendant, address), newcomer)

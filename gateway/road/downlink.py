@@ -17,6 +17,7 @@ import structlog
 
 from gateway.clients.outgoing import Outgoing
 from gateway.road.links import Links
+from process.supervision import start_task
 from protocol.models import Downward, DownwardMessage, read_downward
 
 TURN_S = 0.005
@@ -45,7 +46,7 @@ class Downlink:
         """A message from the bus; handled when those before it are."""
         self._waiting.append((body, ack))
         if self._worker is None:
-            self._worker = asyncio.get_running_loop().create_task(self._work())
+            self._worker = start_task("downlink", self._work())
 
     def forget(self) -> None:
         """A new broker connection: what waits came over the old one, and every link starts anew."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from bus.interface import GatewayBus
 from bus.links import LinkWatch
+from process.supervision import keep_task_running
 from protocol.models import DownwardMessage
 
 SILENCE_CHECK_S = 1.0
@@ -32,7 +33,7 @@ class Links:
 
     def start(self) -> None:
         """Notice from now on when a link falls silent."""
-        self._listening = asyncio.get_running_loop().create_task(self._listen())
+        self._listening = keep_task_running("link-listener", self._listen)
 
     def stop(self) -> None:
         if self._listening is not None:

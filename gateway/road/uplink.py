@@ -16,6 +16,7 @@ from msgspec import Raw
 from bus.interface import GatewayBus, Put
 from gateway.metrics import BATCH_COMMANDS
 from gateway.road.reply_to import ReplyTo
+from process.supervision import keep_task_running
 from protocol import codec
 from protocol.errors import ImError, busy, timeout
 from protocol.models import Answer, ReceiveInfo, TopicMessage
@@ -94,7 +95,7 @@ class Uplink:
 
     def start(self) -> None:
         """Begin to watch the deadlines."""
-        self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+        self._sweeper = keep_task_running("uplink-sweeper", self._sweep)
 
     async def settle(self, within_s: float) -> None:
         """Return when nothing waits for an answer any more, or after so long."""

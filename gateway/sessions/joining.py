@@ -8,6 +8,7 @@ import structlog
 
 from gateway.clients.hub import RESYNC, Hub
 from gateway.clients.session import State
+from process.supervision import start_task
 from protocol.models import Membership
 from router.interface import Registrar, RouterAway
 
@@ -30,7 +31,7 @@ class Joining:
         membership, group = self._hub.membership, change.group
         joined = [user for user in change.joined if membership.join(user, group, change.seq)]
         if joined:
-            task = asyncio.get_running_loop().create_task(self._join(joined, group))
+            task = start_task("join", self._join(joined, group))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         left = [user for user in change.left if membership.leave(user, group, change.seq)]

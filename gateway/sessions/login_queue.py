@@ -12,7 +12,8 @@ from gateway.clients.connection import Connection
 from gateway.clients.session import Login
 from gateway.road.reply_to import Refused
 from gateway.sessions.login import LoginFlow
-from protocol.errors import Close, ImError, forbidden
+from process.supervision import start_task
+from protocol.errors import Close, ImError, forbidden, internal
 from protocol.frames import write_error, write_frame
 from router.interface import TooManyConnections
 
@@ -39,7 +40,7 @@ class LoginQueue:
     def enter(self, connection: Connection, login: Login, logged_in: Callable[[Connection], None]) -> None:
         """Log a connection in when its turn comes: it gets the reply and is given to `logged_in`, or gets the error and
         then the close."""
-        task = asyncio.get_running_loop().create_task(self._log_in(connection, login, logged_in))
+        task = start_task("login", self._log_in(connection, login, logged_in))
         self._logins.add(task)
         task.add_done_callback(self._logins.discard)
 
@@ -55,6 +56,9 @@ class LoginQueue:
         except Refused as refused:
             frame = write_frame("error", refused.data, login.id)
             _refuse(connection, frame, _close_of(refused.error["code"]))
+        except Exception as error:
+            log.error("login_failed", connection=connection.number, exc_info=error)
+            _refuse(connection, write_error(internal(str(connection.number)), login.id), Close.BUSY)
         else:
             if data is not None:
                 log.info("login", connection=connection.number, user=connection.user, session=connection.session_id)

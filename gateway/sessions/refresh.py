@@ -23,6 +23,7 @@ from gateway.road.road import Road
 from gateway.sessions.joining import Joining
 from gateway.sessions.revoker import Revoker
 from gateway.sessions.terminals import Terminals
+from process.supervision import note_failure, start_task
 from protocol.args import RefreshSessions
 from protocol.errors import ImError
 from protocol.models import UserInfo
@@ -73,7 +74,7 @@ class Refresher:
         self._revoker.may_have_missed()
         self._asked += 1
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._refresh())
+            self._task = start_task("refresh", self._refresh())
 
     async def close(self) -> None:
         for task in (self._task, self._spreading):
@@ -91,7 +92,7 @@ class Refresher:
             self._task = None
         if self._spreading is not None:
             self._spreading.cancel()
-        self._spreading = asyncio.get_running_loop().create_task(self._spread(self._hub.opened()))
+        self._spreading = start_task("resync", self._spread(self._hub.opened()))
 
     async def _until_refreshed(self) -> None:
         while True:
@@ -101,7 +102,9 @@ class Refresher:
                 return
             except (Refused, ImError) as refusal:
                 log.warning("refresh_refused", reason=repr(refusal))
-                await asyncio.sleep(RETRY_S * random.uniform(0.5, 1.5))
+            except Exception as error:  # until it has succeeded no push goes out, so it is never given up
+                note_failure("refresh", error)
+            await asyncio.sleep(RETRY_S * random.uniform(0.5, 1.5))
 
     async def _refresh_chunk(self, chunk: list[Connection]) -> None:
         membership = self._hub.membership

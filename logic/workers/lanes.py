@@ -12,11 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import structlog
-
 from logic.workers.fair_line import NOBODYS, FairLine, Share
-
-log = structlog.get_logger()
+from process.supervision import note_failure
 
 Call = Callable[[], None]
 
@@ -38,6 +35,7 @@ class Lane:
     """Threads that carry out one kind of work. Any thread may submit to it."""
 
     def __init__(self, name: str, size: LaneSize) -> None:
+        self._name = name
         self._threads = ThreadPoolExecutor(size.threads, thread_name_prefix=name)
         self._most = None if size.waiting is None else size.threads + size.waiting
         self._lock = threading.Lock()
@@ -69,9 +67,8 @@ class Lane:
             call = self._line.take().call
         try:
             call()
-        except Exception:
-            # the executor would keep it in a future that nobody asks
-            log.exception("lane_call_failed")
+        except BaseException as error:  # the executor would keep it in a future that nobody asks
+            note_failure(f"lane-{self._name}", error)
         finally:
             with self._lock:
                 self._unfinished -= 1

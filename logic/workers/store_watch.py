@@ -11,6 +11,7 @@ import time
 
 import structlog
 
+from process.supervision import keep_thread_running
 from store.database import Database
 from store.errors import Contention, StoreError
 
@@ -25,7 +26,7 @@ class StoreWatch:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="store-watch", daemon=True)
+        self._thread: threading.Thread | None = None
         self._worked_at = float("-inf")
         self.is_away = False
 
@@ -33,13 +34,15 @@ class StoreWatch:
         return f"StoreWatch({self._database!r}, {'away' if self.is_away else 'there'})"
 
     def start(self) -> None:
-        """Begin to watch. To be called once."""
-        self._thread.start()
+        """Begin to watch; nothing happens where it does already."""
+        if self._thread is None:
+            self._thread = keep_thread_running("store-watch", self._watch)
 
     def close(self) -> None:
         """Stop to watch. Waits up to 2 s for a probe under way; one that hangs ends by the store's own timeout."""
         self._closed.set()
-        self._thread.join(PROBE_S)
+        if self._thread is not None:
+            self._thread.join(PROBE_S)
 
     def worked(self) -> None:
         """A command used the store with success: no probe is needed for 2 s."""

@@ -19,7 +19,6 @@ from typing import Any
 
 from hongyan import DOORS, Device, Lost, address
 
-from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings
 from conf.values import MAX_PORT
 from logic.app import open_store
@@ -29,6 +28,8 @@ from ops.chat.place import find_place
 from ops.chat.screen import Screen
 from ops.probes import accepts
 from ops.seed import seed_users
+from process.logs import configure_logs
+from process.private_files import write_for_us_only
 from protocol.ids import is_id
 from store import meta
 from store.errors import StoreError
@@ -145,6 +146,7 @@ async def run(options: argparse.Namespace, url: str, token: str) -> int:
 
 def main(words: list[str]) -> int:
     options = parse(words)
+    write_for_us_only()
     configure_logs("chat", logging.WARNING)
     try:
         settings, host, port = find_place(options.door, options.port, options.config)

@@ -19,6 +19,7 @@ from ops.processes import ProcessFailed
 from ops.programs import MissingServer
 from ops.run_environment import VAR_VARIABLE, as_recorded, as_started, our_environment
 from ops.templates import ROOT
+from process.private_files import keep_for_us_only, write_for_us_only
 
 FAILED, USAGE = 1, 2
 
@@ -34,6 +35,7 @@ def open_deployment(config: Path, verb: str = "") -> Deployment:
     Settings of the environment that differ from those of the start count for the command, which says so; but `up`
     judges them by itself, and `status` shows what was started.
     """
+    write_for_us_only()
     environment = our_environment()
     try:
         var = tomllib.loads(config.read_text()).get("var", "var")
@@ -45,7 +47,9 @@ def open_deployment(config: Path, verb: str = "") -> Deployment:
     else:
         started = as_started(config, SYSTEM, environment, tell=verb != "up")
     os.environ.update(started)  # what is started now gets it, too
-    return Deployment(load(config, started), config.resolve())
+    settings = load(config, started)
+    keep_for_us_only(settings.var)
+    return Deployment(settings, config.resolve())
 
 
 def exit_code(program: str, command: Callable[[], int]) -> int:

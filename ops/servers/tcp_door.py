@@ -22,11 +22,16 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import structlog
+
 from conf.settings import BadSettings, Settings, load
 from ops.processes import ProcessFailed
 from ops.programs import MissingServer, plain_environment
 from ops.servers.nginx import directory_of, nginx_command
 from ops.templates import write_private
+from process.logs import configure_logs
+from process.private_files import write_for_us_only
+from process.signals import stop_thread_on_signals
 from router.interface import RENEW_S, GatewayLease, Resolver, RouterAway
 from router.redis.address import RedisAddress
 from router.redis.keys import Keys
@@ -36,6 +41,8 @@ EVERY_S = 1.0
 GRACE_S = RENEW_S + 1.0
 STOP_S = 5.0
 NOBODY = "server 127.0.0.1:1 down;\n"
+
+log = structlog.get_logger()
 
 
 class KnownGateways:
@@ -78,20 +85,15 @@ class TcpDoor:
         self._known = KnownGateways()
         self._list = directory_of(settings.var) / "tcp_gateways.conf"
         self._written = ""
-        self._stopping = threading.Event()
 
     def __repr__(self) -> str:
         return f"TcpDoor({self._known})"
 
-    def stop(self) -> None:
-        """Have `run` return; may be called from a signal handler."""
-        self._stopping.set()
-
-    def run(self) -> int:
-        """Until stopped, or until nginx ends: then 1."""
+    def run(self, stopping: threading.Event) -> int:
+        """Until `stopping` is set, or until nginx ends: then 1."""
         self._look()
         nginx = subprocess.Popen(nginx_command(self._settings, "tcp.conf"), env=plain_environment())
-        while not self._stopping.wait(EVERY_S) and nginx.poll() is None:
+        while not stopping.wait(EVERY_S) and nginx.poll() is None:
             if self._look():
                 nginx.send_signal(signal.SIGHUP)
         has_died = nginx.poll() is not None
@@ -112,7 +114,7 @@ class TcpDoor:
             return False
         write_private(self._list, servers)
         self._written = servers
-        print(f"the gateways of TCP: {self._known}", flush=True)
+        log.info("tcp_gateways", known=repr(self._known))
         return True
 
 
@@ -129,15 +131,15 @@ def main(words: list[str]) -> int:
     )
     parser.add_argument("--config", type=Path, required=True)
     options = parser.parse_args(words)
+    write_for_us_only()
     try:
         settings = load(options.config)
+        configure_logs("nginx-tcp")
         router = settings.router
         address = RedisAddress(router.host, router.port, router.password)
         door = TcpDoor(settings, RedisResolver(address, Keys(router.prefix)))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: door.stop())
-        return door.run()
-    except (BadSettings, MissingServer, ProcessFailed) as error:
+        return door.run(stop_thread_on_signals())
+    except (BadSettings, MissingServer, ProcessFailed, OSError) as error:
         print(f"ops.servers.tcp_door: {error}", file=sys.stderr)
         return 1
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from process.supervision import keep_task_running
 from router.interface import GatewayLease, NameTaken, Route, RouterAway, Snapshot
 from router.leasing import LOOKS_A_RENEWAL, Claim, take_name
 
@@ -49,7 +50,7 @@ class MemoryRegistrar:
         await take_name(self._claim, self._look_away)
         self._router.restore(self._address, snapshot())
         self._router.sweep()
-        self._renewing = asyncio.create_task(self._keep_lease())
+        self._renewing = keep_task_running("lease", self._keep_lease)
 
     async def register(self, route: Route, at_most: int = 0) -> int:
         """See interface.Registrar."""
@@ -76,6 +77,8 @@ class MemoryRegistrar:
 
     async def renew(self) -> None:
         """See interface.Registrar."""
+        if self._renewing is None:
+            raise RouterAway("not started, or closed")
         claim = await self._claim()
         self._require_name()
         if not claim.was_ours:

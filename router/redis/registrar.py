@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from process.supervision import keep_task_running
 from router.interface import LEASE_S, RENEW_S, GatewayLease, NameTaken, Route, RouterAway, Snapshot, TooManyConnections
 from router.leasing import LOOKS_A_RENEWAL, Claim, take_name
 from router.redis.address import RedisAddress
@@ -90,7 +91,10 @@ class RedisRegistrar:
         self._on_reregistered, self._on_name_lost = on_reregistered, on_name_lost
         self._address = lease().address
         self._commands = GatewayCommands(self._keys, self._address)
-        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._sweep())]
+        self._tasks = [
+            keep_task_running("router-writer", self._run),
+            keep_task_running("router-sweeper", self._sweep),
+        ]
         await self._tried.wait()
         if self._taken is not None:
             raise self._taken

@@ -13,7 +13,6 @@ import asyncio
 from pathlib import Path
 
 from bus.memory.bus import MemoryBus
-from conf.logs import configure_logs
 from conf.settings import GatewaySettings, Settings, TokenSettings
 from gateway.app import Gateway
 from gateway.clients.connection import Connection
@@ -21,6 +20,7 @@ from gateway.doors import websocket, ws_frames
 from gateway.doors.server import Ports
 from gateway.road.reply_to import FrameReplyTo
 from gateway.sessions.attendant import Attendant
+from process.logs import configure_logs
 from router.memory.router import MemoryRouter
 
 PARTITIONS = 1

@@ -111,7 +111,7 @@ async def test_healthz_and_readyz_on_every_gateway(deployment: Deployment) -> No
         ready = await get(port, "/readyz")
         assert (ready.status, ready.json) == (
             200,
-            dict.fromkeys(("bus", "router", "store", "ordered", "parallel", "accepting"), True),
+            dict.fromkeys(("bus", "router", "store", "ordered", "parallel", "accepting", "tasks"), True),
         )
 
 

@@ -2,8 +2,8 @@
 
     python -m tests.fuzz.watched COUNT_FILE [words for standalone.py]
 
-In production full caches and uncollected garbage (conf/gc_tuning.py) hide what leaks. Here caches are full soon, and on
-SIGUSR2 all that nobody needs is let go; then COUNT_FILE says how many blocks of memory Python still needs.
+In production full caches and uncollected garbage (process/gc_tuning.py) hide what leaks. Here caches are full soon, and
+on SIGUSR2 all that nobody needs is let go; then COUNT_FILE says how many blocks of memory Python still needs.
 """
 
 from __future__ import annotations

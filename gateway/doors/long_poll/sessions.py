@@ -17,6 +17,7 @@ from gateway.clients.connection import Connection
 from gateway.doors.long_poll.mailbox import Mailbox
 from gateway.doors.tcp_frames import tcp_frame
 from gateway.sessions.attendant import Attendant
+from process.supervision import keep_task_running
 from protocol.errors import RECONNECT, Close, ImError, busy, timeout
 
 SWEEP_S = 1.0
@@ -181,7 +182,7 @@ class PollSessions:
         return f"PollSessions({len(self._sessions)} sessions, {waited_on} waited on)"
 
     def start(self) -> None:
-        self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+        self._sweeper = keep_task_running("poll-sweeper", self._sweep)
 
     async def stop(self, within_s: float) -> None:
         """Call when every session was ended: returns when their clients have fetched everything and know why it is

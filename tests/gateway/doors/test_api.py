@@ -9,6 +9,7 @@ import time
 import pytest
 import websockets
 
+from process import supervision
 from protocol.errors import HTTP_STATUS, ImError
 from tests.gateway.conftest import NewSite
 from tests.gateway.site import Client, Site, until
@@ -100,20 +101,23 @@ async def test_a_call_is_answered_within_one_request_s_time_in_all(new_site: New
     assert 1.4 < time.monotonic() - begun < 2.2
 
 
-async def test_operations_tell_how_it_is(site: Site) -> None:
+async def test_operations_tell_how_it_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (await get(site.port, "/healthz")).json == {"name": "g1", "ok": True}
     await (await site.login("ann")).ask("sync", {"cursors": {}})  # a worker that answers is ready
-    waiting = {"bus": True, "router": True, "store": False, "ordered": True, "parallel": False, "accepting": True}
+    checks = ("bus", "router", "store", "ordered", "parallel", "accepting", "tasks")
+    waiting = {**dict.fromkeys(checks, True), "store": False, "parallel": False}
     ready = await get(site.port, "/readyz")
     assert (ready.status, ready.json) == (503, waiting), "one kind does not stand for the other"
     site.worker.far.send_beacon_of_pool(site.address)
     while (await get(site.port, "/readyz")).status != 200:
         await asyncio.sleep(0.01)
     ready = await get(site.port, "/readyz")
-    checks = ("bus", "router", "store", "ordered", "parallel", "accepting")
     assert (ready.status, ready.json) == (200, dict.fromkeys(checks, True))
     metrics = await get(site.port, "/metrics")
     assert b"hongyan_connections" in metrics.body
+    monkeypatch.setattr(supervision, "_failed_at", {})
+    supervision.note_failure("deadlines", RuntimeError("a fault"))
+    assert (await get(site.port, "/readyz")).json["tasks"] is False, "a task died a moment ago"
     await site.bus_end.close()
     assert (await get(site.port, "/readyz")).status == 503
     assert (await api(site.port, "sync", {"cursors": {}}, site.token("ann"))).code == "busy"

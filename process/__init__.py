@@ -1,0 +1,1 @@
+"""What every process of ours begins with: its logs, its files' modes, its signals, its threads and tasks."""
