@@ -11,6 +11,7 @@ Laws:
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -25,10 +26,12 @@ from store.engines.connection import Connection
 from store.engines.engine import Engine, WhileWaiting
 from store.engines.mysql import MysqlEngine
 from store.engines.sqlite import SqliteEngine
-from store.errors import CommitUnknown, StoreAway, StoreError
+from store.errors import CannotWrite, CommitUnknown, StoreAway, StoreError
 from store.transaction import Transaction
 
 _LOCK_WAIT_S = 60.0
+_ROOM = ("~", "_store")  # conversation and sender of the rows that prove that there is room
+_ROOM_ROWS, _ROOM_BODY = 4, "x" * 48 * 1024
 log = structlog.get_logger()
 
 
@@ -63,6 +66,7 @@ class Database:
         self._connections = connections
         self._free = threading.BoundedSemaphore(connections)
         self._in_use = 0
+        self._cannot_write = ""
         self._pool = PooledDB(
             _Connector(self),
             maxcached=connections,
@@ -113,10 +117,21 @@ class Database:
             finally:
                 self._unlock(steady, name)
 
+    @property
+    def cannot_write(self) -> bool:
+        """Whether the store has refused to write, and no `probe` has found since that it takes writes again."""
+        return bool(self._cannot_write)
+
     def probe(self) -> None:
-        """Return if the store answers. Raises StoreAway if it does not, Contention if it is busy."""
-        with self.reading() as tx:
-            tx.row("SELECT 1")
+        """Return if the store can serve: it answers and, where it has refused to write, takes a write again. Raises
+        StoreAway if it cannot, Contention if it is busy."""
+        if not self.cannot_write:
+            with self.reading() as tx:
+                tx.row("SELECT 1")
+            return
+        self._prove_room()
+        self._cannot_write = ""
+        log.info("store_can_write", store=repr(self.engine))
 
     def close(self) -> None:
         """Close the idle connections; a connection in use closes when its transaction ends. Every later use raises
@@ -130,6 +145,21 @@ class Database:
             self.connection_serial += 1
             serial = self.connection_serial
         log.warning("store_connection_lost", store=repr(self.engine), serial=serial)
+
+    def _prove_room(self) -> None:
+        """Write 192 KiB, and take them away again: into the table that grows, whose file has to take them. A reading
+        probe would succeed, and so would a small write now and then."""
+        condition, own = "WHERE conversation = %s AND sender = %s AND cid LIKE %s", secrets.token_hex(8)
+        columns = ("conversation", "seq", "sender", "cid", "type", "body", "time", "counted", "digest")
+        first = secrets.randbits(40)
+        rows = [
+            (_ROOM[0], first + n, _ROOM[1], f"{own}-{n}", "room", _ROOM_BODY, 0, 0, bytes(16))
+            for n in range(_ROOM_ROWS)
+        ]
+        with self.transaction() as tx:
+            tx.insert("messages", columns, rows)
+        with self.transaction() as tx:
+            tx.execute(f"DELETE FROM messages {condition}", (*_ROOM, f"{own}-%"))
 
     @contextmanager
     def _taken(self) -> Iterator[Any]:
@@ -167,7 +197,9 @@ class Database:
                 steady.rollback()
         except BaseException as error:
             # an interrupted exchange (BaseException) leaves an answer unread: that connection is of no use either
-            if isinstance(error, StoreAway) or not isinstance(error, Exception):
+            if isinstance(error, CannotWrite):
+                self._note_cannot_write(error)
+            elif isinstance(error, StoreAway) or not isinstance(error, Exception):
                 connection.discard()
             steady.rollback()
             raise
@@ -177,7 +209,14 @@ class Database:
             steady.commit()
         except self.engine.errors as error:
             mapped = self.engine.error(error, "COMMIT")
-            raise CommitUnknown(str(mapped)) if isinstance(mapped, StoreAway) else mapped from error
+            is_unknown = isinstance(mapped, StoreAway) and not isinstance(mapped, CannotWrite)
+            raise CommitUnknown(str(mapped)) if is_unknown else mapped from error
+
+    def _note_cannot_write(self, error: CannotWrite) -> None:
+        """Named once, until it can write again."""
+        if not self.cannot_write:
+            log.error("store_cannot_write", store=repr(self.engine), cause=str(error))
+        self._cannot_write = str(error)
 
     def _lock(self, steady: Any, name: str) -> int:
         deadline = time.monotonic() + _LOCK_WAIT_S

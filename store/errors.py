@@ -13,7 +13,12 @@ class StoreError(Exception):
 
 
 class StoreAway(StoreError):
-    """The store cannot be used now: not reachable, lost, shutting down, full, read-only, or no connection is free."""
+    """The store cannot be used now: not reachable, lost, shutting down, or no connection is free."""
+
+
+class CannotWrite(StoreAway):
+    """The store answers, and refuses to write: its disk or a quota is full, it is read-only. Nothing is stored, also
+    where COMMIT was refused."""
 
 
 class CommitUnknown(StoreAway):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -32,7 +33,7 @@ from logic.workers.poison import FAILED, GIVEN_UP, NO_HANDLER, bury, poisoned, w
 from logic.workers.store_watch import StoreWatch
 from protocol.errors import internal, timeout, unknown_op
 from protocol.models import Effect
-from store.errors import CommitUnknown, Contention, Duplicate, StoreAway
+from store.errors import CannotWrite, CommitUnknown, Contention, Duplicate, StoreAway
 from store.tables import outbox
 from store.tables.outbox import OutboxRow
 
@@ -200,7 +201,8 @@ class PoolWorker:
             self._settled(pending, works)
             self._watch.worked()
         except (StoreAway, Contention) as error:
-            log.warning("store_away", op=works[0].op.name, error=type(error).__name__)
+            if not isinstance(error, CannotWrite):  # that the store itself says in the log, once
+                log.warning("store_away", op=works[0].op.name, error=type(error).__name__)
             if isinstance(error, StoreAway):
                 self._watch.failed()
             results = put_off(works)
@@ -270,13 +272,15 @@ class PoolWorker:
         return Outcome(timeout())
 
     def _settled(self, pending: Pending, works: list[Work]) -> None:
-        """The commands were carried out or refused: forget that they came back, take emitted ones off the outbox."""
-        if pending.taken.delivery.redelivered:
-            redelivery.forget(self._services.database, works)
+        """The commands were carried out or refused: forget that they came back, take emitted ones off the outbox. Where
+        the store is full that waits: an emitted one comes again, and is found to be done."""
         emitted = [work.pair for work in works if work.envelope.emitted]
-        if emitted:
-            with self._services.database.transaction() as tx:
-                outbox.remove(tx, emitted)
+        with suppress(CannotWrite):
+            if pending.taken.delivery.redelivered:
+                redelivery.forget(self._services.database, works)
+            if emitted:
+                with self._services.database.transaction() as tx:
+                    outbox.remove(tx, emitted)
 
     # --- on the bus's thread: outcomes
 

@@ -21,17 +21,22 @@ log = structlog.get_logger()
 
 
 class StoreWatch:
-    """`is_away` is what the last command or the last probe found. Any thread may call everything here."""
+    """Any thread may call everything here."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         self._worked_at = float("-inf")
-        self.is_away = False
+        self._is_away = False
 
     def __repr__(self) -> str:
         return f"StoreWatch({self._database!r}, {'away' if self.is_away else 'there'})"
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the last command or the last probe found the store away, or unable to write."""
+        return self._is_away or self._database.cannot_write
 
     def start(self) -> None:
         """Begin to watch; nothing happens where it does already."""
@@ -47,11 +52,11 @@ class StoreWatch:
     def worked(self) -> None:
         """A command used the store with success: no probe is needed for 2 s."""
         self._worked_at = time.monotonic()
-        self.is_away = False
+        self._is_away = False
 
     def failed(self) -> None:
         """A command found the store away."""
-        self.is_away = True
+        self._is_away = True
 
     def _watch(self) -> None:
         while not self._closed.wait(PROBE_S):
@@ -62,11 +67,11 @@ class StoreWatch:
         was_away = self.is_away
         try:
             self._database.probe()
-            self.is_away = False
+            self._is_away = False
         except Contention:  # it answers, and is busy
-            self.is_away = False
+            self._is_away = False
         except StoreError as error:
-            self.is_away = True
+            self._is_away = True
             if not was_away:
                 log.warning("store_away_while_idle", error=str(error))
         if was_away and not self.is_away:

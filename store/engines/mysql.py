@@ -7,6 +7,7 @@ earlier question.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from store.engines.dialect import Dialect, MysqlDialect, constraint_of_key, writ
 from store.engines.engine import Row, WhileWaiting
 from store.engines.mysql_connection import OverlappingConnection
 from store.engines.mysql_literals import insert_statements
-from store.errors import AlreadyDone, BadValue, Contention, Duplicate, StoreAway, StoreError
+from store.errors import AlreadyDone, BadValue, CannotWrite, Contention, Duplicate, StoreAway, StoreError
 
 _SQL_MODE = "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO"
 _LOCK_WAIT_S = 2
@@ -29,11 +30,14 @@ _DUPLICATE = frozenset({1062, 1586})
 _CONTENTION = frozenset({1020, 1205, 1206, 1213, 1317, 1969, 3024})
 _DONE = frozenset({1050, 1060, 1061, 1091})
 _BAD_VALUE = frozenset({1048, 1153, 1264, 1265, 1267, 1292, 1300, 1364, 1366, 1406, 3819, 4025})
-# Too many connections, handshake, shutdown, killed, disk full, table full, read-only, not in the cluster.
+# Too many connections, handshake, shutdown, killed, not in the cluster; files that cannot be read or written.
 _AWAY = frozenset(
-    {1021, 1026, 1030, 1040, 1041, 1042, 1043, 1047, 1053, 1077, 1079, 1080, 1081, 1114, 1129, 1152, 1156, 1157, 1158}
-    | {1159, 1160, 1161, 1180, 1184, 1203, 1226, 1290, 1836, 1927, 3032, 4031}
+    {3, 1026, 1030, 1040, 1041, 1042, 1043, 1047, 1053, 1077, 1079, 1080, 1081, 1129, 1152, 1156, 1157, 1158, 1159}
+    | {1160, 1161, 1180, 1184, 1203, 1226, 1878, 1927, 3032, 4031}
 )
+# Disk full (also of temporary files), table full, read-only; or one of _AWAY for want of room.
+_UNWRITABLE = frozenset({20, 1021, 1114, 1290, 1836, 3675})
+_NO_ROOM = re.compile(rf"[Nn]o space left|[Qq]uota exceeded|[Ee]rr(?:no|code|or):? (?:{errno.ENOSPC}|{errno.EDQUOT})\b")
 _KEY = re.compile(r"for key '([^']*)'\Z")
 
 
@@ -121,6 +125,8 @@ class MysqlEngine:
             return BadValue(type(error).__name__)
         code = error.args[0] if error.args else None
         said = f"{type(error).__name__}: {error}"
+        if code in _UNWRITABLE or (code in _AWAY and _NO_ROOM.search(said)):
+            return CannotWrite(said)
         if not isinstance(code, int) or code == 0 or 2000 <= code < 3000 or code in _AWAY or isinstance(error, OSError):
             # Without a number: PyMySQL about a broken stream or a closed connection. 2xxx: numbers of client libraries.
             return StoreAway(said)

@@ -16,11 +16,13 @@ from typing import Any
 
 from store.engines.dialect import Dialect, SqliteDialect, constraint_of_columns, marks
 from store.engines.engine import Row, WhileWaiting
-from store.errors import AlreadyDone, BadValue, Contention, Duplicate, StoreAway, StoreError
+from store.errors import AlreadyDone, BadValue, CannotWrite, Contention, Duplicate, StoreAway, StoreError
 
 _BUSY_TIMEOUT_S = 5.0
 _MODE_RETRY_S = 0.01
-_AWAY = frozenset({"SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_NOMEM"})
+_AWAY = frozenset({"SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_NOMEM"})
+# A full disk; a quota or a file's limit, which SQLite does not tell from a broken disk; no room for the WAL's index.
+_UNWRITABLE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE", "SQLITE_IOERR_SHMSIZE")
 
 
 class SqliteEngine:
@@ -102,6 +104,8 @@ class SqliteEngine:
             return Duplicate(constraint_of_columns(said.partition(": ")[2]))
         if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return Contention(said)
+        if code.startswith(_UNWRITABLE):
+            return CannotWrite(f"{code}: {said} ({self._path})")
         if "_".join(code.split("_")[:2]) in _AWAY:
             return StoreAway(said)
         is_gone = ("DROP COLUMN" in sql and "no such column" in said) or "no such index" in said
