@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ops.probes import port_trouble
 from ops.processes import ProcessFailed
+from protocol.addresses import socket_place
 
 LOOPBACK = "127.0.0.1"
 
@@ -36,7 +37,8 @@ def check(ports: Iterable[Port]) -> None:
                 variables = " and ".join(dict.fromkeys(port.variable for port in rivals))
                 trouble.append(f"{names} are all to listen on port {number} ({variables})")
             elif reason := port_trouble(rivals[0].host, number):
-                trouble.append(f"{names} cannot listen on {rivals[0].host}:{number} ({rivals[0].variable}): {reason}")
+                place = socket_place(rivals[0].host, number)
+                trouble.append(f"{names} cannot listen on {place} ({rivals[0].variable}): {reason}")
     if trouble:
         raise ProcessFailed("; ".join(trouble) + ". Choose another by the setting named, or in the configuration.")
 

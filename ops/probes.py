@@ -40,7 +40,7 @@ def port_trouble(host: str, port: int) -> str:
 
 def reachable(host: str) -> str:
     """The address at which a server that listens on `host` is found from here."""
-    return "127.0.0.1" if host == "0.0.0.0" else host
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 def accepts(host: str, port: int) -> bool:

@@ -19,6 +19,7 @@ from ops.run_environment import as_recorded, as_started, forget, our_environment
 from ops.templates import ROOT
 from process.private_files import keep_for_us_only, write_for_us_only
 from process.signals import die_of_stop_signals, hold_stop_signals
+from protocol.addresses import socket_place
 
 CONFIG = ROOT / "conf" / "standalone.toml"
 SYSTEM = "standalone"
@@ -75,7 +76,7 @@ def foreground_command(process: Process) -> list[str]:
 
 
 def address(settings: Settings) -> str:
-    return f"http://{reachable(settings.gateway.host)}:{settings.gateway.port}"
+    return f"http://{socket_place(reachable(settings.gateway.host), settings.gateway.port)}"
 
 
 def standalone_process(settings: Settings) -> Process:

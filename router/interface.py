@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from protocol.addresses import socket_place
+
 LEASE_S = 10.0
 RENEW_S = 3.0
 
@@ -22,10 +24,11 @@ class NameTaken(Exception):
     """Another gateway of this name lives; the message says what to do. `holder` is its lease."""
 
     def __init__(self, holder: GatewayLease) -> None:
+        place = socket_place(holder.host, holder.port)
         super().__init__(
-            f"another gateway named {holder.id} lives, at {holder.host}:{holder.port}. Give this one a name of its own "
-            f"(--name); if the other belongs to another deployment on the same Redis, give this deployment a prefix of "
-            f"its own (prefix below [router])."
+            f"another gateway named {holder.id} lives, at {place}. Give this one a name of its own (--name); if the "
+            f"other belongs to another deployment on the same Redis, give this deployment a prefix of its own (prefix "
+            f"below [router])."
         )
         self.holder = holder
 

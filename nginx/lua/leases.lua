@@ -53,6 +53,9 @@ local function lease_of(row)
     if not string.find(host, "^[%x.:]+$") or port < 1 or port > 65535 then
         return nil
     end
+    if string.find(host, ":", 1, true) then
+        host = "[" .. host .. "]"  -- as nginx writes and wants IPv6
+    end
     return {
         id = row[1], epoch = row[2], host = host, port = port, state = row[5],
         connections = tonumber(row[6]), ttl_ms = tonumber(row[7]),

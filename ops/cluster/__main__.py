@@ -16,7 +16,9 @@ from conf.values import MAX_COMPONENTS
 from ops.cluster.command import FAILED, add_config, exit_code, open_deployment
 from ops.cluster.components import is_gateway
 from ops.cluster.deployment import Deployment
+from ops.probes import reachable
 from ops.run_environment import VAR_VARIABLE
+from protocol.addresses import socket_place
 
 LOG_LINES = 50
 
@@ -73,9 +75,10 @@ def _up(deployment: Deployment, options: argparse.Namespace) -> int:
         print("all is up already")
     for row in deployment.status():
         if is_gateway(str(row["name"])):
-            print(f"gateway {row['name']}: http://127.0.0.1:{row['port']}")
+            host = reachable(deployment.settings.gateway.host)
+            print(f"gateway {row['name']}: http://{socket_place(host, int(str(row['port'])))}")
     door, scheme = deployment.settings.nginx, "https" if deployment.settings.nginx.certificate else "http"
-    print(f"the door: {scheme}://{door.host}:{door.port}, TCP {door.host}:{door.tcp_port}")
+    print(f"the door: {scheme}://{socket_place(door.host, door.port)}, TCP {socket_place(door.host, door.tcp_port)}")
     if VAR_VARIABLE in os.environ:
         print(f"{VAR_VARIABLE} says where this cluster lives: the other scripts find it by that alone, so export it")
     return 0

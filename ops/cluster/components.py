@@ -16,6 +16,7 @@ from ops.processes import Process
 from ops.run_environment import our_environment
 from ops.servers.nginx import nginx_process
 from ops.templates import ROOT
+from protocol.addresses import socket_place
 from protocol.ops import ORDERED
 
 DOORS = ("nginx", "nginx-tcp")
@@ -81,7 +82,7 @@ def component_process(settings: Settings, config: Path, name: str) -> Process:
         name,
         lambda: _command(settings, config, name),
         settings.var,
-        lambda: answers_http(f"http://{host}:{port}/readyz"),
+        lambda: answers_http(f"http://{socket_place(host, port)}/readyz"),
         env=our_environment(),
         cwd=ROOT,
         port=port,

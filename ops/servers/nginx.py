@@ -21,6 +21,7 @@ from ops.probes import answers_http, reachable
 from ops.processes import Process, ProcessFailed
 from ops.programs import MissingServer, find_program, plain_environment
 from ops.templates import ROOT, write_private
+from protocol.addresses import socket_place
 
 SOURCE = ROOT / "nginx"
 OPENRESTY = "/usr/local/openresty/nginx/sbin/nginx"
@@ -44,7 +45,7 @@ def nginx_process(settings: Settings) -> Process:
     """The nginx of HTTP and WebSocket; its configuration is written at each start."""
     context = _unverified() if settings.nginx.certificate else None
     scheme = "https" if context else "http"
-    url = f"{scheme}://{reachable(settings.nginx.host)}:{settings.nginx.port}/healthz"
+    url = f"{scheme}://{socket_place(reachable(settings.nginx.host), settings.nginx.port)}/healthz"
     return Process(
         "nginx",
         lambda: nginx_command(settings, "nginx.conf"),
@@ -106,13 +107,12 @@ def _values(settings: Settings, modules: tuple[str, ...]) -> dict[str, object]:
         "user": _user_directive(),
         "directory": directory_of(settings.var),
         "lua": SOURCE / "lua",
-        "redis_host": settings.router.host,
+        "redis_host": f"[{settings.router.host}]" if ":" in settings.router.host else settings.router.host,
         "redis_port": settings.router.port,
         "redis_password": _lua_text(settings.router.password),
         "redis_prefix": settings.router.prefix,
-        "host": nginx.host,
-        "port": nginx.port,
-        "tcp_port": nginx.tcp_port,
+        "place": socket_place(nginx.host, nginx.port),
+        "tcp_place": socket_place(nginx.host, nginx.tcp_port),
         "workers": nginx.workers,
         "worker_connections": nginx.worker_connections,
         "files": _files(nginx.worker_connections),

@@ -32,6 +32,7 @@ from ops.templates import write_private
 from process.logs import configure_logs
 from process.private_files import write_for_us_only
 from process.signals import stop_thread_on_signals
+from protocol.addresses import socket_place
 from router.interface import RENEW_S, GatewayLease, Resolver, RouterAway
 from router.redis.address import RedisAddress
 from router.redis.keys import Keys
@@ -70,7 +71,7 @@ class KnownGateways:
     def servers(self) -> str:
         """The lines of nginx's upstream: who is up and has a TCP door."""
         lines = [
-            f"server {lease.host}:{lease.tcp_port} max_fails=1 fail_timeout=10s;\n"
+            f"server {socket_place(lease.host, lease.tcp_port)} max_fails=1 fail_timeout=10s;\n"
             for lease in sorted(self._leases.values(), key=lambda lease: lease.id)
             if lease.state == "up" and lease.tcp_port and _is_address(lease.host)
         ]
@@ -120,9 +121,10 @@ class TcpDoor:
 
 def _is_address(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).version == 4
+        ipaddress.ip_address(host)
     except ValueError:
         return False
+    return True
 
 
 def main(words: list[str]) -> int:

@@ -18,9 +18,10 @@ LEASE_MS = 600_000
 class StubGateway:
     """`async with StubGateway(door, "a") as gateway`. `requests` are the raw heads, bodies go to `bodies`."""
 
-    def __init__(self, door: Door, name: str, prefix: str = PREFIX) -> None:
+    def __init__(self, door: Door, name: str, prefix: str = PREFIX, host: str = "127.0.0.1") -> None:
         self._door, self.name, self.epoch = door, name, "e1"
         self._keys = Keys(prefix)
+        self._host = host
         self.requests: list[str] = []
         self.bodies: list[bytes] = []
         self.dies_on_request = False
@@ -38,7 +39,7 @@ class StubGateway:
 
     async def listen(self) -> None:
         """Accept connections, on the same port each time."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, self._host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:
@@ -52,7 +53,7 @@ class StubGateway:
 
     def announce(self, state: str = "up", connections: int = 0) -> None:
         """Write the lease."""
-        lease = GatewayLease(self.name, self.epoch, "127.0.0.1", self.port, state, connections)
+        lease = GatewayLease(self.name, self.epoch, self._host, self.port, state, connections)
         self._door.redis("SADD", self._keys.gateways(), lease.address)
         self._door.redis("SET", self._keys.gateway(self.name), write_lease(lease).decode(), "PX", str(LEASE_MS))
 

@@ -14,8 +14,9 @@ CONNECT_S = 5.0
 
 
 def address(door: str, host: str, port: int) -> str:
-    """Of a door at its port."""
-    return f"{door}://{host}:{port}" + ("/ws" if door == "ws" else "")
+    """Of a door at its port; `host` is a name or an address, also of IPv6."""
+    bracketed = f"[{host}]" if ":" in host else host
+    return f"{door}://{bracketed}:{port}" + ("/ws" if door == "ws" else "")
 
 
 async def open_channel(url: str) -> Channel:
