@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from conf.values import describe, fields_of, is_secret
+from conf.values import describe, fields_of, is_secret, shown
 
 _PLACE = re.compile(r" - at `\$\.?(?P<section>\w+)(?:\.(?P<key>\w+))?[^`]*`\Z")
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>.*?)`(?: - at `\$\.(?P<section>\w+)`)?\Z", re.DOTALL)
@@ -34,8 +34,8 @@ def sentence(
     name = f"{section}.{key}" if key is not None else section
     source = f" ({variables[name]})" if name in variables else ""
     wanted = f"a section [{name}]" if isinstance(field.type, msgspec.inspect.StructType) else describe(field.type)
-    shown = "what was written" if is_secret(field.type) else repr(written)
-    return f"{name}{source} must be {wanted}, not {shown}."
+    what = "what was written" if is_secret(field.type) else shown(field.type, written)
+    return f"{name}{source} must be {wanted}, not {what}."
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

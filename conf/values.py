@@ -5,6 +5,7 @@ Law: the description of a type ends the sentence "gateway.port must be ...".
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,9 +45,21 @@ Prefix = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,32}\Z", description="a word in quotes, 1 to 32 of A-Z a-z 0-9 _ . -")
 ]
 Text = Annotated[str, Meta(description='text in quotes, such as "/"')]
-File = Annotated[str, Meta(min_length=1, description='the path of a file in quotes, such as "hongyan.sqlite3"')]
-FileOrNone = Annotated[str, Meta(description='the path of a file in quotes, such as "var/tls/key.pem", or ""')]
-Directory = Annotated[Path, Meta(description='the path of a directory in quotes, such as "var"')]
+# RabbitMQ, MariaDB, nginx and Lua would each want these quoted in another way, or not at all; ops/checkout.sh knows the
+# same.
+_ODD = r"\s\x00-\x1f\x7f'\"`#$;\\{}()\[\]<>&|*?:"
+_PLAIN = "without spaces and ' \" ` # $ ; \\ { } ( ) [ ] < > & | * ? :"
+File = Annotated[
+    str,
+    Meta(pattern=rf"^[^{_ODD}]+\Z", description=f'the path of a file in quotes, such as "hongyan.sqlite3", {_PLAIN}'),
+]
+FileOrNone = Annotated[
+    str,
+    Meta(pattern=rf"^[^{_ODD}]*\Z", description=f'the path of a file in quotes, such as "var/tls/key.pem", {_PLAIN}'),
+]
+Directory = Annotated[
+    Path, Meta(description=f'the path of a directory in quotes, such as "var", which as a whole is {_PLAIN}')
+]
 Secret = Annotated[str, Meta(description="text in quotes, at least 32 random characters", extra={"is_secret": True})]
 
 # As browsers and the hosts of mini-programs send it: without a path. "null" is said of a page that has no address.
@@ -106,5 +119,14 @@ def describe(kind: msgspec.inspect.Type) -> str:
 def from_text(kind: type[Any], value: Any) -> Any:
     """What msgspec does not read by itself: paths, which are made absolute. Raises ValueError."""
     if kind is Path and isinstance(value, str) and value:
-        return Path(value).absolute()
+        path = Path(value).absolute()
+        if not re.search(f"[{_ODD}]", str(path)):
+            return path
     raise ValueError("it is no path")
+
+
+def shown(kind: msgspec.inspect.Type, value: Any) -> str:
+    """A value of this type as a sentence shows what was written: a directory as a whole."""
+    bare = kind.type if isinstance(kind, msgspec.inspect.Metadata) else kind
+    is_path = isinstance(bare, msgspec.inspect.CustomType) and bare.cls is Path and isinstance(value, str) and value
+    return repr(str(Path(value).absolute()) if is_path else value)

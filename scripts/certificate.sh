@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A self-signed certificate for trying TLS at the door: scripts/certificate.sh [NAME ...]
-set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+. "$(dirname "$(readlink -f "$0")")/../ops/checkout.sh"
 
 case ${1:-} in
 -h | --help)
@@ -21,9 +21,10 @@ for name in "$@"; do
     esac
 done
 directory=${HONGYAN_VAR:-var}/tls
+umask 077
 mkdir -p "$directory"
-(umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj "/CN=$1" \
-    -addext "subjectAltName=${names#,}" -keyout "$directory/key.pem" -out "$directory/certificate.pem" 2>/dev/null)
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj "/CN=$1" \
+    -addext "subjectAltName=${names#,}" -keyout "$directory/key.pem" -out "$directory/certificate.pem" 2>/dev/null
 cat <<END
 made $directory/certificate.pem for $*; nobody but you trusts it. In conf/cluster.toml, below [nginx]:
     certificate = "$directory/certificate.pem"

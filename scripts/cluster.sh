@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The cluster on this machine: scripts/cluster.sh --help
-set -euo pipefail
-. "$(dirname "${BASH_SOURCE[0]}")/../ops/configured.sh"
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+. "$(dirname "$(readlink -f "$0")")/../ops/checkout.sh"
+. ops/configured.sh
 
 servers=""
 [ "${1:-}" != up ] || servers=--servers

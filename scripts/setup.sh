@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Puts into var/ what this checkout needs: a Python environment and the generated secrets. Repeating it costs nothing.
-set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+. "$(dirname "$(readlink -f "$0")")/../ops/checkout.sh"
 . ops/packages.sh
 
 usage() {
@@ -44,14 +44,12 @@ make_environment() {
 }
 
 install_requirements() {
-    local file=$1 stamp=var/venv/$1.installed wanted
-    wanted=$( (pwd && cat requirements.txt "$file" sdk/python/pyproject.toml) | cksum)  # `-e ./sdk/python` is a place
-    [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
-    local begun=$SECONDS
+    local file=$1 begun=$SECONDS
+    ! is_installed "$file" || return 0
     echo "installing $file into var/venv"
     var/venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$file" ||
         fail "the packages of $file could not be installed."
-    echo "$wanted" >"$stamp"
+    installed_mark "$file" >"var/venv/$file.installed"
     echo "installed $file after $((SECONDS - begun)) s"
 }
 
@@ -104,7 +102,7 @@ for word in "$@"; do
 done
 
 exec >&2 # what is said here is progress: the output is that of the script that needs this, such as `status --json`
-mkdir -p var
+mkdir -p -m 700 var
 trap 'echo "scripts/setup.sh: interrupted; run it again to go on" >&2; exit 130' INT
 if command -v flock >/dev/null; then
     exec 9>var/setup.lock

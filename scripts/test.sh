@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the tests against real, private servers: scripts/test.sh [quick] [pytest arguments]
-set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+. "$(dirname "$(readlink -f "$0")")/../ops/checkout.sh"
 unset HONGYAN_CONFIG
 
 pytest=(var/venv/bin/python -m pytest)

@@ -212,7 +212,7 @@ def test_a_file_that_cannot_be_used_is_named(var: Path, tmp_path: Path) -> None:
         ('var = "{var}"\n[bus]\nkind = "pigeon"\n', "bus.kind must be one of memory, rabbitmq, not 'pigeon'"),
         ('mode = "cloud"\nvar = "{var}"\n', "mode must be one of cluster, standalone, not 'cloud'"),
         ("var = ''\n", "var must be the path of a directory"),
-        ("var = 7\n", 'var must be the path of a directory in quotes, such as "var", not 7'),
+        ("var = 7\n", 'var must be the path of a directory in quotes, such as "var", .* not 7'),
     ],
 )
 def test_what_is_no_configuration(var: Path, base: str, said: str) -> None:

@@ -19,9 +19,11 @@ import pytest
 from ops.processes import Process
 from ops.run_environment import remember
 from ops.servers.rabbitmq import internal_ports
+from tests.modes import open_to_others
 from tests.private_servers import CONFIGURATION, ROOT, free_ports
 
 SERVERS = ["rabbitmq", "redis", "mariadb"]
+ODD_AND_GOOD = "鸿雁,=+@%!^~"  # all that a path may have besides letters, digits and ._-
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -39,7 +41,7 @@ class Operator:
     def run(self, *words: str, script: str = "cluster.sh", **settings: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "HONGYAN_CONFIG": str(self.config), **settings}
         words = (str(ROOT / "scripts" / script), *words)
-        return subprocess.run(words, check=False, env=environment, capture_output=True, text=True, timeout=200)
+        return subprocess.run(words, check=False, env=environment, capture_output=True, text=True, timeout=200, umask=0)
 
     def up(self, gateways: int = 1, workers: int = 1) -> str:
         given = {"HONGYAN_NGINX__PORT": str(self.door_port)}
@@ -72,7 +74,9 @@ class Operator:
 
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    made = Operator(tmp_path_factory.mktemp("cluster"))
+    var = tmp_path_factory.mktemp("cluster") / ODD_AND_GOOD
+    var.mkdir()
+    made = Operator(var)
     yield made
     made.run("down")
 
@@ -82,6 +86,12 @@ def test_up_starts_all_and_says_so(operator: Operator) -> None:
     assert operator.states() == dict.fromkeys([*SERVERS, "w1", "p1", "g1", "nginx", "nginx-tcp"], "up")
     assert operator.run("status").returncode == 0
     assert operator.status()["nginx"]["port"] == operator.door_port
+
+
+def test_what_the_cluster_writes_is_for_its_user_alone_whatever_the_umask(operator: Operator) -> None:
+    operator.up()
+    operator.config.chmod(0o600)  # written by the test, not by the cluster
+    assert open_to_others(operator.var) == []
 
 
 def test_a_setting_that_one_command_alone_has_is_told(operator: Operator) -> None:
