@@ -111,11 +111,13 @@ def component_ports(settings: Settings, name: str) -> list[Port]:
         port, variable = (door.tcp_port, "HONGYAN_NGINX__TCP_PORT") if is_tcp else (door.port, "HONGYAN_NGINX__PORT")
         return [Port(name, door.host, port, variable)]
     port = component_port(settings, name)
+    cluster, host, prefix = settings.cluster, settings.gateway.host, "HONGYAN_CLUSTER__FIRST_"
     if not is_gateway(name):
-        return [Port(name, LOOPBACK, port, "HONGYAN_CLUSTER__FIRST_METRICS_PORT")]
+        return [Port(name, LOOPBACK, port, f"{prefix}METRICS_PORT", cluster.first_metrics_port)]
+    tcp_port = gateway_tcp_port(settings, name)
     return [
-        Port(name, settings.gateway.host, port, "HONGYAN_CLUSTER__FIRST_GATEWAY_PORT"),
-        Port(name, settings.gateway.host, gateway_tcp_port(settings, name), "HONGYAN_CLUSTER__FIRST_GATEWAY_TCP_PORT"),
+        Port(name, host, port, f"{prefix}GATEWAY_PORT", cluster.first_gateway_port),
+        Port(name, host, tcp_port, f"{prefix}GATEWAY_TCP_PORT", cluster.first_gateway_tcp_port),
     ]
 
 

@@ -13,12 +13,16 @@ from pathlib import Path
 from bus.rabbit import probe
 from bus.rabbit.topology import RabbitAddress
 from conf.settings import BusSettings
+from conf.values import MAX_PORT
+from ops.ports import ephemeral_ports
 from ops.probes import accepts
 from ops.processes import Process, ProcessFailed
 from ops.programs import find_program, plain_environment
 from ops.templates import fill_template, write_private
 
 NODE = "hongyan@localhost"
+LOWEST = 1024  # below it only root may listen
+DISTANCES = (20_000, -10_000, -30_000)
 PROGRAMS = ("/usr/lib/rabbitmq/bin", "/opt/homebrew/opt/rabbitmq/sbin", "/usr/local/opt/rabbitmq/sbin")
 # Half of the cores: what it carries are a few large messages, and each scheduler more is one more to wake.
 SCHEDULERS = max(1, (os.cpu_count() or 1) // 2)
@@ -29,9 +33,16 @@ ERLANG = (
 
 
 def internal_ports(port: int) -> tuple[int, int]:
-    """The ports of Erlang's distribution and of epmd, derived from the AMQP port. They lie below 32,768, whence Linux
-    hands out ports to every outgoing connection of other programs, as long as the AMQP port is below 42,768."""
-    base = port + 20_000 if port < 12_000 else port - 10_000 if port < 42_768 else port - 30_000
+    """The ports of Erlang's distribution and of epmd, derived from the AMQP port: two that the system does not give to
+    outgoing connections, at one of some distances or else anywhere; where it gives all away, at the first distance."""
+    given = ephemeral_ports()
+
+    def is_good(base: int) -> bool:
+        return base not in given and base + 1 not in given and port not in (base, base + 1)
+
+    near = [port + distance for distance in DISTANCES if LOWEST <= port + distance < MAX_PORT]
+    good = list(filter(is_good, near)) or list(filter(is_good, range(LOWEST, MAX_PORT)))
+    base = near[0] if not good else good[0] if good[0] in near else good[port % len(good)]
     return base, base + 1
 
 

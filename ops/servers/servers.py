@@ -101,7 +101,7 @@ class Servers:
         ports = [Port(name, LOOPBACK, port, variable)]
         if name == "rabbitmq":
             distribution, epmd = internal_ports(port)
-            ports.append(Port(name, LOOPBACK, distribution, variable))
+            ports.append(Port(name, LOOPBACK, distribution, variable, port))
             if self.process("epmd").pid is None:
-                ports.append(Port(name, LOOPBACK, epmd, variable))
+                ports.append(Port(name, LOOPBACK, epmd, variable, port))
         return ports
