@@ -153,3 +153,57 @@ def test_all_ports_that_are_taken_are_named(newcomer: Newcomer) -> None:
 def test_help_and_wrong_usage(newcomer: Newcomer) -> None:
     assert newcomer.run("--help").returncode == 0
     assert newcomer.run("sideways").returncode == 2
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.05, 0.2, 0.4, 0.8])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.slow
+def test_ctrl_c_at_once_stops_it_in_order(newcomer: Newcomer, number: signal.Signals, after_s: float) -> None:
+    """From the moment on at which it says that Ctrl-C stops it, as a terminal sends it: to all of its group."""
+    with subprocess.Popen(
+        newcomer.words,
+        env=newcomer.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert any("Ctrl-C stops it" in line for line in process.stdout)
+        time.sleep(after_s)
+        os.killpg(process.pid, number)
+        said, log = process.communicate(timeout=30)
+    assert (process.returncode, "Traceback" in said + log) == (0, False), log
+    assert newcomer.run("status").stdout.startswith("standalone down")
+
+
+@pytest.mark.slow
+def test_by_nohup_it_goes_on_without_its_terminal(newcomer: Newcomer) -> None:
+    with subprocess.Popen(
+        ["nohup", *newcomer.words],
+        env=newcomer.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert any(newcomer.address in line for line in process.stdout)
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        assert newcomer.answers()
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_an_interrupted_start_is_no_traceback(newcomer: Newcomer) -> None:
+    newcomer.run("stop")  # what must be installed is
+    with subprocess.Popen(
+        [*newcomer.words, "start"], env=newcomer.environment, stderr=subprocess.PIPE, text=True, stdout=subprocess.PIPE
+    ) as process:
+        log = Path(newcomer.environment["HONGYAN_VAR"]) / "run" / "standalone.pid"
+        while not log.exists():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert "Traceback" not in said
+    assert process.returncode == 0 or "interrupted; scripts/standalone.sh stop" in said
