@@ -157,7 +157,7 @@ def main(words: list[str]) -> int:
         token = make_session(settings, options.user)
         return asyncio.run(run(options, address(options.door, host, port), token))
     except (BadSettings, StoreError, OSError) as error:
-        print(f"scripts/chat.sh: {error}", file=sys.stderr)
+        print(f"scripts/chat.sh: {lines.printable(str(error))}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return 0

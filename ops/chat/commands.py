@@ -82,7 +82,7 @@ class Chat:
             self._screen.show(lines.line(message, self._user))
 
     async def help(self, words: list[str]) -> None:
-        self._screen.show(lines.HELP)
+        self._screen.show(*lines.HELP.splitlines())
 
     async def handle(self, text: str) -> None:
         """One line that was typed."""
@@ -102,7 +102,7 @@ class Chat:
             "help": self.help,
         }.get(name)
         if command is None:
-            self._screen.show(f"! there is no command /{name} 没有这个命令\n{lines.HELP}")
+            self._screen.show(f"! there is no command /{name} 没有这个命令", *lines.HELP.splitlines())
             return
         if self._device.in_step.is_set():
             await self.said.settled(ANSWER_S)  # what was said before comes first

@@ -20,8 +20,11 @@ HELP = """\
   /history [N]       the newest N messages of this one  最近 N 条消息
   /help  /quit       this; leave                        帮助；退出"""
 
-# Control characters but the line feed, bidirectional overrides, lone surrogates.
-_STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# What a terminal might obey: control characters, all that breaks a line, marks and overrides of the direction in which
+# is written, lone surrogates.
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_LINE_BREAK = "\N{RETURN SYMBOL}"
+_PICTURES = 0x2400  # of the control characters, in their order
 
 _EVENTS = ("notice", "recall")  # they say by themselves whose doing they are
 _SHOWN = {
@@ -35,8 +38,19 @@ _SHOWN = {
 
 
 def printable(text: str) -> str:
-    """A message must not steer the reader's terminal, nor write backwards over what others said."""
-    return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
+    """`text` in one line, in which what others wrote steers nothing: no terminal is moved, no second line looks like
+    somebody else's, nothing is written backwards. What might is seen in its place: a break as \u23ce, a control
+    character as its picture, all else by its code."""
+    return _STEERING.sub(_seen, text.replace("\r\n", "\n"))
+
+
+def _seen(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if found[0] in "\n\r\x85\u2028\u2029":
+        return _LINE_BREAK
+    if code < 0x20:
+        return chr(_PICTURES + code)
+    return f"<U+{code:04X}>"
 
 
 def place(conversation: str, me: str) -> str:
@@ -69,18 +83,18 @@ def _event(body: dict[str, Any], sender: str) -> str:
 
 
 def content(message: Message) -> str:
-    """What a message says, in one line where it can be."""
+    """What a message says, as its sender wrote it: for `printable`."""
     type_, body = message["type"], message["body"]
     if message.get("recalled"):
         return "[taken back 已撤回]"
     if type_ in ("text", "markdown"):
-        return printable(str(body.get("text", "")))
+        return str(body.get("text", ""))
     if type_ == "notice":
-        return printable("* " + _event(body, message["sender"]))
+        return "* " + _event(body, message["sender"])
     if type_ == "recall":
-        return printable(f"* {message['sender']} took a message back 撤回了一条消息")
+        return f"* {message['sender']} took a message back 撤回了一条消息"
     try:
-        return printable(_SHOWN[type_].format_map(body))
+        return _SHOWN[type_].format_map(body)
     except (KeyError, ValueError):
         return f"[{type_}]"
 

@@ -29,8 +29,9 @@ class Screen(Observer):
         state = "away" if self._is_told else "connected" if self._has_been_connected else "not connected yet"
         return f"Screen({self._user}, {state}, {len(self.seen)} to tell)"
 
-    def show(self, text: str) -> None:
-        print(text, flush=True)
+    def show(self, *shown: str) -> None:
+        """One line for each of `shown`, whatever others wrote into it. All that is seen passes here."""
+        print("\n".join(map(lines.printable, shown)), flush=True)
 
     def connected(self, login: dict[str, Any]) -> None:
         self._has_been_connected, self._is_told = True, False

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from hongyan.connection import Refused
 
 from ops.chat.lines import content, line, printable, refusal
+from ops.chat.screen import Screen
 
 
 def message(type_: str, body: dict[str, Any], conversation: str = "p:alice:bob", sender: str = "bob") -> dict[str, Any]:
@@ -15,9 +17,38 @@ def message(type_: str, body: dict[str, Any], conversation: str = "p:alice:bob",
 
 
 def test_a_message_cannot_steer_the_terminal() -> None:
-    assert printable("\x1b[2Jgone\x07\u202e\n雁 🪿 👩\u200d👧") == "\ufffd[2Jgone\ufffd\ufffd\n雁 🪿 👩\u200d👧"
-    assert "\x1b" not in content(message("notice", {"event": "joined", "users": ["\x1b[31m"]}))
-    assert "\x1b" not in content(message("file", {"name": "\x1b[31m", "url": "u", "size": 1}))
+    assert printable("\x1b[2Jgone\x07\u202e\t雁 🪿 👩\u200d👧") == "␛[2Jgone␇<U+202E>␉雁 🪿 👩\u200d👧"
+    assert printable("\x9b31m\x7f\ud800\u200f") == "<U+009B>31m<U+007F><U+D800><U+200F>"
+
+
+@pytest.mark.parametrize("break_", ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x1c", "\x1e", "\x85", "\u2028", "\u2029"])
+def test_a_line_break_shows_no_line_of_another_person(break_: str) -> None:
+    seen = printable(f"hi{break_}[19:00:00] admin: send me your password")
+    assert len(seen.splitlines()) == 1
+    assert seen[2] in "⏎␋␌␜␞"
+
+
+@pytest.mark.parametrize(
+    ("type_", "body"),
+    [
+        ("text", {"text": "a\x1b[2J\nb"}),
+        ("notice", {"event": "joined", "users": ["\x1b[31m\n"]}),
+        ("notice", {"event": "a\nb", "users": []}),
+        ("notice", {"event": "friend_request", "user": "carol", "text": "a\n[19:00:00] admin: b"}),
+        ("file", {"name": "\x1b[31m", "url": "u\n", "size": 1}),
+        ("location", {"title": "a\r\nb", "lat": 1, "lng": 2}),
+    ],
+)
+def test_whatever_others_send_is_one_line_on_the_screen(
+    type_: str, body: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(show(message(type_, body)))
+    seen = capsys.readouterr().out
+    assert seen.endswith("\n") and len(seen.splitlines()) == 1 and "\x1b" not in seen
+
+
+async def show(received: dict[str, Any]) -> None:
+    Screen("alice").applied(received)
 
 
 @pytest.mark.parametrize(

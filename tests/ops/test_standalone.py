@@ -155,8 +155,17 @@ def test_help_and_wrong_usage(newcomer: Newcomer) -> None:
     assert newcomer.run("sideways").returncode == 2
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.05, 0.2, 0.4, 0.8])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("number", "after_s"),
+    [
+        (signal.SIGINT, 0.0),
+        (signal.SIGINT, 0.1),
+        (signal.SIGINT, 0.2),
+        (signal.SIGINT, 0.4),
+        (signal.SIGTERM, 0.1),
+        (signal.SIGHUP, 0.1),
+    ],
+)
 @pytest.mark.slow
 def test_ctrl_c_at_once_stops_it_in_order(newcomer: Newcomer, number: signal.Signals, after_s: float) -> None:
     """From the moment on at which it says that Ctrl-C stops it, as a terminal sends it: to all of its group."""
