@@ -47,7 +47,7 @@ class LogWriter:
         line = line if len(line) <= MAX_LINE else line[:MAX_LINE] + "..."
         with self._changed:
             if self._size + len(line) > MAX_WAITING:
-                self._drop(STANDS_STILL)
+                self._drop(STANDS_STILL, 1)
                 return
             self._waiting.append(line)
             self._size += len(line)
@@ -58,10 +58,10 @@ class LogWriter:
         with self._changed:
             self._changed.wait_for(lambda: not (self._waiting or self._is_writing), within_s)
 
-    def _drop(self, why: str) -> None:
-        self._dropped += 1
+    def _drop(self, why: str, lines: int) -> None:
+        self._dropped += lines
         self._why = why
-        DROPPED.inc()
+        DROPPED.inc(lines)
 
     def _work(self) -> None:
         while True:
@@ -70,31 +70,37 @@ class LogWriter:
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._waiting)
                 self._is_writing = True
-                line = self._waiting.popleft()
-                self._size -= len(line)
-            self._put_out(line)
+                lines = self._take()
+            self._put_out(lines)
 
-    def _put_out(self, line: str) -> None:
-        try:
-            self._write_all(("\n" * self._is_torn + line + "\n").encode("utf-8", "backslashreplace"))
-        except OSError as error:
-            with self._changed:
-                self._drop(error.strerror or type(error).__name__)
-            return
+    def _take(self) -> list[str]:
+        """What waits, up to 64 KiB and at least a line. One write for all, since each waits for the GIL."""
+        lines: list[str] = []
+        size = 0
+        while self._waiting and (not lines or size + len(self._waiting[0]) <= MAX_LINE):
+            lines.append(self._waiting.popleft())
+            size += len(lines[-1])
+        self._size -= size
+        return lines
+
+    def _put_out(self, lines: list[str]) -> None:
+        left = "".join([*("\n" * self._is_torn), *(f"{line}\n" for line in lines)]).encode("utf-8", "backslashreplace")
+        while left:
+            try:
+                written = os.write(self._descriptor, left)
+            except BlockingIOError:  # somebody who shares it has made it so
+                self._await_room()
+            except OSError as error:
+                with self._changed:
+                    self._drop(error.strerror or type(error).__name__, min(left.count(b"\n"), len(lines)))
+                return
+            else:
+                self._is_torn = written < len(left) and not left[:written].endswith(b"\n")
+                left = left[written:]
         with self._changed:
             dropped, self._dropped = self._dropped, 0
         if dropped:
             self._when_back(dropped, self._why)
-
-    def _write_all(self, data: bytes) -> None:
-        while data:
-            try:
-                written = os.write(self._descriptor, data)
-            except BlockingIOError:  # somebody who shares it has made it so
-                self._await_room()
-                continue
-            self._is_torn = written < len(data)
-            data = data[written:]
 
     def _await_room(self) -> None:
         look = select.poll()

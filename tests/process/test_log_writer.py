@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from process.log_writer import DROPPED, MAX_WAITING, LogStream, LogWriter
+from tests.small_disk import small_disk
 
 WAIT_S = 10.0
 
@@ -89,7 +90,8 @@ def test_a_reader_who_stands_still_holds_nobody_up(log: Log, flags: int) -> None
     while written < (lines - log.dropped) * (len(line) + 1):
         written += len(os.read(log.reader, 1 << 16))
     log.writer.flush(WAIT_S)
-    assert log.told == [(log.dropped, "its reader stands still")]
+    assert sum(lines for lines, _ in log.told) == log.dropped
+    assert {why for _, why in log.told} == {"its reader stands still"}
 
 
 def test_what_is_printed_becomes_lines(log: Log) -> None:
@@ -98,3 +100,21 @@ def test_what_is_printed_becomes_lines(log: Log) -> None:
     print("an odd letter: \ud800", end="", file=stream)
     stream.finish(WAIT_S)
     assert os.read(log.reader, 1000) == b"one\ntwo 3\nan odd letter: \\ud800\n"
+
+
+def test_a_line_that_was_torn_does_not_spoil_the_next(log: Log, tmp_path: Path) -> None:
+    """A disk that becomes full in the middle of a line."""
+    with small_disk(tmp_path / "disk", 1) as disk:
+        path = disk.path / "log"
+        log.leads_to(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND))
+        for number in range(30):
+            log.writer.write(f"{number}".ljust(50_000, "."))
+        log.writer.flush(WAIT_S)
+        assert log.dropped > 0
+        disk.grow(4)
+        log.writer.write("whole")
+        log.writer.flush(WAIT_S)
+        lines = path.read_text().splitlines()
+        log.leads_to(os.open(os.devnull, os.O_WRONLY))
+    assert lines[-1] == "whole"
+    assert len(lines) - 1 in (30 - log.dropped, 31 - log.dropped), "the torn line is one that was dropped"
