@@ -52,7 +52,7 @@ async def _serve(settings: Settings, ports: Ports) -> None:
     threads: list[threading.Thread] = []
     try:
         await gateway.start()
-        threads += [keep_thread_running(f"worker-{n}", worker.run) for n, worker in enumerate(workers)]
+        threads += [keep_thread_running(f"worker-{n}", worker.run, stopping) for n, worker in enumerate(workers)]
         await asked.wait()
     finally:
         await gateway.stop()

@@ -92,7 +92,7 @@ def _serve(settings: Settings, arguments: argparse.Namespace, stopping: threadin
     stop_health = serve_health("127.0.0.1", arguments.metrics_port, arguments.name, is_ready)
     log.info("worker_started", kind=arguments.kind, metrics_port=arguments.metrics_port)
     tune_garbage_collector()
-    run_again(arguments.name, worker.run)
+    run_again(arguments.name, worker.run, stopping)
     stop_health()
     log.info("worker_stopped")
 

@@ -51,22 +51,23 @@ def keep_task_running(name: str, work: Callable[[], Coroutine[Any, Any, None]]) 
     return asyncio.get_running_loop().create_task(_kept_running(name, work), name=name)
 
 
-def keep_thread_running(name: str, work: Callable[[], None]) -> threading.Thread:
-    """A thread that works until `work` returns. It does not keep the process from ending."""
-    thread = threading.Thread(target=run_again, args=(name, work), name=name, daemon=True)
+def keep_thread_running(name: str, work: Callable[[], None], stopping: threading.Event) -> threading.Thread:
+    """A thread on which `run_again` runs. It does not keep the process from ending."""
+    thread = threading.Thread(target=run_again, args=(name, work, stopping), name=name, daemon=True)
     thread.start()
     return thread
 
 
-def run_again(name: str, work: Callable[[], None]) -> None:
-    """Run `work` on this thread until it returns, again after each failure."""
+def run_again(name: str, work: Callable[[], None], stopping: threading.Event) -> None:
+    """Run `work` on this thread until it returns: again after each failure, but not once `stopping` is set."""
     while True:
         try:
             work()
             return
         except BaseException as error:
             note_failure(name, error)
-        time.sleep(RESTART_S)
+        if stopping.wait(RESTART_S):
+            return
 
 
 def _look_at(task: asyncio.Task[Any]) -> None:

@@ -101,7 +101,8 @@ class OrderedWorker:
 
     def run(self) -> None:
         """Serve until `stopping` is set, over as many broker connections as it takes; then finish what was taken, close
-        everything and return."""
+        everything and return. May be called again when it has died of anything."""
+        self._forget_everything()
         self._watch.start()
         while not self._stopping.is_set():
             try:

@@ -88,7 +88,8 @@ class PoolWorker:
 
     def run(self) -> None:
         """Serve until `stopping` is set, over as many broker connections as it takes; then answer what is under way,
-        close everything and return."""
+        close everything and return. May be called again when it has died of anything."""
+        self._forget_everything()
         self._watch.start()
         while not self._stopping.is_set():
             try:
@@ -206,7 +207,7 @@ class PoolWorker:
             if isinstance(error, StoreAway):
                 self._watch.failed()
             results = put_off(works)
-        except Exception as error:
+        except BaseException as error:  # whatever it is, the commands need an outcome
             if len(works) > 1:  # of a list, only the command that fails alone has to suffer
                 for work in works:
                     self._carry_out(pending, [work], handler)
@@ -215,7 +216,7 @@ class PoolWorker:
         self._finished.put(Finished(pending, works, results))
         self._bus.wake()
 
-    def _failed(self, works: list[Work], error: Exception) -> list[Outcome]:
+    def _failed(self, works: list[Work], error: BaseException) -> list[Outcome]:
         """A handler raised by a fault of ours. A client may ask again; an emitted command would be sent for ever."""
         trace = works[0].envelope.trace or works[0].envelope.name
         log.error("command_failed", command=works[0].envelope.name, op=works[0].op.name, trace=trace, exc_info=error)

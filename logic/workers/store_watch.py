@@ -41,7 +41,7 @@ class StoreWatch:
     def start(self) -> None:
         """Begin to watch; nothing happens where it does already."""
         if self._thread is None:
-            self._thread = keep_thread_running("store-watch", self._watch)
+            self._thread = keep_thread_running("store-watch", self._watch, self._closed)
 
     def close(self) -> None:
         """Stop to watch. Waits up to 2 s for a probe under way; one that hangs ends by the store's own timeout."""

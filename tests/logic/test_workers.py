@@ -30,6 +30,8 @@ from logic.workers.lanes import LaneSize
 from logic.workers.ordered import BUSY_COMMANDS, BatchSize, OrderedWorker
 from logic.workers.outbox_watch import OutboxWatch
 from logic.workers.pool import PoolWorker
+from process import supervision
+from process.supervision import keep_thread_running
 from protocol import codec, content
 from protocol.clock import now_ms
 from protocol.errors import not_found
@@ -114,8 +116,7 @@ class Site:
         return str(self.database.engine).removeprefix("sqlite ")
 
     def _run(self, worker: Any) -> Any:
-        self.threads.append(threading.Thread(target=worker.run))
-        self.threads[-1].start()
+        self.threads.append(keep_thread_running("worker", worker.run, self.stopping))
         return worker
 
     def command(self, op: str, data: dict[str, Any], sender: str = "ann") -> ReceiveInfo:
@@ -498,3 +499,38 @@ async def test_a_store_that_refuses_to_count_redeliveries_ends_no_worker(
     site.ordered()
     (answer,) = await site.answered(command)
     assert answer["seq"] == 1
+
+
+@pytest.mark.parametrize("death", [SystemExit, MemoryError, GeneratorExit])
+async def test_an_ordered_worker_that_dies_of_anything_is_started_again_and_loses_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch, death: type[BaseException]
+) -> None:
+    monkeypatch.setattr(supervision, "_failed_at", {})
+    store = open_sqlite(site.path, 1)
+    begin, deaths = store.transaction, iter([death("a fault")])
+
+    def transaction(*args: Any) -> Any:
+        if (error := next(deaths, None)) is not None:
+            raise error
+        return begin(*args)
+
+    monkeypatch.setattr(store, "transaction", transaction)
+    worker = site.ordered(store)
+    first, second = site.send("one"), site.send("two")
+    assert [answer["seq"] for answer in await site.ask(first, second)] == [1, 2]
+    assert worker.is_ready
+    if not issubclass(death, Exception):  # an Exception is met within the worker: its thread goes on
+        assert supervision.recent_failures() == ["worker"]
+
+
+@pytest.mark.parametrize("death", [SystemExit, MemoryError])
+async def test_a_thread_of_a_lane_that_dies_of_anything_leaves_nobody_without_an_answer(
+    site: Site, death: type[BaseException]
+) -> None:
+    def die(work: Work, services: Services) -> Outcome:
+        raise death("a fault")
+
+    site.parallel(handlers={**HANDLERS, "user.get": one(die)})
+    (answer,) = await site.ask(site.command("user.get", {"ids": ["bob"]}))
+    assert answer["code"] == "internal"
+    assert (await site.ask(site.command("sync", {"cursors": {}})))[0]["op"] == "reply"

@@ -56,10 +56,23 @@ def test_a_thread_that_died_of_anything_is_started_again(death: type[BaseExcepti
             raise death("a fault")
         done.set()
 
-    thread = keep_thread_running("worker", work)
+    thread = keep_thread_running("worker", work, threading.Event())
     assert done.wait(WAIT_S)
     thread.join(WAIT_S)
     assert len(runs) == 3 and recent_failures() == ["worker"]
+
+
+def test_who_fails_at_its_end_is_not_started_again() -> None:
+    runs: list[int] = []
+    stopping = threading.Event()
+
+    def work() -> None:
+        runs.append(1)
+        stopping.set()
+        raise RuntimeError("a fault while it stops")
+
+    keep_thread_running("worker", work, stopping).join(WAIT_S)
+    assert len(runs) == 1
 
 
 async def test_a_task_that_does_one_thing_does_not_die_unnoticed() -> None:
