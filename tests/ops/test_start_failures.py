@@ -97,5 +97,8 @@ async def test_standalone_on_ipv6_serves_by_every_door(tmp_path: Path, monkeypat
             async with await Socket.logged_in(url, user.token) as at:
                 assert (await at.ask("user.get", {"ids": [user.id]}))["op"] == "reply"
         system.database.close()
+        words_of_chat = [str(ROOT / "scripts" / "chat.sh"), "ann", "--to", "ann"]
+        chat = subprocess.run(words_of_chat, input="hello\n", capture_output=True, text=True, check=False, timeout=60)
+        assert (chat.returncode, "connected as ann" in chat.stdout) == (0, True), chat.stdout + chat.stderr
     finally:
         subprocess.run([words, "stop"], check=True, capture_output=True, timeout=60)
