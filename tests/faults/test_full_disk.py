@@ -43,7 +43,7 @@ class Full:
         raise AssertionError("the disk is never full")
 
     async def is_ready(self, expected: bool) -> None:
-        url = f"http://127.0.0.1:{self.system.ports[0]}/readyz"
+        url = f"http://127.0.0.1:{self.system.operations_port}/readyz"
         async with asyncio.timeout(WAIT_S):
             while await asyncio.to_thread(answers_http, url) is not expected:
                 await asyncio.sleep(0.05)

@@ -50,9 +50,11 @@ def sentences(said: str) -> list[str]:
 
 
 @pytest.mark.parametrize("host", ADDRESSES)
-@pytest.mark.parametrize("option", ["--port", "--tcp-port"])
+@pytest.mark.parametrize("option", ["--port", "--tcp-port", "--operations-port"])
 def test_standalone_on_a_taken_port_says_one_sentence_and_ends(host: str, option: str, tmp_path: Path) -> None:
     system = StandaloneDeployment(tmp_path)
+    if option == "--operations-port":
+        host = "127.0.0.1"  # there it always is
     with taken(host) as port:
         words = [*system.processes[0]._command()[1:], option, port]
         done = run(*words, HONGYAN_GATEWAY__HOST=host)
@@ -66,7 +68,7 @@ def test_a_gateway_on_a_taken_port_says_one_sentence_and_ends(tmp_path: Path) ->
     with taken("127.0.0.1") as port:
         done = run("-m", "gateway", "--port", port, HONGYAN_VAR=str(tmp_path))
     assert done.returncode == 1
-    assert done.stderr == f"gateway: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    assert sentences(done.stderr) == [f"gateway: cannot listen on 127.0.0.1:{port}: Address already in use"]
 
 
 def test_a_worker_on_a_taken_port_says_one_sentence_and_ends(servers: PrivateServers) -> None:
@@ -86,6 +88,7 @@ async def test_standalone_on_ipv6_serves_by_every_door(tmp_path: Path, monkeypat
     free = free_ports()
     monkeypatch.setenv("HONGYAN_GATEWAY__PORT", str(free["gateway"]))
     monkeypatch.setenv("HONGYAN_GATEWAY__TCP_PORT", str(free["tcp"]))
+    monkeypatch.setenv("HONGYAN_STANDALONE__OPERATIONS_PORT", str(free["operations"]))
     words = str(ROOT / "scripts" / "standalone.sh")
     started = subprocess.run([words, "start"], check=False, capture_output=True, text=True, timeout=100)
     try:

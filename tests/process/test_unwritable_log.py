@@ -33,7 +33,7 @@ class Standalone(StandaloneDeployment):
 
     async def serves(self) -> None:
         async with asyncio.timeout(READY_S):
-            while not await asyncio.to_thread(answers_http, f"http://127.0.0.1:{self.ports[0]}/readyz"):
+            while not await asyncio.to_thread(answers_http, f"http://127.0.0.1:{self.operations_port}/readyz"):
                 assert self.process.poll() is None
                 await asyncio.sleep(0.05)
 
@@ -92,7 +92,7 @@ async def test_everybody_is_served_though_the_log_cannot_be_written(
         await standalone.somebody_writes()
     await standalone.serves()
     if log is not standing_pipe:  # there little was said so far: it all waits
-        assert metric(standalone.ports[0], DROPPED) >= 2
+        assert metric(standalone.operations_port, DROPPED) >= 2
     assert standalone.end() == 0
 
 
@@ -104,5 +104,5 @@ async def test_the_reader_of_the_log_leaves_while_it_serves(standalone: Standalo
     os.close(reader)
     await standalone.serves()
     await standalone.somebody_writes()
-    assert metric(standalone.ports[0], DROPPED) >= 1
+    assert metric(standalone.operations_port, DROPPED) >= 1
     assert standalone.end() == 0
