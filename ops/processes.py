@@ -108,7 +108,12 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.record(self._child.pid)
+        try:
+            self.record(self._child.pid)
+        except OSError:  # nobody would find it again
+            self._child.kill()
+            self._child.wait()
+            raise
         return True
 
     def record(self, pid: int) -> None:

@@ -86,6 +86,7 @@ class TcpDoor:
         self._known = KnownGateways()
         self._list = directory_of(settings.var) / "tcp_gateways.conf"
         self._written = ""
+        self._cannot_write = False
 
     def __repr__(self) -> str:
         return f"TcpDoor({self._known})"
@@ -94,15 +95,16 @@ class TcpDoor:
         """Until `stopping` is set, or until nginx ends: then 1."""
         self._look()
         nginx = subprocess.Popen(nginx_command(self._settings, "tcp.conf"), env=plain_environment())
-        while not stopping.wait(EVERY_S) and nginx.poll() is None:
-            if self._look():
-                nginx.send_signal(signal.SIGHUP)
-        has_died = nginx.poll() is not None
-        nginx.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            nginx.wait(STOP_S)
-        nginx.kill()
-        return 1 if has_died else 0
+        try:
+            while not stopping.wait(EVERY_S) and nginx.poll() is None:
+                if self._look():
+                    nginx.send_signal(signal.SIGHUP)
+            return 0 if nginx.poll() is None else 1
+        finally:
+            nginx.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                nginx.wait(STOP_S)
+            nginx.kill()
 
     def _look(self) -> bool:
         """Ask Redis; whether the list was changed."""
@@ -113,8 +115,14 @@ class TcpDoor:
         servers = self._known.servers()
         if servers == self._written:
             return False
-        write_private(self._list, servers)
-        self._written = servers
+        try:
+            write_private(self._list, servers)
+        except OSError as error:  # a full disk: the last list stays, and the next look tries again
+            if not self._cannot_write:
+                log.error("tcp_gateways_not_written", list=str(self._list), cause=error.strerror)
+            self._cannot_write = True
+            return False
+        self._written, self._cannot_write = servers, False
         log.info("tcp_gateways", known=repr(self._known))
         return True
 

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from ops.servers.tcp_door import GRACE_S, NOBODY, KnownGateways
+from pathlib import Path
+
+import msgspec
+from structlog.testing import capture_logs
+
+from conf.secrets import generate
+from conf.settings import load
+from ops.servers.nginx import directory_of
+from ops.servers.tcp_door import GRACE_S, NOBODY, KnownGateways, TcpDoor
 from router.interface import GatewayLease
+from tests.private_servers import ROOT
+from tests.small_disk import small_disk
 
 
 def lease(name: str, tcp_port: int = 9101, state: str = "up", host: str = "127.0.0.1") -> GatewayLease:
@@ -43,3 +53,27 @@ def test_nobody_is_missing_while_redis_is_away() -> None:
     known.not_asked(1000.0)
     known.found([], 1000.0 + GRACE_S - 0.1)
     assert known.servers() != NOBODY
+
+
+class OneGateway:
+    """A router that knows one gateway."""
+
+    def gateways(self) -> list[GatewayLease]:
+        return [lease("g1")]
+
+
+def test_a_list_that_a_full_disk_does_not_take_is_written_when_it_does(tmp_path: Path) -> None:
+    generate(tmp_path)
+    with small_disk(tmp_path / "var", 1) as disk:
+        configured = load(ROOT / "conf" / "cluster.toml", {"HONGYAN_VAR": str(tmp_path)})
+        settings = msgspec.structs.replace(configured, var=disk.path)
+        written = directory_of(disk.path) / "tcp_gateways.conf"
+        written.parent.mkdir()
+        door = TcpDoor(settings, OneGateway())  # type: ignore[arg-type]
+        disk.fill()
+        with capture_logs() as logged:
+            assert [door._look() for _ in range(3)] == [False, False, False]
+        assert [line["event"] for line in logged] == ["tcp_gateways_not_written"]
+        disk.make_room()
+        assert door._look()
+        assert "127.0.0.1:9101" in written.read_text()

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from ops.processes import Process, ProcessFailed
+from tests.small_disk import small_disk
 
 SLEEPS = "import pathlib, time; pathlib.Path('ready').touch(); time.sleep(600)"
 IGNORES = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPS
@@ -172,3 +173,15 @@ def test_one_that_never_serves_is_named_after_the_deadline(workshop: Workshop) -
     with pytest.raises(ProcessFailed, match="did not serve within"):
         process.await_ready(0.2)
     assert process.state == "starting"
+
+
+def test_one_that_cannot_be_recorded_on_a_full_disk_is_not_left_running(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "var", 1) as disk:
+        process = Workshop(disk.path).process(SLEEPS)
+        disk.fill()
+        with pytest.raises(OSError, match="No space left on device"):
+            process.start()
+        assert process._child is not None and not lives(process._child.pid)
+        disk.make_room()
+        assert process.start()
+        process.kill()
