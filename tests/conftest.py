@@ -5,6 +5,7 @@ scripts/test.sh runs several processes side by side, because many tests wait for
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Generator, Iterator
@@ -33,10 +34,13 @@ def servers() -> Iterator[PrivateServers]:
 
 @pytest.fixture(autouse=True)
 def logs_as_they_were() -> Iterator[None]:
-    """A command line that a test ran in this process set up logs for that test's standard error."""
+    """A command line that a test ran in this process set up logs for that test's standard error, and a umask."""
     said, crashed, thread_crashed = sys.stderr, sys.excepthook, threading.excepthook
+    umask = os.umask(0o077)
+    os.umask(umask)
     yield
     structlog.reset_defaults()
+    os.umask(umask)
     sys.stderr, sys.excepthook, threading.excepthook = said, crashed, thread_crashed
 
 

@@ -33,8 +33,10 @@ def test_what_an_earlier_version_left_open_is_closed_at_the_start(tmp_path: Path
     var = tmp_path / "var"
     for name in OURS:
         (var / name / "deeper").mkdir(parents=True)
-        (var / name / "deeper" / "file").touch(mode=0o644)
+        (var / name / "deeper" / "file").touch()
     (var / "venv").mkdir()
+    for path in (var, *var.rglob("*")):
+        path.chmod(0o755)
     keep_for_us_only(var)
     assert open_to_others(var) == [f"{oct((var / 'venv').stat().st_mode)} {var / 'venv'}"], "nothing of anybody's"
 
