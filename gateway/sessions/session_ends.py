@@ -17,6 +17,7 @@ from gateway.clients.connection import Connection
 from gateway.road.reply_to import Refused
 from gateway.road.road import Road
 from gateway.sessions.revoker import Revoker
+from process.supervision import start_task
 from protocol.args import CheckSessions
 from protocol.errors import ImError
 from protocol.models import UserInfo
@@ -46,7 +47,7 @@ class SessionEnds:
         """The end of its session, as far as this gateway knows, has come. Called again while there is no answer."""
         self._waiting[connection] = None
         if self._asking is None:
-            self._asking = asyncio.get_running_loop().create_task(self._ask_for_all())
+            self._asking = start_task("session-ends", self._ask_for_all())
 
     def stop(self) -> None:
         if self._asking is not None:
