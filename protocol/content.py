@@ -12,11 +12,17 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from protocol import codec
 from protocol.args import Ident, Url
 from protocol.errors import bad_field, too_large
 from protocol.visible import EMPTY_OR_VISIBLE, NOTHING_TO_SEE, VISIBLE, in_words, is_visible
 
 MAX_TEXT_BYTES = 16 * 1024
+MAX_BODY_BYTES = 64 * 1024
+# In the reply that holds it deepest, that of conversation.list, a body stands in five levels of others, and a frame has
+# 16. A body within a forward has three more around it: so whatever somebody received can be forwarded.
+MAX_FORWARD_DEPTH = codec.MAX_DEPTH - 5
+MAX_BODY_DEPTH = MAX_FORWARD_DEPTH - 3
 EVENT_TYPES = frozenset({"notice", "recall"})
 
 _ONLY_TEXT = frozenset({str})
@@ -118,18 +124,32 @@ def _check_text(text: str) -> None:
 
 def check_body(type_: str, body: dict[str, Any]) -> None:
     """Check a body that a client sends as `type_`. Raises ImError bad_field where the type or a field of the body is
-    wrong, too_large for a text over 16 KiB."""
+    wrong or it is nested too deep, too_large for a text over 16 KiB."""
     kind = BODIES.get(type_)
     if kind is None:
         raise bad_field("type", f"one of {', '.join(BODIES)}")
     try:
-        value = msgspec.convert(body, kind)
+        value = msgspec.convert(body, kind) if _holds_only_text(body) else _checked_structure(kind, body)
     except msgspec.ValidationError as error:
         raise bad_field("body", in_words(str(error)).replace("`$.", "`")) from None
     if isinstance(value, Text):
         _check_text(value.text)
     elif isinstance(value, Card) and (value.user is None) == (value.group is None):
         raise bad_field("body", "a card holds a user or a group")
+
+
+def _holds_only_text(body: dict[str, Any]) -> bool:
+    """True of most bodies: what holds only strings has no depth and no numbers."""
+    return _ONLY_TEXT.issuperset(map(type, body.values()))
+
+
+def _checked_structure(kind: type[msgspec.Struct], body: dict[str, Any]) -> msgspec.Struct:
+    """The body as its type has it. Raises msgspec.ValidationError; ImError bad_field where it is nested too deep."""
+    encoded = msgspec.json.encode(body)
+    levels = MAX_FORWARD_DEPTH if kind is Forward else MAX_BODY_DEPTH
+    if codec.is_deeper(encoded.decode(), levels):
+        raise bad_field("body", f"nested at most {levels} deep")
+    return codec.convert(body, kind)
 
 
 def _holds_wide_integer(value: Any) -> bool:
@@ -141,10 +161,13 @@ def _holds_wide_integer(value: Any) -> bool:
 
 
 def encode_body(body: dict[str, Any]) -> str:
-    """The body as it is stored and sent: JSON text. Raises ImError bad_field for an integer beyond 64 bits, on which
-    many readers of JSON would give up the whole frame."""
-    # Most bodies hold only strings; among the others only a text with 19 digits in a row can hold such an integer.
-    text = msgspec.json.encode(body).decode()
-    if not _ONLY_TEXT.issuperset(map(type, body.values())) and _MANY_DIGITS.search(text) and _holds_wide_integer(body):
+    """The body as it is stored and sent: JSON text, its numbers as they were written. Raises ImError too_large over
+    64 KiB; bad_field for an integer beyond 64 bits, on which many readers of JSON would give up the whole frame."""
+    encoded = msgspec.json.encode(body)
+    if len(encoded) > MAX_BODY_BYTES:
+        raise too_large("body: at most 64 KiB")
+    text = encoded.decode()
+    # Only a text with 19 digits in a row can hold such an integer.
+    if not _holds_only_text(body) and _MANY_DIGITS.search(text) and _holds_wide_integer(body):
         raise bad_field("body", "a number is out of range")
     return text

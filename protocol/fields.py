@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from protocol import codec
 from protocol.errors import ImError, bad_field, too_large
 from protocol.visible import in_words
 
@@ -23,13 +24,13 @@ def _optional(kind: type[msgspec.Struct]) -> frozenset[str]:
 
 
 def read_fields(data: dict[str, Any], kind: type[Shape]) -> Shape:
-    """A `kind` from decoded JSON. Raises ImError bad_field, which names the field; too_large for a list over its
-    limit."""
+    """A `kind` from what `codec.read_as_written` gave. Raises ImError bad_field, which names the field; too_large for a
+    list over its limit."""
     if None in data.values():
         optional = _optional(kind)
         data = {name: value for name, value in data.items() if value is not None or name not in optional}
     try:
-        return msgspec.convert(data, kind)
+        return codec.convert(data, kind)
     except msgspec.ValidationError as error:
         raise refusal_of(error) from None
 

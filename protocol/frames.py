@@ -51,11 +51,14 @@ def bad_frame(why: str) -> ImError:
 
 
 def read_object(text: str) -> dict[str, Any]:
-    """The JSON object that `text` is. Raises ImError bad_frame; bad_field for an integer of thousands of digits."""
+    """The JSON object that `text` is, with its numbers as they were written (codec.read_as_written).
+
+    Raises ImError bad_frame; bad_field for an integer of thousands of digits, and for `-0`.
+    """
     try:
-        value = codec.read(text)
+        value = codec.read_as_written(text)
     except codec.IntegerOutOfRange:
-        raise bad_field("data", "an integer is out of range") from None
+        raise bad_field("data", "an integer is out of range, or -0") from None
     except ValueError:
         raise bad_frame("this is not strict JSON") from None
     if not isinstance(value, dict):

@@ -123,6 +123,23 @@ def test_an_integer_of_thousands_of_digits_says_so() -> None:
         codec.read("9" * 5000)
 
 
+@pytest.mark.parametrize("number", ["1e15", "1.0", "-0.0", "0.1000000000000000055", "1E+5", "1e-400", "-1.50"])
+def test_a_number_is_kept_as_it_was_written(number: str) -> None:
+    text = f'{{"x":[{number}],"y":"-0"}}'
+    assert codec.write_struct(codec.read_as_written(text)).decode() == text
+
+
+@pytest.mark.parametrize("text", ["[-0]", '{"x": -0 }', '{"a":"-0","x":[1,-0]}', '["\\"",-0]', "[\n-0\n]"])
+def test_minus_zero_which_would_lose_its_sign_is_refused(text: str) -> None:
+    with pytest.raises(codec.IntegerOutOfRange):
+        codec.read_as_written(text)
+
+
+@pytest.mark.parametrize("text", ["-0.0", "[-0e1]", "1e-0", '"-0"', '["a,-0,"]', '{"-0":1}', '"2026-01-01"', "[-1,10]"])
+def test_what_only_looks_like_minus_zero_is_read(text: str) -> None:
+    assert codec.write_struct(codec.read_as_written(text)).decode() == text
+
+
 @given(VALUES)
 def test_the_same_content_has_the_same_canonical_bytes(value: object) -> None:
     def turned(value: object) -> object:

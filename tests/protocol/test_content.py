@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import content
+from protocol import codec, content
 from protocol.errors import ImError
 
 URL = "https://files.example.com/a.png"
@@ -97,6 +97,50 @@ def test_an_integer_that_readers_cannot_hold_is_refused(number: int) -> None:
 def test_wide_numbers_within_64_bits_and_digits_in_text_are_kept() -> None:
     body = {"text": "9" * 40, "n": [2**63 - 1, -(2**63)]}
     assert json.loads(content.encode_body(body)) == body
+
+
+@pytest.mark.parametrize("written", ["1e15", "1.0", "-0.0", "0.1000000000000000055", "9223372036854775807", "1E5"])
+def test_a_number_comes_back_as_it_was_written(written: str) -> None:
+    text = f'{{"x":[{written}],"deep":{{"y":{written}}}}}'
+    body = codec.read_as_written(text)
+    content.check_body("custom", body)
+    assert content.encode_body(body) == text
+
+
+def test_typed_numbers_of_a_body_are_checked_and_come_back_as_they_were_written() -> None:
+    body = codec.read_as_written('{"lat":2.50e1,"lng":-0.10,"title":""}')
+    content.check_body("location", body)
+    assert content.encode_body(body) == '{"lat":2.50e1,"lng":-0.10,"title":""}'
+    with pytest.raises(ImError):
+        content.check_body("location", codec.read_as_written('{"lat":9.1e1,"lng":0.0,"title":""}'))
+
+
+def test_a_body_is_measured_as_it_is_stored() -> None:
+    fits = {"x": "é" * ((content.MAX_BODY_BYTES - len('{"x":""}')) // 2)}
+    assert len(content.encode_body(fits).encode()) == content.MAX_BODY_BYTES
+    for body in ({"x": fits["x"] + "a"}, {"x": "\x01" * (content.MAX_BODY_BYTES // 6 + 1)}):
+        with pytest.raises(ImError) as refused:
+            content.encode_body(body)
+        assert refused.value.code == "too_large"
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """An object of so many levels."""
+    return {"in": nested(depth - 1)} if depth > 1 else {}
+
+
+def test_nesting_is_counted_where_a_body_will_stand() -> None:
+    content.check_body("custom", nested(content.MAX_BODY_DEPTH))
+    received = {"seq": 1, "type": "custom", "body": nested(content.MAX_BODY_DEPTH)}
+    content.check_body("forward", {"title": "", "messages": [received]})
+    again = {"seq": 2, "type": "forward", "body": {"title": "", "messages": [received]}}
+    for type_, body in (
+        ("custom", nested(content.MAX_BODY_DEPTH + 1)),
+        ("forward", {"title": "", "messages": [again]}),
+    ):
+        with pytest.raises(ImError) as refused:
+            content.check_body(type_, body)
+        assert (refused.value.code, refused.value.extra["field"]) == ("bad_field", "body")
 
 
 def test_events_do_not_count() -> None:
