@@ -1,4 +1,7 @@
-"""What became of a command: its answer, and everything that is sent to others because of it. Pure."""
+"""What became of a command: its answer, and everything that is sent to others because of it. Pure.
+
+Law: every reply is made by `replied`, which keeps a page to 96 KiB (protocol.md section 5, "Reading").
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from msgspec import Raw
 
 from protocol import codec, replies
 from protocol.errors import ImError
-from protocol.frames import write_frame
+from protocol.frames import MAX_LIST_BYTES, write_frame
 from protocol.models import Answer, Effect
 from store.tables.messages import MessageRow
 from store.tables.outbox import OutboxRow
@@ -37,8 +40,22 @@ class Outcome:
 
 
 def replied(reply: replies.Reply, *effects: Effect) -> Outcome:
-    """The outcome of a command that succeeded."""
-    return Outcome(codec.write_struct(reply), list(effects))
+    """The outcome of a command that succeeded. A page that is larger than 96 KiB is cut, and says by `next` where to go
+    on."""
+    data = codec.write_struct(reply)
+    if len(data) > MAX_LIST_BYTES and isinstance(reply, replies.Page):
+        data = codec.write_struct(_fitting(reply))
+    return Outcome(data, list(effects))
+
+
+def _fitting(page: replies.Page) -> replies.Page:
+    """The first entries of a page that take 96 KiB; at least one, so that a reader always gets on."""
+    room = MAX_LIST_BYTES
+    for count, entry in enumerate(page.entries):
+        room -= len(codec.write_struct(entry)) + 1
+        if room < 0:
+            return page.first(max(count, 1))
+    return page
 
 
 def message_of(row: MessageRow) -> replies.Message:

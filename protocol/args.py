@@ -117,9 +117,10 @@ class CheckSessions(Args):
 
 
 class GetUsers(Args):
-    """`{"ids":["alice","bob"]}`, 1 to 200."""
+    """`{"ids":["alice","bob"]}`, 1 to 200; `after` is the `next` of the answer before, to the same `ids`."""
 
     ids: Annotated[list[Ident], Meta(min_length=1, max_length=200)]
+    after: Ident | None = None
 
 
 class UpdateUser(WriteArgs):

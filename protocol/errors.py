@@ -26,17 +26,19 @@ HTTP_STATUS: dict[str, int] = {
     "internal": 500,  # a fault of ours, which our logs hold under `trace`
 }
 
+MAX_MESSAGE_CHARACTERS = 300
+
 RETRYABLE = frozenset({"busy", "timeout", "rate_limited"})
 
 
 class ImError(Exception):
     """A refusal. `code` is a key of HTTP_STATUS, `message` one sentence for people, `extra` further fields of the error
-    frame, such as `field` or `retry_after`."""
+    frame, such as `field` or `retry_after`. A message is cut at 300 characters: some quote what came."""
 
     def __init__(self, code: str, message: str, **extra: Any) -> None:
         super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = message[:MAX_MESSAGE_CHARACTERS]
         self.extra = extra
 
     def __repr__(self) -> str:

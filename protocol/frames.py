@@ -16,6 +16,7 @@ from protocol.models import SendInfo
 
 MAX_CLIENT_FRAME_BYTES = 64 * 1024
 MAX_SERVER_FRAME_BYTES = 128 * 1024
+MAX_REPLY_BYTES = MAX_SERVER_FRAME_BYTES - 1024  # of its data: the frame adds an op and an id, long-poll an envelope
 MAX_LIST_BYTES = 96 * 1024  # of the entries of a list within a reply
 MAX_ID_CHARACTERS = 64
 

@@ -6,12 +6,34 @@ Times are integer milliseconds since 1970 UTC. A field that has its default is l
 
 from __future__ import annotations
 
+from typing import Any, ClassVar, Self
+
 import msgspec
 from msgspec import Raw
 
 
 class Reply(msgspec.Struct, omit_defaults=True):
     """Base of every reply. `Reply()` itself is `{}`."""
+
+
+class Page(Reply, kw_only=True):
+    """Base of every reply with a list that may be long. `listed` is the field of the list, `named_by` the field of an
+    entry that `next` holds, where more entries follow that one."""
+
+    listed: ClassVar[str]
+    named_by: ClassVar[str]
+
+    next: str | None = None
+
+    @property
+    def entries(self) -> list[Any]:
+        entries: list[Any] = getattr(self, self.listed)
+        return entries
+
+    def first(self, count: int) -> Self:
+        """The page that holds only the first `count` entries, and says so."""
+        kept = self.entries[:count]
+        return msgspec.structs.replace(self, next=getattr(kept[-1], self.named_by), **{self.listed: kept})
 
 
 class User(Reply):
@@ -125,8 +147,11 @@ class Event(Reply, omit_defaults=False):
     seq: int
 
 
-class Users(Reply, omit_defaults=False):
-    """Some users; ids that do not exist are left out."""
+class Users(Page, kw_only=True):
+    """Some users, in the order in which they were asked for; ids that do not exist are left out."""
+
+    listed: ClassVar[str] = "users"
+    named_by: ClassVar[str] = "id"
 
     users: list[User]
 
@@ -143,25 +168,31 @@ class OneGroup(Reply):
     group: Group
 
 
-class Groups(Reply, kw_only=True):
+class Groups(Page, kw_only=True):
     """A page of groups, by id."""
 
+    listed: ClassVar[str] = "groups"
+    named_by: ClassVar[str] = "id"
+
     groups: list[Group]
-    next: str | None = None
 
 
-class Members(Reply, kw_only=True):
+class Members(Page, kw_only=True):
     """A page of members, by user id."""
 
+    listed: ClassVar[str] = "members"
+    named_by: ClassVar[str] = "user"
+
     members: list[Member]
-    next: str | None = None
 
 
 class Messages(Reply):
-    """A page of a conversation, ascending by seq; `max_seq` is the seq of its last message, 0 where there is none."""
+    """A page of a conversation, ascending by seq; `max_seq` is the seq of its last message, 0 where there is none.
+    `more`: there are further messages in the direction that was asked for."""
 
     messages: list[Message]
     max_seq: int
+    more: bool = False
 
 
 class ReadUpTo(Reply):

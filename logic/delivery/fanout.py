@@ -1,7 +1,8 @@
 """From outcomes to one message for each gateway that they concern (docs/architecture.md).
 
-Law: `send` is called after the COMMIT, and asks the router only then. So a user who comes at that moment is found
-there, or reads what was committed.
+Laws: `send` is called after the COMMIT, and asks the router only then. So a user who comes at that moment is found
+there, or reads what was committed. No answer to a client is larger than its frame may be: one that is all the same is
+a fault of ours, and told as such.
 """
 
 from __future__ import annotations
@@ -9,14 +10,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
+import structlog
+
 from bus import queues
 from bus.interface import BusLost, WorkerBus
 from bus.links import LinkNumbers
 from logic.delivery.gateways import Addresses, Gateways
 from logic.outcome import Outcome
 from protocol import codec
-from protocol.models import Downward, DownwardMessage, Kind, ReceiveInfo
+from protocol.errors import internal
+from protocol.frames import MAX_REPLY_BYTES
+from protocol.models import Answer, Downward, DownwardMessage, Kind, ReceiveInfo
+from protocol.ops import CLIENTS, OPS
 from protocol.reach import Reach
+
+log = structlog.get_logger()
 
 _Addressed = tuple[Downward, Reach, str]
 """(something that goes down, whom it reaches, the address of the gateway that the command came from)"""
@@ -34,7 +42,16 @@ def _by_address(users: Iterable[str], at: Addresses) -> dict[str, list[str]]:
 def _sent(envelope: ReceiveInfo, outcome: Outcome) -> list[Downward]:
     """What an outcome sends down: its answer, if it has one and a gateway waits for it, then its effects."""
     is_answered = outcome.reply is not None and not envelope.emitted
-    return [outcome.answer(envelope.number), *outcome.effects] if is_answered else [*outcome.effects]
+    return [_answer(envelope, outcome), *outcome.effects] if is_answered else [*outcome.effects]
+
+
+def _answer(envelope: ReceiveInfo, outcome: Outcome) -> Answer:
+    reply = outcome.reply
+    if isinstance(reply, bytes) and len(reply) > MAX_REPLY_BYTES and OPS[envelope.op].callers & CLIENTS:
+        trace = envelope.trace or envelope.name
+        log.error("reply_too_large", op=envelope.op, command=envelope.name, trace=trace, bytes=len(reply))
+        outcome = Outcome(internal(trace))
+    return outcome.answer(envelope.number)
 
 
 class FanOut:

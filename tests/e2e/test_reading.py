@@ -353,3 +353,18 @@ async def test_a_reply_names_a_message_that_is_there(new_user: NewUser, new_sock
     await socket.ask("message.send", {**data, "cid": "r2", "reply_to": 1})
     assert "reply_to" not in (await at_bob.read())["data"]
     assert (await at_bob.read())["data"]["reply_to"] == 1
+
+
+async def test_users_who_do_not_fit_into_one_answer_come_with_the_next(new_user: NewUser, call: Call) -> None:
+    wide = {"name": "\U0001f426" * 64, "avatar": "\U0001f426" * 1024, "bio": "\U0001f426" * 1024}
+    users = [new_user(f"u{number}") for number in range(14)]
+    for user in users:
+        assert (await call(user, "user.update", **wide)).status == 200
+    ids = [user.id for user in users]
+    first = await call(users[0], "user.get", ids=ids)
+    assert len(first.body) < MAX_SERVER_FRAME_BYTES
+    some = [user["id"] for user in first.data["users"]]
+    assert (some, first.data["next"]) == (ids[: len(some)], some[-1])
+    rest = (await call(users[0], "user.get", ids=ids, after=first.data["next"])).data
+    assert [user["id"] for user in rest["users"]] == ids[len(some) :]
+    assert "next" not in rest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
@@ -14,6 +15,7 @@ from logic.delivery.fanout import FanOut
 from logic.delivery.gateways import Gateways
 from logic.outcome import Outcome
 from protocol.errors import busy
+from protocol.frames import MAX_REPLY_BYTES
 from protocol.models import (
     Answer,
     DownwardMessage,
@@ -216,3 +218,16 @@ async def test_an_idle_link_is_told_its_number_and_a_stop_says_bye(site: Site) -
     await asyncio.sleep(0)
     assert [(m.kind, m.number) for m in site.inboxes["g1.e1"]] == [("batch", 1), ("bye", 1)]
     assert [(m.kind, m.number, m.ready) for m in site.inboxes["g2.e1"]] == [("beacon", 0, False), ("bye", 0, False)]
+
+
+async def test_an_answer_larger_than_a_frame_is_told_as_a_fault_of_ours(site: Site) -> None:
+    """No handler gives one; a client could not take it."""
+    reply = b'{"x":"%b"}' % (b"a" * MAX_REPLY_BYTES)
+    asked = ReceiveInfo("sync", 1, "g1", "e1", Raw(b"{}"), trace="t-1")
+    opened = ReceiveInfo("session.refresh", 2, "g1", "e1", Raw(b"{}"))
+    await site.send((asked, Outcome(reply)), (opened, Outcome(reply)))
+    to_client, to_gateway = site.bodies("g1.e1")
+    assert to_client.op == "error"
+    error = json.loads(bytes(to_client.data))
+    assert (error["code"], error["trace"]) == ("internal", "t-1")
+    assert to_gateway.op == "reply"

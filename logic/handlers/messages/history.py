@@ -32,4 +32,5 @@ def history(work: Work, services: Services) -> Outcome:
         places = [(asked.conversation, seq) for seq in _seqs(asked, may)]
         rows = messages.whole(tx, fit(messages.lean(tx, places), lean_bytes))
     rows.sort(key=lambda row: row.seq)
-    return replied(replies.Messages([message_of(row) for row in rows], may.last))
+    more = bool(rows) and (rows[-1].seq < may.last if asked.after is not None else rows[0].seq > may.first)
+    return replied(replies.Messages([message_of(row) for row in rows], may.last, more))

@@ -9,15 +9,21 @@ from logic.scope import WriteScope
 from logic.services import Services
 from logic.work import Work
 from protocol import replies
-from protocol.errors import not_found
+from protocol.errors import bad_field, not_found
 from store.tables import users
 
 
 def get(work: Work, services: Services) -> Outcome:
-    """The users that exist among `ids`, in the order of `ids`."""
+    """The users that exist among `ids`, in the order of `ids`; those behind `after`. Raises ImError bad_field for an
+    `after` that is none of `ids`."""
+    wanted, after = list(dict.fromkeys(work.args.ids)), work.args.after
+    if after is not None:
+        if after not in wanted:
+            raise bad_field("after", "the `next` of an earlier answer to the same ids")
+        wanted = wanted[wanted.index(after) + 1 :]
     with services.database.reading() as tx:
-        found = users.get(tx, work.args.ids)
-    return replied(replies.Users([user_reply(found[i]) for i in dict.fromkeys(work.args.ids) if i in found]))
+        found = users.get(tx, wanted)
+    return replied(replies.Users(users=[user_reply(found[user]) for user in wanted if user in found]))
 
 
 def update(work: Work, services: Services) -> Outcome:
