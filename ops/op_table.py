@@ -13,7 +13,7 @@ from protocol.ops import CLIENTS, OPS, ORDERED, Caller, Op
 
 DOCUMENT = ROOT / "docs" / "protocol.md"
 SECTION = "ops: made by python -m ops.op_table"
-HEAD = "| op | arguments | where it runs |\n|---|---|---|\n"
+HEAD = "| op | arguments | cost | where it runs |\n|---|---|---|---|\n"
 
 
 def _arguments(op: Op) -> str:
@@ -37,8 +37,8 @@ def _remarks(op: Op) -> str:
 
 def table() -> str:
     """A row for each op that a client may ask for."""
-    rows = [f"| `{op.name}` | {_arguments(op)} | {_remarks(op)} |\n" for op in OPS.values() if op.callers & CLIENTS]
-    return HEAD + "".join(rows)
+    of_clients = [op for op in OPS.values() if op.callers & CLIENTS]
+    return HEAD + "".join(f"| `{op.name}` | {_arguments(op)} | {op.cost} | {_remarks(op)} |\n" for op in of_clients)
 
 
 def with_table(text: str) -> str:

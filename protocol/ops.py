@@ -39,11 +39,35 @@ ORDERED, PARALLEL = "ordered", "parallel"
 """Kinds of workers, which are also names of queues: `parallel` is one, of `ordered` there is one for each partition."""
 
 HTTP = "http"
-Cost = Callable[[Any], int]
 
 
-def _one(_: Any) -> int:
-    return 1
+@dataclass(frozen=True)
+class Cost:
+    """As how many sends a command counts against its sender's rate: `base`, and 1 for every `each` of what its field
+    `per` holds, the entries of a list or a number. Roughly what it costs workers and the store: a row that is written
+    counts as a third of a send, one that is read as a twentieth to a hundredth, by its size."""
+
+    base: int = 1
+    per: str = ""
+    each: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.base} + {self.per} / {self.each}" if self.per else str(self.base)
+
+    def __call__(self, arguments: Any) -> int:
+        if not self.per:
+            return self.base
+        amount = getattr(arguments, self.per) or 0
+        return self.base + (amount if isinstance(amount, int) else len(amount)) // self.each
+
+
+SEND, HASH = Cost(), Cost(20)
+"""What most commands cost; what those cost that take a password, which is 40 ms of a processor."""
+FREE = Cost(0)
+"""Of commands that no client sends."""
+
+BYTES_OF_A_COMMAND = 32 * 1024
+"""A large frame counts as one command more for each so many bytes."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +75,18 @@ class Op:
     """One op. `key(sender, args)` is the conversation that it changes; an op without a key runs in `queue`.
 
     `not_over` names the doors through which it may not come. An `ephemeral` op leaves nothing in the store, so it takes
-    no cid. `cost(args)` says as how many ordinary commands it counts against its sender's rate. `every_s` is the least
-    number of seconds between two of them on a connection (0: none). With `needs_address` its handler is told where the
-    client is.
+    no cid. `cost(args)` says as how many sends it counts against its sender's rate. `every_s` is the least number of
+    seconds between two of them on a connection (0: none). With `needs_address` its handler is told where the client is.
     """
 
     name: str
     args: type[args.Args]
+    cost: Cost
     callers: frozenset[Caller] = frozenset({Caller.CLIENT})
     key: Callable[[UserInfo, Any], str] | None = None
     queue: str = PARALLEL
     not_over: frozenset[str] = frozenset()
     ephemeral: bool = False
-    cost: Cost = _one
     every_s: float = 0.0
     needs_address: bool = False
 
@@ -99,40 +122,35 @@ def _with_user(sender: UserInfo, data: Any) -> str:
     return ids.private_conversation(sender.user, data.user)
 
 
-def _for_each(field: str, a_command: int) -> Cost:
-    """The cost of a command with a list: 1, and 1 more for every `a_command` entries of the list `field`."""
-    return lambda data: 1 + len(getattr(data, field) or ()) // a_command
-
-
 _ANYONE, _GATEWAY, _SYSTEM = (frozenset({caller}) for caller in (Caller.ANYONE, Caller.GATEWAY, Caller.SYSTEM))
 
 _ALL = (
-    Op("account.register", args.Register, _ANYONE, needs_address=True),
-    Op("account.login", args.Login, _ANYONE, needs_address=True),
-    Op("account.password", args.ChangePassword, needs_address=True),
-    Op("account.logout", args.Logout),
-    Op("token.refresh", args.Refresh, _ANYONE),
-    Op("session.open", args.OpenSession, _GATEWAY),
-    Op("session.refresh", args.RefreshSessions, _GATEWAY),
-    Op("session.check", args.CheckSessions, _GATEWAY),
-    Op("user.get", args.GetUsers),
-    Op("user.update", args.UpdateUser),
-    Op("message.send", args.SendMessage, key=_conversation, cost=_for_each("mentions", 10)),
-    Op("message.recall", args.RecallMessage, key=_conversation),
-    Op("message.history", args.History),
-    Op("message.read", args.ReadMessage),
-    Op("typing", args.Typing, not_over=frozenset({HTTP}), ephemeral=True, every_s=1.0),
-    Op("notice.append", args.AppendNotice, _SYSTEM, key=_conversation),
-    Op("sync", args.Sync),
-    Op("conversation.list", args.ListConversations),
-    Op("friend.request", args.RequestFriend, key=_with_user, cost=lambda _: 5),
-    Op("group.create", args.CreateGroup, key=_created_group, cost=_for_each("members", 3)),
-    Op("group.get", args.GroupOnly),
-    Op("group.list", args.ListGroups),
-    Op("group.members", args.ListMembers),
-    Op("group.invite", args.GroupUsers, key=_group, cost=_for_each("users", 3)),
-    Op("group.leave", args.LeaveGroup, key=_group),
-    Op("group.remove", args.GroupUsers, key=_group, cost=_for_each("users", 3)),
+    Op("account.register", args.Register, HASH, _ANYONE, needs_address=True),
+    Op("account.login", args.Login, HASH, _ANYONE, needs_address=True),
+    Op("account.password", args.ChangePassword, HASH, needs_address=True),
+    Op("account.logout", args.Logout, Cost(3)),
+    Op("token.refresh", args.Refresh, Cost(3), _ANYONE),
+    Op("session.open", args.OpenSession, FREE, _GATEWAY),
+    Op("session.refresh", args.RefreshSessions, FREE, _GATEWAY),
+    Op("session.check", args.CheckSessions, FREE, _GATEWAY),
+    Op("user.get", args.GetUsers, Cost(1, "ids", 20)),
+    Op("user.update", args.UpdateUser, Cost(2)),
+    Op("message.send", args.SendMessage, Cost(1, "mentions", 10), key=_conversation),
+    Op("message.recall", args.RecallMessage, Cost(2), key=_conversation),
+    Op("message.history", args.History, Cost(1, "limit", 100)),
+    Op("message.read", args.ReadMessage, SEND),
+    Op("typing", args.Typing, SEND, not_over=frozenset({HTTP}), ephemeral=True, every_s=1.0),
+    Op("notice.append", args.AppendNotice, FREE, _SYSTEM, key=_conversation),
+    Op("sync", args.Sync, Cost(1, "cursors", 50)),
+    Op("conversation.list", args.ListConversations, Cost(1, "limit", 20)),
+    Op("friend.request", args.RequestFriend, Cost(5), key=_with_user),
+    Op("group.create", args.CreateGroup, Cost(10, "members", 3), key=_created_group),
+    Op("group.get", args.GroupOnly, SEND),
+    Op("group.list", args.ListGroups, Cost(1, "limit", 50)),
+    Op("group.members", args.ListMembers, Cost(1, "limit", 100)),
+    Op("group.invite", args.GroupUsers, Cost(3, "users", 3), key=_group),
+    Op("group.leave", args.LeaveGroup, Cost(3), key=_group),
+    Op("group.remove", args.GroupUsers, Cost(3, "users", 3), key=_group),
 )
 
 OPS: dict[str, Op] = {op.name: op for op in _ALL}

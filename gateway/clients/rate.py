@@ -59,7 +59,8 @@ class Rate:
         return CLOSE if meter.forgiven_at - now > self._tolerance_s else REFUSE
 
     def charge(self, meter: Meter, frames: int, now: float) -> None:
-        """What was admitted counts as so many frames more: what comes next waits the longer."""
+        """What was admitted counts as so many frames more: what comes next waits the longer. So a command that costs
+        more than a burst is possible once, and is paid for afterwards."""
         meter.paid_until = max(meter.paid_until, now) + frames * self._cost_s
 
     def retry_after_s(self, meter: Meter, now: float) -> int:

@@ -32,11 +32,12 @@ class ApiSessions:
     def __repr__(self) -> str:
         return f"ApiSessions({len(self._good_until)} remembered)"
 
-    async def check(self, token: str) -> SessionInfo:
-        """The session that a call's token belongs to. Raises ImError unauthenticated, rate_limited, busy; Refused."""
+    async def check(self, token: str, cost: int) -> SessionInfo:
+        """The session that a call's token belongs to; the call counts as `cost` commands of it. Raises ImError
+        unauthenticated, rate_limited, busy; Refused."""
         who = self._login_flow.verify(token)
         now = time.monotonic()
-        self._count(who.session, now)
+        self._count(who.session, cost, now)
         if self._good_until.get(who.session, 0.0) > now:
             return who
         revocations = self._revocations
@@ -46,18 +47,15 @@ class ApiSessions:
             self._good_until[who.session] = time.monotonic() + lasts_s
         return who
 
-    def _count(self, session: str, now: float) -> None:
+    def _count(self, session: str, cost: int, now: float) -> None:
+        # All of it at once: of many calls at the same moment only so many may begin.
         meter = self._meters.get(session)
         if meter is None:
             meter = self._meters[session] = Meter()
         if self._rate.take(meter, now) is not Verdict.ADMIT:
             raise rate_limited(self._rate.retry_after_s(meter, now))
-
-    def charge(self, session: str, frames: int) -> None:
-        """A call counts as so many more."""
-        meter = self._meters.get(session)
-        if meter is not None and frames > 0:
-            self._rate.charge(meter, frames, time.monotonic())
+        if cost > 1:
+            self._rate.charge(meter, cost - 1, now)
 
     def revoke(self, sessions: Iterable[str]) -> None:
         """These have ended."""

@@ -22,6 +22,7 @@ from gateway.sessions.login_queue import LoginQueue
 from protocol.client_command import ClientCommand
 from protocol.errors import Close, ImError, bad_field, busy
 from protocol.frames import Frame, write_error
+from protocol.ops import BYTES_OF_A_COMMAND
 from router.interface import Registrar
 
 RETRY_AFTER_S = 5  # what every door tells newcomers for whom there is no room
@@ -102,7 +103,10 @@ class Attendant:
             self._carry_out(connection, connection.session.over_rate(text, now, retry_after_s), answers)
             self._slow_down(connection, verdict, now)
             return False
-        return self._carry_out(connection, connection.session.receive(text, now), answers)
+        is_forwarded = self._carry_out(connection, connection.session.receive(text, now), answers)
+        if is_forwarded and len(text) >= BYTES_OF_A_COMMAND:
+            self._rate.charge(connection.meter, len(text) // BYTES_OF_A_COMMAND, now)
+        return is_forwarded
 
     def signalled(self, connection: Connection) -> bool:
         """A client's ping or pong: counts as a frame and as a sign of life. False: over the rate, so not answered."""

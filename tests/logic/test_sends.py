@@ -195,3 +195,31 @@ def test_a_refusal_of_what_a_send_says_leaves_after_its_cid_was_looked_up(road: 
     too_large, nobodys = "x" * 20_000, private("bob", "cat")
     results = road.run(send("ann", AB, too_large, cid="c"), send("ann", nobodys, cid="c"), send("ann", nobodys))
     assert [code(result) for result in results] == ["conflict", "conflict", "not_found"]
+
+
+def _mentions(road: Road) -> list[tuple[str, int]]:
+    with road.database.reading() as tx:
+        return sorted((str(user), int(seq)) for user, seq in tx.rows("SELECT user, seq FROM mentions"))
+
+
+@pytest.mark.parametrize("owner", ["the same", "another"])
+def test_mentions_of_nobody_leave_nothing(road: Road, owner: str) -> None:
+    """200 mentions of nobody left 200 rows."""
+    group = f"g:{road.group('ann', 'bob', 'cat')}"
+    road.do("group.leave", "cat", group=group[2:])
+    nobody = [f"nobody{number}" for number in range(200)]
+    runner = road.runner if owner == "the same" else road.another_owner()
+    outcomes = runner.run(
+        [
+            send("ann", group, cid="none", mentions=nobody),
+            send("ann", group, cid="some", mentions=[*nobody[:196], "cat", "bob", "all", "bob"]),
+            send("ann", AB, cid="private", mentions=["cat", "bob", "nobody"]),
+        ]
+    )
+    frames = [pushed(outcome.effects[0])["data"] for outcome in outcomes if isinstance(outcome, Outcome)]
+    assert [frame.get("mentions") for frame in frames] == [None, ["bob", "all"], ["bob"]]
+    seqs = [frame["seq"] for frame in frames]
+    assert _mentions(road) == [("all", seqs[1]), ("bob", seqs[2]), ("bob", seqs[1])]
+    again = runner.run([send("ann", group, cid="none", mentions=nobody)])
+    assert reply(again[0])["duplicate"] is True
+    assert code(runner.run([send("ann", group, cid="none", mentions=nobody[:9])])[0]) == "conflict"

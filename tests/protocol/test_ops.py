@@ -15,7 +15,7 @@ from protocol.digest import content_digest
 from protocol.errors import HTTP_STATUS, ImError
 from protocol.fields import read_fields
 from protocol.models import LoginInfo, UserInfo
-from protocol.ops import HTTP, OPS, Caller, Op, created_group, find_op, read_args
+from protocol.ops import CLIENTS, HTTP, OPS, Caller, Op, created_group, find_op, read_args
 
 ANN = UserInfo("ann", "web")
 SEND = {"conversation": "p:ann:bob", "cid": "c1", "type": "text", "body": {"text": "hi"}}
@@ -201,3 +201,28 @@ def test_null_changes_no_digest() -> None:
     """A retry by a client that writes null where another leaves out is the same write."""
     plain, with_nulls = (read_args(OPS["message.send"], {**SEND, **more}) for more in ({}, {"mentions": None}))
     assert content_digest("message.send", plain) == content_digest("message.send", with_nulls)
+
+
+@pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.name)
+def test_every_op_that_a_client_sends_has_its_cost(op: Op) -> None:
+    """What is internal counts for nobody; what holds a list, or asks for one, costs by it."""
+    assert (op.cost.base > 0) == bool(op.callers & CLIENTS)
+    fields = {"ids", "mentions", "users", "members", "limit", "cursors"} & set(op.args.__struct_fields__)
+    assert fields == ({op.cost.per} if op.cost.per else set())
+
+
+@pytest.mark.parametrize(
+    ("op", "data", "cost"),
+    [
+        ("message.send", SEND, 1),
+        ("message.send", {**SEND, "mentions": ["bob"] * 200}, 21),
+        ("group.create", {"name": "x", "members": ["bob"] * 500}, 176),
+        ("group.invite", {"group": "g", "users": ["bob"]}, 3),
+        ("user.get", {"ids": ["bob"] * 200}, 11),
+        ("message.history", {"conversation": "g:x"}, 1),
+        ("message.history", {"conversation": "g:x", "limit": 200}, 3),
+        ("sync", {"cursors": {f"g:{n}": 1 for n in range(400)}}, 9),
+    ],
+)
+def test_a_command_costs_what_it_makes_us_do(op: str, data: dict[str, Any], cost: int) -> None:
+    assert OPS[op].cost(read_args(OPS[op], data)) == cost

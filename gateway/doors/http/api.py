@@ -12,7 +12,7 @@ from gateway.road.road import Road
 from gateway.sessions.api_sessions import ApiSessions
 from protocol.errors import ImError, bad_field, timeout, unauthenticated
 from protocol.models import UserInfo
-from protocol.ops import CLIENTS, HTTP, Caller, Op, find_op, read_args
+from protocol.ops import BYTES_OF_A_COMMAND, CLIENTS, HTTP, Caller, Op, find_op, read_args
 
 
 def api_rules(road: Road, sessions: ApiSessions, addresses: PeerAddresses, within_s: float) -> Rules:
@@ -49,16 +49,16 @@ class ApiHandler(CorsHandler):
             raise bad_field("op", "this one needs a connection that stays open")
         body = self.read_body()
         args = read_args(op, body)
-        sender, session = await self._caller(op)
-        self._sessions.charge(session, op.cost(args) - 1)
+        cost = op.cost(args) + len(self.request.body) // BYTES_OF_A_COMMAND
+        sender, session = await self._caller(op, cost)
         address = self._addresses.of_request(self.request) if op.needs_address else ""
         return await self._road.ask(op, args, sender, session, address, self.trace)
 
-    async def _caller(self, op: Op) -> tuple[UserInfo, str]:
+    async def _caller(self, op: Op, cost: int) -> tuple[UserInfo, str]:
         if Caller.ANYONE in op.callers:
             return UserInfo(""), ""
         scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise unauthenticated()
-        who = await self._sessions.check(token.strip())
+        who = await self._sessions.check(token.strip(), cost)
         return UserInfo(who.user, who.terminal), who.session

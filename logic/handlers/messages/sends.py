@@ -2,7 +2,8 @@
 
 Laws: no refusal leaves before its cid was looked up. A message that is found under it is answered again and pushed
 again, whatever its sender may do by now, and nothing is changed; other content under it is `conflict`. A conversation
-that is not the sender's and one that does not exist give the same `not_found`.
+that is not the sender's and one that does not exist give the same `not_found`. A mention of a user who is not in the conversation is
+dropped, and leaves nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from logic.work import Work
 from protocol import content, ids, replies
 from protocol.errors import ImError, bad_field, conflict, forbidden, not_found
 from protocol.models import Content, GroupMessage, PrivateMessage, Push, UserInfo
-from store.tables import groups, messages, users
+from store.tables import groups, mentions, messages, users
 from store.tables.messages import MessageRow
 
 Pair = tuple[str, str]
@@ -86,7 +87,8 @@ class _SendRun:
         return set(found)
 
     def load(self) -> None:
-        """Read what decisions need and memory lacks: the peers of new conversations, the member rows of senders."""
+        """Read what decisions need and memory lacks: the peers of new conversations, the member rows of senders and of
+        those whom they mention."""
         peers: set[str] = set()
         missing: dict[Pair, GrowingTail] = {}
         for work in self._works:
@@ -96,8 +98,10 @@ class _SendRun:
                 continue
             if conversation.kind == "p" and tail.seq == 0:
                 peers.update(conversation.users)
-            elif conversation.kind == "g" and tail.member(work.sender.user) is None:
-                missing[conversation.group, work.sender.user] = tail
+            elif conversation.kind == "g":
+                for user in (work.sender.user, *(work.args.mentions or ())):
+                    if user != mentions.ALL and tail.member(user) is None:
+                        missing[conversation.group, user] = tail
         if peers:
             self._peers = users.existing(self._scope.tx, sorted(peers))
         if missing:
@@ -133,9 +137,21 @@ class _SendRun:
             raise bad_field("reply_to", "there is no such message yet")
         body = content.encode_body(args.body)
         append = self._scope.timeline.append
-        row = append(tail, sender, args.cid, args.type, body, work.digest(), args.mentions, args.reply_to)
+        mentioned = self._mentioned(tail, message)
+        row = append(tail, sender, args.cid, args.type, body, work.digest(), mentioned, args.reply_to)
         self._scope.timeline.mark_read(sender, work.key, row.seq)
         return row
+
+    def _mentioned(self, tail: GrowingTail, message: PrivateMessage | GroupMessage) -> list[str] | None:
+        """Of those whom the message mentions the users in its conversation, and "all"."""
+        wanted = message.content.mentions
+        if not wanted:
+            return None
+        if isinstance(message, GroupMessage):
+            present = {user for user in wanted if tail.member(user) is not None}
+        else:
+            present = {message.sender.user, message.recipient.user}
+        return [user for user in dict.fromkeys(wanted) if user in present or user == mentions.ALL] or None
 
     def _check_member(self, tail: GrowingTail, message: GroupMessage) -> None:
         member = tail.member(message.sender.user)

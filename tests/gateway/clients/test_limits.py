@@ -334,3 +334,35 @@ async def test_what_is_no_address_is_not_counted(new_site: NewSite, said: Any) -
     site = await new_site(max_connections_per_address=1)
     for client in [await _from(site, said) for _ in range(2)]:
         await client.socket.close()
+
+
+CROWD = {"name": "x", "members": ["bob"] * 500}  # as much as 176 sends
+
+
+@SOCKETS
+async def test_the_rate_counts_cost_and_not_frames(new_site: NewSite, door: Door) -> None:
+    """What costs more than a burst is possible once, and waits to be paid for."""
+    site = await new_site(messages_per_s=20, message_burst=40)
+    async with await door.open(site, "ann") as raw:
+        for number in range(40):
+            raw.write(raw.command("group.create", {**CROWD, "cid": f"c{number}"}, str(number)))
+        answers = [await raw.next_text() for _ in range(40)]
+    refused = [answer for answer in answers if answer["op"] == "error"]
+    assert (len(refused), {answer["data"]["code"] for answer in refused}) == (39, {"rate_limited"})
+    assert max(answer["data"]["retry_after"] for answer in refused) >= 7
+
+
+async def test_a_large_frame_counts_more_than_a_small_one(new_site: NewSite) -> None:
+    site = await new_site(messages_per_s=1, message_burst=10)
+    client = await site.login("ann")
+    data = {"conversation": "p:ann:bob", "type": "custom", "body": {"x": "a" * 60_000}}
+    answers = [await client.ask("message.send", {**data, "cid": f"c{number}"}) for number in range(10)]
+    assert [answer["op"] for answer in answers].count("reply") in (5, 6)
+
+
+async def test_over_http_many_calls_at_once_cost_what_they_cost(new_site: NewSite) -> None:
+    """Each was let in before the first was counted in full."""
+    site = await new_site(messages_per_s=20, message_burst=40)
+    token = site.token("ann")
+    calls = [api(site.port, "group.create", {**CROWD, "cid": f"c{number}"}, token) for number in range(20)]
+    assert sorted(answer.status for answer in await asyncio.gather(*calls)) == [200] + [429] * 19

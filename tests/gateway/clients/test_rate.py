@@ -66,3 +66,13 @@ def test_no_window_admits_more_than_a_burst_and_the_rate(pauses: list[float], pe
     for first in range(len(admitted)):
         for last in range(first, len(admitted)):
             assert last - first + 1 <= burst + (admitted[last] - admitted[first]) * per_s + 1e-3
+
+
+@given(st.integers(1, 500), st.integers(1, 40), st.floats(0, 10))
+def test_what_costs_more_than_a_burst_is_possible_once_and_paid_for(cost: int, burst: int, rest_s: float) -> None:
+    rate, meter = Rate(20, burst, 10**9), Meter()
+    assert rate.take(meter, START) is Verdict.ADMIT
+    rate.charge(meter, cost - 1, START)
+    later = START + rest_s
+    is_paid = cost / 20 - rest_s <= (burst - 1) / 20
+    assert (rate.take(meter, later) is Verdict.ADMIT) == is_paid
