@@ -39,6 +39,7 @@ port = {store}
 port = {gateway}
 messages_per_s = 1000000
 message_burst = 1000000
+slow_s = 1.0
 [cluster]
 gateways = 1
 workers = 1

@@ -108,8 +108,10 @@ class GatewaySettings(Section, frozen=True):
     Of a user there is one connection per `connections_per`, in the whole system. `messages_per_s` and `message_burst`
     are a connection's (over HTTP a session's); one with more than `max_messages_over_rate` refused and not yet forgiven
     at that rate is closed; with 0 the first that is refused closes. While `max_logins` are under way newcomers wait
-    outside. `X-Real-IP` is believed where it comes from `trusted_proxies`. With `poll_wait_s` 0 a poll is answered
-    within a second, whether anything came or not; with `drain_s` 0 a gateway that stops sends all away at once.
+    outside. Who takes nothing for `slow_s` while more than `max_queued_bytes` wait is closed; who is behind with four
+    times as much gets no pushes until it has caught up. `X-Real-IP` is believed where it comes from `trusted_proxies`.
+    With `poll_wait_s` 0 a poll is answered within a second, whether anything came or not; with `drain_s` 0 a gateway
+    that stops sends all away at once.
     """
 
     host: Host = "127.0.0.1"
@@ -122,6 +124,7 @@ class GatewaySettings(Section, frozen=True):
     max_pending: Count = 20_000
     max_pending_per_connection: Count = 2_000
     max_queued_bytes: Bytes = 256 * 1024
+    slow_s: Seconds = 10.0
     max_connections: Count = 50_000
     max_logins: Count = 64
     max_connections_per_user: Count = 10

@@ -69,7 +69,7 @@ class Gateway:
         self._name_lost: asyncio.Queue[NameTaken] = asyncio.Queue()
         # clients
         self._commands = CommandMaker(name, secrets.token_hex(8), settings.partitions)
-        outgoing = Outgoing(limits.max_queued_bytes)
+        outgoing = Outgoing(limits.max_queued_bytes, limits.slow_s)
         self._hub = hub = Hub(self._commands.address, outgoing)
         # up the road
         self._uplink = Uplink(self._commands.address, bus, limits.request_timeout_s, limits.max_pending)

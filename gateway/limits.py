@@ -20,6 +20,7 @@ class Limits:
     max_pending: int
     max_pending_per_connection: int
     max_queued_bytes: int
+    slow_s: float
     max_connections: int
     max_logins: int
     max_connections_per_user: int

@@ -34,6 +34,8 @@ IMPATIENT = {"HONGYAN_GATEWAY__LOGIN_TIMEOUT_S": "1", "HONGYAN_GATEWAY__HEARTBEA
 
 # Most tests are not about how fast one connection may send.
 UNLIMITED = tuple((rf"^# {name} = .*$", f"{name} = 1000000") for name in ("messages_per_s", "message_burst"))
+# Nor do they wait for long until a client that takes nothing is slow.
+QUICK = ((r"^# slow_s = .*$", "slow_s = 1.0"),)
 
 _numbers = itertools.count(1)
 
@@ -191,7 +193,7 @@ class StandaloneDeployment(Deployment):
     def __init__(self, var: Path, gateway: str = "") -> None:
         generate(var)
         more = (r"^\[gateway\]$", f"[gateway]\n{gateway}")
-        super().__init__(_configuration("standalone.toml", var, *UNLIMITED, more))
+        super().__init__(_configuration("standalone.toml", var, *UNLIMITED, *QUICK, more))
         free = free_ports()
         self.ports, self.tcp_ports = [free["gateway"]], [free["tcp"]]
         self.operations_port = free["operations"]

@@ -49,6 +49,7 @@ port = {store}
 port = {gateway}
 messages_per_s = 1000000
 message_burst = 1000000
+slow_s = 1.0
 [cluster]
 first_gateway_port = {gateway}
 first_gateway_tcp_port = {tcp}

@@ -1,7 +1,8 @@
 """Private messages at a given rate beside a group whose messages are large; its members read, or they fall asleep.
 
 One who sleeps reads nothing for a while, then everything until the gateway's close, comes back and falls asleep again:
-an app that a phone suspends. A latency is that of the private messages, from the moment at which they were due.
+an app that a phone suspends. It sleeps for longer than gateways of the bench let a client take nothing (`slow_s`). A
+latency is that of the private messages, from the moment at which they were due.
 """
 
 from __future__ import annotations

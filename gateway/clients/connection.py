@@ -59,11 +59,12 @@ class Connection:
     `{gateway}.{epoch}.{number}`. `address` is the peer's. Times are monotonic seconds.
 
     Nothing is read while too many of its commands are under way (`paused_by_pending`: how many when reading paused),
-    before `paused_until`, or while frames that came right behind its login wait for that (`early`, in their order; most
-    connections have none). `unfinished_since` is the moment at which a message began whose rest has not come. Each is 0
-    where that is not so. `pinged_at` is the moment of our last ping. At `session_ends_at` its session is over, unless
-    it is refreshed. `transient_bytes` is the size of the last transient frame: it is allowed beside the bytes that make
-    a connection slow.
+    before `paused_until`, while frames that came right behind its login wait for that (`early`, in their order; most
+    connections have none), or while it `is_behind` with taking what is written. `unfinished_since` is the moment at
+    which a message began whose rest has not come. Each is 0 where that is not so. A connection that `skips_pushes` is
+    far behind; `has_missed`: it skipped one. `pinged_at` is the moment of our last ping. At `session_ends_at` its
+    session is over, unless it is refreshed. `transient_bytes` is the size of the last transient frame: it is allowed
+    beside the bytes that put a connection behind.
     """
 
     __slots__ = (
@@ -72,7 +73,9 @@ class Connection:
         "door",
         "early",
         "forget",
+        "has_missed",
         "heard_at",
+        "is_behind",
         "is_closed",
         "looked_at_next",
         "meter",
@@ -90,6 +93,7 @@ class Connection:
         "session",
         "session_ends_at",
         "session_id",
+        "skips_pushes",
         "terminal",
         "transient_bytes",
         "unfinished_since",
@@ -115,6 +119,9 @@ class Connection:
         self.route: Route | None = None
         self.pending = 0
         self.is_closed = False
+        self.is_behind = False
+        self.skips_pushes = False
+        self.has_missed = False
         self.opened_at = now
         self.heard_at = now
         self.pinged_at = 0.0
@@ -146,7 +153,7 @@ class Connection:
 
     def adjust_reading(self) -> None:
         """Read on, or do not."""
-        if self.paused_by_pending or self.paused_until or self.early:
+        if self.paused_by_pending or self.paused_until or self.early or self.is_behind:
             self.wire.pause()
         else:
             self.wire.resume()

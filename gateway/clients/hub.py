@@ -13,9 +13,8 @@ from gateway.clients.connection import Connection, Forget, Wire
 from gateway.clients.membership import Membership
 from gateway.clients.outgoing import Outgoing
 from gateway.clients.session import OPEN
-from gateway.metrics import TRANSIENTS_DROPPED
+from gateway.metrics import PUSHES_SKIPPED, TRANSIENTS_DROPPED
 from protocol.addresses import connection_name
-from protocol.frames import write_frame
 from protocol.models import Push
 from router.interface import Route, Snapshot
 
@@ -136,7 +135,10 @@ class Hub:
         put = _offer if push.is_transient else self._put
         for connection in self._users.get(user, NO_CONNECTIONS).values():
             if push.is_for(connection):
-                put(connection, push.framed(connection.wire.framed))
+                if connection.skips_pushes:
+                    _skip(connection, push)
+                else:
+                    put(connection, push.framed(connection.wire.framed))
 
 
 def _offer(connection: Connection, framed: bytes) -> None:
@@ -144,4 +146,9 @@ def _offer(connection: Connection, framed: bytes) -> None:
         TRANSIENTS_DROPPED.count += 1
 
 
-RESYNC = write_frame("resync")
+def _skip(connection: Connection, push: FramedPush) -> None:
+    if push.is_transient:
+        TRANSIENTS_DROPPED.count += 1
+    else:
+        PUSHES_SKIPPED.count += 1
+        connection.has_missed = True

@@ -12,28 +12,28 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from gateway.clients.closing import close
+from gateway.clients.backlogs import Backlogs
 from gateway.clients.connection import Connection
 from gateway.metrics import FRAMES_OUT
-from protocol.errors import Close
 
 TURN_S = 0.005
 STEP = 32  # connections between two looks at the clock: some 0.5 ms
 
 
 class Outgoing:
-    """Closes a connection with 4010 when its peer has left more than `max_queued_bytes` untaken; the last transient
-    frame does not count."""
+    """A connection is behind whose peer has left more than `max_queued_bytes` untaken; the last transient frame does
+    not count. What becomes of it, and for how long it may take nothing (`slow_s`): see backlogs.py."""
 
-    def __init__(self, max_queued_bytes: int) -> None:
+    def __init__(self, max_queued_bytes: int, slow_s: float) -> None:
         self._max_queued_bytes = max_queued_bytes
+        self._backlogs = Backlogs(max_queued_bytes, slow_s)
         self._waiting: deque[Connection] = deque()
         self._is_woken = False
         self._added = self._taken = 0
         self._watchers: deque[tuple[int, Callable[[], None]]] = deque()
 
     def __repr__(self) -> str:
-        return f"Outgoing({len(self._waiting)} connections wait, {len(self._watchers)} watchers)"
+        return f"Outgoing({len(self._waiting)} connections wait, {len(self._watchers)} watchers, {self._backlogs})"
 
     def put(self, connection: Connection, framed: bytes) -> None:
         """Collect a frame; it is written when its connection's turn comes, at the earliest in the loop's next turn."""
@@ -73,9 +73,11 @@ class Outgoing:
         for _ in range(count):
             connection = self._waiting.popleft()
             frames += len(connection.outbox)
+            if connection.is_behind:
+                self._backlogs.before_write(connection)
             connection.flush()
             queued = connection.wire.queued_bytes
-            if queued > self._max_queued_bytes and queued - connection.transient_bytes > self._max_queued_bytes:
-                close(connection, Close.SLOW_CONSUMER)
+            if connection.is_behind or queued - connection.transient_bytes > self._max_queued_bytes:
+                self._backlogs.written(connection, queued)
         self._taken += count
         FRAMES_OUT.count += frames

@@ -6,7 +6,8 @@ import asyncio
 
 import structlog
 
-from gateway.clients.hub import RESYNC, Hub
+from gateway.clients.backlogs import RESYNC
+from gateway.clients.hub import Hub
 from gateway.clients.session import State
 from process.supervision import start_task
 from protocol.models import Membership

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 import msgspec
 import structlog
 
+from gateway.clients.backlogs import RESYNC
 from gateway.clients.connection import Connection
-from gateway.clients.hub import RESYNC, Hub
+from gateway.clients.hub import Hub
 from gateway.clients.session import State
 from gateway.metrics import HOLES
 from gateway.road.reply_to import Refused

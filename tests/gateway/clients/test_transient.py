@@ -90,7 +90,7 @@ async def test_a_slow_reader_loses_them_and_nothing_else(new_site: NewSite, door
 
 @SOCKETS
 async def test_who_does_not_take_messages_is_closed_all_the_same(new_site: NewSite, door: type[RawSocket]) -> None:
-    site = await new_site(max_queued_bytes=MAX_QUEUED_BYTES)
+    site = await new_site(max_queued_bytes=MAX_QUEUED_BYTES, slow_s=0.5)
     closes = slow_consumers()
     async with await door.open(site, "ann", is_narrow=True) as raw:
         raw.stop_reading()

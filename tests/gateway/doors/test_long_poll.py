@@ -221,7 +221,8 @@ async def test_more_than_an_answer_holds_comes_in_several(site: Site, opened: Op
     assert seen == texts
 
 
-async def test_a_session_with_too_much_waiting_is_gone(site: Site, opened: Opener) -> None:
+async def test_a_session_that_collects_nothing_of_too_much_is_gone(new_site: NewSite, opened: Opener) -> None:
+    site = await new_site(slow_s=1)
     ann, bob = await opened(site), await opened(site, "bob")
     site.push(*(message("ann", "x" * 30_000) for _ in range(9)), message("bob"))
     assert len(await bob.frames()) == 1
@@ -232,6 +233,22 @@ async def test_a_session_with_too_much_waiting_is_gone(site: Site, opened: Opene
         error = error_of(answer)
         assert (error["code"], error["close"], error["reason"]) == ("session_gone", 4010, "slow_consumer")
     assert (await ann.send(SYNC)).status == 410
+
+
+async def test_a_session_that_collects_is_not_gone_for_what_it_was_sent_at_once(
+    new_site: NewSite, opened: Opener
+) -> None:
+    site = await new_site(slow_s=1)
+    ann = await opened(site)
+    site.push(*(message("ann", f"{number} " + "x" * 60_000) for number in range(14)))
+    wire = site.polls.find(ann.session).wire
+    await until(lambda: wire.queued_bytes > 14 * 60_000)
+    seen: list[str] = []
+    while len(seen) < 14:
+        await asyncio.sleep(0.4)  # a slow network: 14 frames come in seven answers, in three times as long as slow_s
+        seen += [frame["data"]["text"].split()[0] for frame in await ann.frames()]
+    assert seen == [str(number) for number in range(14)]
+    assert (await ann.send(SYNC)).status == 200
 
 
 async def test_what_was_pushed_before_the_end_is_fetched_before_the_410(site: Site, opened: Opener) -> None:

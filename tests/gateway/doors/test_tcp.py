@@ -190,7 +190,7 @@ async def test_a_kick_is_told_and_then_the_end(site: Site, connect: Connect) -> 
 
 
 async def test_who_asks_and_never_reads_is_closed(new_site: NewSite) -> None:
-    site = await new_site(max_queued_bytes=64 * 1024, messages_per_s=1_000_000, message_burst=1_000_000)
+    site = await new_site(max_queued_bytes=64 * 1024, slow_s=1, messages_per_s=1_000_000, message_burst=1_000_000)
     slow_consumers = CLOSES.labels(str(int(Close.SLOW_CONSUMER)))._value
     before = slow_consumers.get()
     login = json.dumps({"op": "login", "id": "1", "data": {**LOGIN, "token": site.token("ann")}}).encode()

@@ -204,7 +204,7 @@ async def test_too_many_unanswered_are_busy(new_site: NewSite) -> None:
 )
 async def test_who_asks_and_never_reads_is_closed(new_site: NewSite, flood: bytes) -> None:
     """What a client can ask for at will is bounded as pushes are, at any rate."""
-    site = await new_site(max_queued_bytes=64 * 1024, messages_per_s=1_000_000, message_burst=1_000_000)
+    site = await new_site(max_queued_bytes=64 * 1024, slow_s=1, messages_per_s=1_000_000, message_burst=1_000_000)
     before = _closes(4010)
     login = json.dumps({"op": "login", "id": "1", "data": {**LOGIN, "token": site.token("ann")}}).encode()
     raw = socket.socket()
