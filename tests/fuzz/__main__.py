@@ -50,6 +50,7 @@ def show(outcome: Outcome) -> None:
     print(f"of these read by the gateway, at least: {outcome.read}; connections: {outcome.connections}")
     print(f"answers: {outcome.replies} replies, refusals {dict(outcome.codes.most_common())}")
     print(f"closes (0: without a code): {dict(outcome.closes.most_common())}")
+    print(f"largest frame of the server: {outcome.largest} bytes")
     print("needed at rest, MiB: " + " ".join(f"{rest.resident_bytes / MIB:.1f}" for rest in rests))
     print("resident before the rest, MiB: " + " ".join(f"{rest.found_bytes / MIB:.1f}" for rest in rests))
     print("blocks of Python at rest: " + " ".join(str(rest.blocks) for rest in rests))

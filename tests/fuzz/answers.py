@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 
+from protocol import codec
 from protocol.errors import HTTP_STATUS, Close
+from protocol.frames import MAX_SERVER_FRAME_BYTES
 
 CLOSE_OPCODE, TEXT_OPCODE, PONG_OPCODE = 0x8, 0x1, 0xA
 OPS = frozenset({"reply", "error", "heartbeat", "message", "kicked", "resync", "reconnect", "receipt", "conversation"})
@@ -27,15 +29,25 @@ class Frame(msgspec.Struct):
 _read = msgspec.json.Decoder(Frame).decode
 
 
+def misfit(payload: bytes) -> str:
+    """What makes a frame, or an answer of long-poll, one that no client needs to take; "" where it fits."""
+    if len(payload) > MAX_SERVER_FRAME_BYTES:
+        return f"a frame of {len(payload)} bytes: {payload[:100]!r}"
+    if codec.is_deeper(payload.decode(), codec.MAX_DEPTH):
+        return f"a frame that is nested too deep: {payload[:100]!r}"
+    return ""
+
+
 class LoopCounter:
-    """`sent` mutated frames, `right` ones between them, `replies`, refusals and closes by code, and `findings`: what no
-    input may lead to."""
+    """`sent` mutated frames, `right` ones between them, `replies`, refusals and closes by code, the `largest` frame
+    that came (bytes), and `findings`: what no input may lead to."""
 
     def __init__(self) -> None:
         self.sent = 0
         self.right = 0
         self.connections = 0
         self.replies = 0
+        self.largest = 0
         self.codes: Counter[str] = Counter()
         self.closes: Counter[str] = Counter()
         self.findings: list[str] = []
@@ -44,8 +56,15 @@ class LoopCounter:
         if len(self.findings) < 20:
             self.findings.append(f"{where}: {what}")
 
+    def size(self, where: str, payload: bytes) -> None:
+        """A frame, or an answer of long-poll, that came."""
+        self.largest = max(self.largest, len(payload))
+        if wrong := misfit(payload):
+            self.find(where, wrong)
+
     def frame(self, where: str, payload: bytes) -> Frame | None:
         """A frame that came; None where it is none."""
+        self.size(where, payload)
         try:
             frame = _read(payload)
         except msgspec.MsgspecError as error:
@@ -77,6 +96,7 @@ class LoopCounter:
             "right": self.right,
             "connections": self.connections,
             "replies": self.replies,
+            "largest": self.largest,
             "codes": dict(self.codes),
             "closes": dict(self.closes),
             "findings": self.findings,

@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 from tests.fuzz import commands, framings, requests
 from tests.fuzz.commands import Cast
+from tests.fuzz.large import large_text
 from tests.fuzz.requests import Request
 from tests.fuzz.texts import any_text, json_text, mutated_bytes
 
 DOORS = ("ws", "tcp", "poll")
-P_OTHER_OPENING, P_OTHER_LOGIN = 0.04, 0.08
+P_OTHER_OPENING, P_OTHER_LOGIN, P_LARGE = 0.04, 0.08, 0.005
 FORGIVEN = 2  # bad frames in ten seconds, before the third ends a connection
 MAX_IN_ARRAY = 50
 
@@ -70,7 +71,7 @@ def _bursts(door: str, frame: Framing, rng: Random, cast: Cast) -> Iterator[Burs
     kind = rng.random()
     if kind < 0.2:
         for _ in range(rng.randint(2, 6)):
-            texts = [json_text(commands.command(rng, cast), rng) for _ in range(rng.randint(12, 40))]
+            texts = [_json(rng, cast) for _ in range(rng.randint(12, 40))]
             yield Burst(b"".join(frame(text, rng) for text in texts), len(texts), is_framed=True)
     if kind < 0.7:
         while True:
@@ -82,12 +83,18 @@ def _bursts(door: str, frame: Framing, rng: Random, cast: Cast) -> Iterator[Burs
         yield Burst(b"".join(pieces), len(pieces), is_framed=False)
 
 
+def _json(rng: Random, cast: Cast) -> bytes:
+    return large_text(rng, cast) if rng.random() < P_LARGE else json_text(commands.command(rng, cast), rng)
+
+
 def _any(rng: Random, cast: Cast) -> bytes:
+    if rng.random() < P_LARGE:
+        return large_text(rng, cast)
     return any_text(commands.command(rng, cast), commands.command(rng, cast), rng)
 
 
 def _array(rng: Random, cast: Cast) -> Iterator[bytes]:
-    return (json_text(commands.command(rng, cast), rng) for _ in range(rng.randint(1, MAX_IN_ARRAY)))
+    return (_json(rng, cast) for _ in range(rng.randint(1, MAX_IN_ARRAY)))
 
 
 def opening_request(rng: Random, cast: Cast) -> Request:

@@ -22,14 +22,17 @@ import msgspec
 
 from ops.seed import seed_group, seed_users
 from ops.templates import ROOT
+from tests.deployments import User
 from tests.fuzz.attacker import Job
 from tests.fuzz.attacks import DOORS
 from tests.fuzz.commands import Cast
 from tests.fuzz.honest import Friends
 from tests.fuzz.target import Target
 from tests.fuzz.vitals import Vitals, faults, is_at_rest, look
+from tests.fuzz.witness import Witnesses, witness_of
 
 MIB = 1024 * 1024
+HONEST = len(DOORS) * 3  # two friends and a witness by each door
 LANES = 8  # of each door
 USERS, SESSIONS = 3, 6  # of each lane; of each user, new ones in each round because attackers also log out
 REST_S = 60.0
@@ -40,7 +43,8 @@ NUMBERS_A_ROUND = 1_000_000
 
 @dataclass
 class Outcome:
-    """What happened. `rests`: before the first round, after each, and when the honest have left."""
+    """What happened. `largest` is the largest frame that anybody was sent (bytes). `rests`: before the first round,
+    after each, and when the honest have left."""
 
     seed: int
     seconds: float = 0.0
@@ -50,6 +54,7 @@ class Outcome:
     codes: Counter[str] = field(default_factory=Counter)
     closes: Counter[str] = field(default_factory=Counter)
     replies: int = 0
+    largest: int = 0
     findings: list[str] = field(default_factory=list)
     rests: list[Vitals] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
@@ -83,9 +88,14 @@ class Outcome:
         self.right += tally["right"]
         self.connections += tally["connections"]
         self.replies += tally["replies"]
+        self.largest = max(self.largest, tally["largest"])
         self.codes.update(tally["codes"])
         self.closes.update(tally["closes"])
         self.findings += tally["findings"]
+
+
+def _group(door: str, lane: int) -> str:
+    return f"fuzz-g{lane}-{door}"
 
 
 class Campaign:
@@ -108,7 +118,9 @@ class Campaign:
         self._target.start()
         try:
             async with Friends(self._target) as friends:
-                await self._attack()
+                async with await self._witnesses() as witnesses:
+                    await self._attack(witnesses)
+                self._heard(witnesses)
                 await friends.end()
                 self.outcome.latencies_ms = friends.latencies_ms
                 self.outcome.right += len(friends.latencies_ms)
@@ -118,26 +130,41 @@ class Campaign:
         self.outcome.findings += [f"log: {line}" for line in islice(faults(self._target.process.log), 20)]
         return self.outcome
 
+    async def _witnesses(self) -> Witnesses:
+        """Who reads along in the groups of all lanes, which are made first."""
+        names = [witness_of(door) for door in DOORS]
+        tokens = seed_users(self._target.settings, self._target.database, names, "pc")
+        users = {door: User(witness_of(door), tokens[witness_of(door)]) for door in DOORS}
+        for door in DOORS:
+            for lane in range(LANES):
+                self._lane(door, lane)
+        return Witnesses(self._target, users, {door: [_group(door, lane) for lane in range(LANES)] for door in DOORS})
+
+    def _heard(self, witnesses: Witnesses) -> None:
+        self.outcome.largest = max(self.outcome.largest, witnesses.largest)
+        self.outcome.right += witnesses.asked
+        self.outcome.findings += witnesses.findings[:20]
+
     def _lane(self, door: str, lane: int) -> list[Cast]:
-        """New sessions of a few users, who are in one group."""
+        """New sessions of a few users, who are in one group, and a witness with them."""
         names = [f"fuzz-{door}-{lane}-{number}" for number in range(USERS)]
-        group, database = f"fuzz-g{lane}-{door}", self._target.database
+        group, database = _group(door, lane), self._target.database
         casts: list[Cast] = []
         for _ in range(SESSIONS):
             tokens = seed_users(self._target.settings, database, names)
             casts += [Cast(name, tokens[name], names[place - 1], group) for place, name in enumerate(names)]
-        seed_group(database, group, names)
+        seed_group(database, group, [*names, witness_of(door)])
         return casts
 
-    async def _attack(self) -> None:
+    async def _attack(self, witnesses: Witnesses) -> None:
         begun = time.monotonic()
-        self.outcome.rests.append(await self._rest(len(DOORS) * 2))
+        self.outcome.rests.append(await self._rest(HONEST))
         number = 0
-        while number < self._rounds or self.outcome.read < self._frames:
+        while number < self._rounds or self.outcome.read - witnesses.asked < self._frames:
             self._casts = {door: [self._lane(door, lane) for lane in range(LANES)] for door in DOORS}
             await asyncio.gather(*(self._attack_door(door, number) for door in DOORS))
             number += 1
-            rest = await self._rest(len(DOORS) * 2)
+            rest = await self._rest(HONEST)
             self.outcome.rests.append(rest)
             self.outcome.seconds = time.monotonic() - begun
             self._tell(

@@ -55,6 +55,10 @@ def _history(rng: Random, cast: Cast) -> Data:
     return {"conversation": _conversation(rng, cast), "limit": rng.randint(1, 5), **edge}
 
 
+def _users(rng: Random, cast: Cast) -> Data:
+    return {"ids": [cast.user, cast.peer], **rng.choice(({}, {"after": cast.user}))}
+
+
 def _read(rng: Random, cast: Cast) -> Data:
     return {"conversation": _conversation(rng, cast), "seq": rng.randint(1, 3)}
 
@@ -125,6 +129,7 @@ def _by_row(op: Op) -> Maker:
 SPECIAL: dict[str, tuple[int, Maker]] = {
     "heartbeat": (20, lambda rng, cast: {}),
     "message.send": (120, _send),
+    "user.get": (20, _users),
     "message.history": (40, _history),
     "message.read": (30, _read),
     "sync": (40, _sync),

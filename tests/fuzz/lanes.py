@@ -12,6 +12,7 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
+from protocol.frames import MAX_SERVER_FRAME_BYTES
 from tests.fuzz import attacks, framings
 from tests.fuzz.answers import (
     CLOSE_OPCODE,
@@ -193,10 +194,12 @@ class Lane:
         if status not in STATUSES:
             self._tally.find(self._where, f"answered with {status}: {body[:200]!r}")
         elif not wanted.is_broken:
-            self._judge(status, body)
+            self._judge(body)
         return status, body
 
-    def _judge(self, status: int, body: bytes) -> None:
+    def _judge(self, body: bytes) -> None:
+        if len(body) > MAX_SERVER_FRAME_BYTES:
+            self._tally.find(self._where, f"an answer of {len(body)} bytes: {body[:100]!r}")
         try:
             answer: dict[str, Any] = json.loads(body)
         except ValueError:
@@ -205,7 +208,7 @@ class Lane:
         if "error" in answer:
             self._tally.refusal(self._where, answer["error"])
         for frame in answer.get("frames", ()):
-            self._tally.frame(self._where, json.dumps(frame).encode())
+            self._tally.frame(self._where, json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode())
 
     async def _wait(self, session: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """A poll, left before or after its answer."""

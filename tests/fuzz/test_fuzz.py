@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from protocol.frames import MAX_SERVER_FRAME_BYTES
 from tests.fuzz.attacks import DOORS
 from tests.fuzz.campaign import Campaign
 
@@ -25,3 +26,4 @@ async def test_mutated_frames_harm_nobody(tmp_path: Path) -> None:
     assert (after.connections, after.pending) == (0, 0)
     assert after.files <= before.files + 24  # the pools of the store's connections
     assert len(outcome.latencies_ms) >= len(DOORS)
+    assert outcome.largest <= MAX_SERVER_FRAME_BYTES

@@ -8,10 +8,13 @@ from random import Random
 
 import pytest
 
-from protocol.frames import read_frame
+from protocol.errors import ImError
+from protocol.frames import MAX_CLIENT_FRAME_BYTES, MAX_SERVER_FRAME_BYTES, read_frame
 from protocol.ops import CLIENTS, OPS, find_op, read_args
+from tests.fuzz.answers import LoopCounter
 from tests.fuzz.attacks import attack, dice, poll_requests
 from tests.fuzz.commands import MAKERS, Cast, command
+from tests.fuzz.large import large_text
 from tests.fuzz.texts import json_text
 
 CAST = Cast("ann", "a token", "bob", "team")
@@ -52,3 +55,30 @@ def test_the_same_of_a_session_that_polls() -> None:
 
     assert [sent(number) for number in range(20)] == [sent(number) for number in range(20)]
     assert sent(1) != sent(2)
+
+
+def test_what_is_large_is_a_frame_that_a_client_may_send() -> None:
+    """So it goes far: a few are refused for their bodies, none for its frame or its arguments."""
+    rng, largest = Random(1), 0
+    for _ in range(300):
+        text = large_text(rng, CAST)
+        largest = max(largest, len(text))
+        assert len(text) <= MAX_CLIENT_FRAME_BYTES
+        try:
+            frame = read_frame(text.decode())
+        except ImError as refusal:
+            assert refusal.code == "bad_field" and b"-0" in text
+        else:
+            read_args(find_op(frame.op, *CLIENTS), frame.data)
+    assert largest > 60_000
+
+
+def test_a_frame_that_no_client_needs_to_take_is_a_finding() -> None:
+    tally = LoopCounter()
+    large = b'{"op":"reply","data":{"x":"%b"}}' % (b"a" * MAX_SERVER_FRAME_BYTES)
+    deep = b'{"op":"reply","data":{"x":%b}}' % (b"[" * 15 + b"]" * 15)
+    for payload in (large, deep):
+        tally.frame("here", payload)
+    assert len(tally.findings) == 2 and tally.largest > MAX_SERVER_FRAME_BYTES
+    tally.frame("here", b'{"op":"reply","data":{"x":%b}}' % (b"[" * 14 + b"]" * 14))
+    assert len(tally.findings) == 2
