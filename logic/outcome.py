@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from msgspec import Raw
 
 from protocol import codec, replies
+from protocol.content import MAX_BODY_BYTES, shortened
 from protocol.errors import ImError
 from protocol.frames import MAX_LIST_BYTES, write_frame
 from protocol.models import Answer, Effect
@@ -60,13 +61,16 @@ def _fitting(page: replies.Page) -> replies.Page:
 
 def message_of(row: MessageRow) -> replies.Message:
     """A stored message as clients see it (protocol.md section 5)."""
+    body = row.body.encode()
+    if len(body) > MAX_BODY_BYTES:
+        body = shortened(row.body)
     return replies.Message(
         conversation=row.conversation,
         seq=row.seq,
         cid=row.cid,
         sender=row.sender,
         type=row.type,
-        body=Raw(row.body.encode()),
+        body=Raw(body),
         time=row.time,
         mentions=codec.read(row.mentions) if row.mentions else None,
         reply_to=row.reply_to,

@@ -25,7 +25,7 @@ MAX_DEPTH = 16
 _STRING = r'"(?:[^"\\]|\\.)*+"?'
 _STRING_OR_BRACKET = re.compile(_STRING + r"|[\[{\]}]", re.DOTALL)
 _STRING_OR_MINUS_ZERO = re.compile(_STRING + r"|(?<![eE])-0(?![\d.eE])", re.DOTALL)
-_MAYBE_MINUS_ZERO = re.compile(r"[:,\[\s]-0[\s,\]}]")
+_MAYBE_MINUS_ZERO = re.compile(r"-0[\s,\]}]")  # begins with what is sought: found at the speed of a search for it
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
@@ -65,7 +65,7 @@ def is_deeper(text: str, levels: int) -> bool:
 
 
 def _has_minus_zero(text: str) -> bool:
-    # Such as 2026-01-01 have it in many a text; a number stands between these characters.
+    # Dates and ids hold it, too; behind a number one of these comes.
     if "-0" not in text or _MAYBE_MINUS_ZERO.search(text) is None:
         return False
     return any(text[token.start()] == "-" for token in _STRING_OR_MINUS_ZERO.finditer(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from protocol.errors import ImError
 from protocol.frames import MAX_CLIENT_FRAME_BYTES, MAX_SERVER_FRAME_BYTES, read_frame, write_frame
 from protocol.models import Effect, Push, ReceiveInfo, UserInfo
 from protocol.ops import OPS, read_args
+from store.tables import cursors, messages
 from tests.logic.road import Road, code, private, reply
+from tests.store.rows import message
 
 AB = private("ann", "bob")
 NUMBERS = [
@@ -157,3 +160,17 @@ def test_a_body_nested_deeper_than_its_frames_can_be_is_refused(road: Road, type
     refused = road.run(arrived(frame(body, type_)))[0]
     assert isinstance(refused, Outcome) and isinstance(refused.reply, ImError)
     assert (refused.reply.code, refused.reply.extra["field"]) == ("bad_field", "body")
+
+
+def test_a_body_that_was_stored_before_numbers_were_kept_as_text_can_be_read(road: Road) -> None:
+    """A former version wrote them out: the row has 243 KB, and a frame with it none could be sent in."""
+    numbers = [1e15, -2.5e-300, 0.0, -0.0, 12345678.25] * 2560
+    row = message(AB, 1, "ann", type="custom", body=json.dumps({"x": numbers}))
+    assert len(row.body) > MAX_SERVER_FRAME_BYTES
+    with road.database.transaction() as tx:
+        messages.insert(tx, [row])
+        cursors.read_up_to(tx, [("bob", AB, 0)])
+    for text in replies_that_hold_it(road):
+        assert len(text) < MAX_SERVER_FRAME_BYTES
+    (read,) = reply(road.call("message.history", "bob", conversation=AB))["messages"]
+    assert [repr(float(number)) for number in read["body"]["x"]] == [repr(number) for number in numbers]

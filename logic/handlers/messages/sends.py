@@ -2,8 +2,8 @@
 
 Laws: no refusal leaves before its cid was looked up. A message that is found under it is answered again and pushed
 again, whatever its sender may do by now, and nothing is changed; other content under it is `conflict`. A conversation
-that is not the sender's and one that does not exist give the same `not_found`. A mention of a user who is not in the conversation is
-dropped, and leaves nothing.
+that is not the sender's and one that does not exist give the same `not_found`. A mention of a user who is not in the
+conversation is dropped, and leaves nothing.
 """
 
 from __future__ import annotations
