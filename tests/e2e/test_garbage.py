@@ -179,16 +179,20 @@ async def test_a_forged_sender_is_ignored(new_socket: NewSocket, new_user: NewUs
     assert (await at_bob.read())["data"]["sender"] == user.id
 
 
-async def test_depth_16_is_taken(new_socket: NewSocket, new_user: NewUser, user: Any) -> None:
+async def test_depth_16_is_taken_where_nothing_of_it_is_sent_on(
+    new_socket: NewSocket, new_user: NewUser, user: Any
+) -> None:
     conversation = private_conversation(user.id, new_user("bob").id)
     deep: Any = "x"
-    for _ in range(13):  # frame, data and body are three more
+    for _ in range(14):  # frame and data are two more
         deep = [deep]
     socket = await new_socket(user)
-    data = {"conversation": conversation, "cid": "deep", "type": "custom", "body": {"deep": deep}}
-    assert (await socket.ask("message.send", data))["op"] == "reply"
-    data = {**data, "cid": "deeper", "body": {"deep": [deep]}}
-    await socket.write_frame("message.send", data, id="1")
+    data = {"conversation": conversation, "cid": "deep", "type": "custom", "body": {}}
+    assert (await socket.ask("message.send", {**data, "unknown": deep}))["op"] == "reply"
+    # In history it would stand 18 deep.
+    in_body = await socket.ask("message.send", {**data, "cid": "in_body", "body": {"deep": deep[0]}})
+    assert (in_body["data"]["code"], in_body["data"]["field"]) == ("bad_field", "body")
+    await socket.write_frame("message.send", {**data, "cid": "deeper", "unknown": [deep]}, id="1")
     assert (await socket.read())["data"]["code"] == "bad_frame"
 
 
