@@ -20,7 +20,7 @@ from store.tables import cursors, groups, mentions, messages, sessions, users
 from store.tables.groups import GroupRow, MemberRow
 from store.tables.sessions import SessionRow
 from store.tables.users import UserRow
-from tests.logic.road import Road
+from tests.logic.road import Road, send
 from tests.store.rows import NOW_MS, message
 
 GROWING = "\x01"  # one character that takes six bytes in a frame
@@ -44,11 +44,11 @@ def largest_body() -> str:
 
 def largest_message(conversation: str, seq: int, number: int) -> messages.MessageRow:
     named = codec.write(OTHERS[:200]).decode()
-    cid = f"{MAX_CID}{number:03}{seq}"
+    cid = f"{MAX_CID}{number:02}{seq:02}"
     return message(
         conversation,
         seq,
-        OTHERS[number % 500],
+        OTHERS[number],
         cid,
         type="t" * 16,
         body=largest_body(),
@@ -70,15 +70,19 @@ def fill(road: Road) -> None:
         own = [MemberRow(group, ANN, "admin" if group == GROUPS[2] else "owner", 1, None, 0) for group in GROUPS]
         groups.put_members(tx, own + crowd)
         sessions.put(tx, SessionRow("s" * 64, ANN, "web", "d", "hash", None, "", NOW_MS, NOW_MS + 10**12, None))
-        everywhere = [ids.private_conversation(ANN, user) for user in OTHERS] + [f"g:{group}" for group in GROUPS]
-        cursors.read_up_to(tx, [(ANN, conversation, 0) for conversation in everywhere])
-        for number, conversation in enumerate(everywhere):
-            tail = [largest_message(conversation, seq, number) for seq in range(1, BUSY + 1)]
-            few = number < BUSY or conversation == CROWD
-            rows = tail if few else [message(conversation, 1, OTHERS[number % 500], f"m{number}", time=2**52)]
-            messages.insert(tx, rows)
-            if few:
-                mentions.insert(tx, [(ANN, conversation, BUSY)])
+    # Another owner, so that the one under test does not remember where these conversations ended before the next step.
+    road.another_owner().run([send(user, private_with_ann(user)) for user in OTHERS])
+    with road.database.transaction() as tx:
+        of_groups = [ids.group_conversation(group) for group in GROUPS]
+        cursors.read_up_to(tx, [(ANN, conversation, 0) for conversation in of_groups])
+        messages.insert(tx, [message(name, 1, OTHERS[0], f"m{n}") for n, name in enumerate(of_groups)])
+        for number, conversation in enumerate([*map(private_with_ann, OTHERS[:BUSY]), CROWD]):
+            messages.insert(tx, [largest_message(conversation, seq, number) for seq in range(2, BUSY + 1)])
+            mentions.insert(tx, [(ANN, conversation, BUSY)])
+
+
+def private_with_ann(user: str) -> str:
+    return ids.private_conversation(ANN, user)
 
 
 class Case(NamedTuple):
@@ -100,7 +104,7 @@ def newer(data: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any] | None:
     return {**data, "after": reply["messages"][-1]["seq"]} if reply.get("more") else None
 
 
-PEER = ids.private_conversation(ANN, OTHERS[0])
+PEER = private_with_ann(OTHERS[0])
 SEND = {"conversation": CROWD, "type": "custom", "body": {"x": "a" * 60_000}, "mentions": OTHERS[:30]}
 LONGEST_NAMES: dict[str, Any] = {"name": GROWING * 64, "avatar": GROWING * 1024}
 ACCOUNT = {"username": "u" * 64, "password": "correct horse"}
