@@ -16,9 +16,8 @@ from protocol.errors import ImError
 from protocol.frames import MAX_CLIENT_FRAME_BYTES, MAX_LIST_BYTES, MAX_SERVER_FRAME_BYTES, write_error, write_frame
 from protocol.models import Push
 from protocol.ops import CLIENTS, OPS, Op, read_args
-from store.tables import cursors, groups, mentions, messages, sessions, users
+from store.tables import cursors, groups, mentions, messages, users
 from store.tables.groups import GroupRow, MemberRow
-from store.tables.sessions import SessionRow
 from store.tables.users import UserRow
 from tests.logic.road import Road, send
 from tests.store.rows import NOW_MS, message
@@ -69,7 +68,6 @@ def fill(road: Road) -> None:
         crowd = [MemberRow(GROUPS[0], user, "member", 1, None, 2**52) for user in OTHERS]
         own = [MemberRow(group, ANN, "admin" if group == GROUPS[2] else "owner", 1, None, 0) for group in GROUPS]
         groups.put_members(tx, own + crowd)
-        sessions.put(tx, SessionRow("s" * 64, ANN, "web", "d", "hash", None, "", NOW_MS, NOW_MS + 10**12, None))
     # Another owner, so that the one under test does not remember where these conversations ended before the next step.
     road.another_owner().run([send(user, private_with_ann(user)) for user in OTHERS])
     with road.database.transaction() as tx:

@@ -30,7 +30,7 @@ class Rig:
         self.end = self.bus.gateway_end()
         self._steps = steps
         handlers = {Answer: self._answer, Push: self._push}
-        self.downlink = Downlink(Links(self.end, self.heard.append), handlers, Outgoing(1000))
+        self.downlink = Downlink(Links(self.end, self.heard.append), handlers, Outgoing(1000, 60.0))
 
     async def start(self) -> FarEnd:
         await self.end.start(ADDRESS, self.downlink.receive, lambda is_connected: None)

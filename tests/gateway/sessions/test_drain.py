@@ -13,7 +13,7 @@ from tests.gateway.wires import ADDRESS, Crowd, KeptWire
 
 class Rig:
     def __init__(self) -> None:
-        self.hub = Hub(ADDRESS, Outgoing(1000))
+        self.hub = Hub(ADDRESS, Outgoing(1000, 60.0))
         self.crowd = Crowd(self.hub)
 
     def leave(self, spread_s: float = 5.0, answer_s: float = 5.0) -> asyncio.Task[None]:

@@ -50,7 +50,7 @@ class Gateway:
 
     def __init__(self, router: MemoryRouter, name: str, connections_per: str, at_most: int, heard: list[Takeover]):
         self.address = f"{name}.e"
-        self.hub = Hub(self.address, Outgoing(1_000_000))
+        self.hub = Hub(self.address, Outgoing(1_000_000, 60.0))
         self.registrar = Registrar(router)
         self.terminals = Terminals(self.hub, self.registrar, connections_per, at_most)
         self.heard = heard
