@@ -46,10 +46,14 @@ class Backlogs:
 
     def before_write(self, connection: Connection) -> None:
         """More is about to be written to a connection that is behind."""
-        self._note_taken(connection, self._behind[connection], time.monotonic())
+        backlog = self._behind.get(connection)
+        if backlog is not None:
+            self._note_taken(connection, backlog, time.monotonic())
 
     def written(self, connection: Connection, queued: int) -> None:
         """`queued` bytes wait after a write: too many, or the connection was behind before."""
+        if connection.is_closed:
+            return
         if queued > CEILING * self._max_queued_bytes:
             close(connection, Close.SLOW_CONSUMER)
             return
@@ -74,13 +78,13 @@ class Backlogs:
         now = time.monotonic()
         for connection, backlog in list(self._behind.items()):
             if connection.is_closed:
-                del self._behind[connection]
+                self._forget(connection)
                 continue
             self._note_taken(connection, backlog, now)
             if backlog.queued <= self._max_queued_bytes // 2:
                 self._caught_up(connection)
             elif now - backlog.taken_at > self._slow_s:
-                del self._behind[connection]
+                self._forget(connection)
                 close(connection, Close.SLOW_CONSUMER)
         if self._behind:
             self._look_later()
@@ -95,9 +99,12 @@ class Backlogs:
                 connection.unfinished_since = now
         backlog.queued = queued
 
-    def _caught_up(self, connection: Connection) -> None:
+    def _forget(self, connection: Connection) -> None:
         del self._behind[connection]
         connection.is_behind = connection.skips_pushes = False
+
+    def _caught_up(self, connection: Connection) -> None:
+        self._forget(connection)
         connection.adjust_reading()
         if connection.has_missed:
             connection.has_missed = False

@@ -10,6 +10,7 @@ import pytest
 from msgspec import Raw
 
 from gateway.clients.backlogs import CEILING, FULL, LOOK_S
+from gateway.clients.closing import close
 from gateway.clients.connection import Connection
 from gateway.clients.hub import Hub
 from gateway.clients.outgoing import Outgoing
@@ -33,7 +34,8 @@ class Rig:
     """Connections whose wires say that their peers have not taken `stuck_bytes`."""
 
     def __init__(self) -> None:
-        self.hub = Hub(ADDRESS, Outgoing(MAX_BYTES, SLOW_S))
+        self.outgoing = Outgoing(MAX_BYTES, SLOW_S)
+        self.hub = Hub(ADDRESS, self.outgoing)
         self.crowd = Crowd(self.hub)
 
     def join(self, user: str) -> tuple[Connection, KeptWire]:
@@ -124,6 +126,30 @@ async def test_there_is_a_ceiling_whatever_it_takes() -> None:
     wire.stuck_bytes = CEILING * MAX_BYTES + 1
     await rig.push("ann")
     assert wire.closes == [(Close.SLOW_CONSUMER, "slow_consumer")]
+
+
+async def test_an_end_while_something_waits_to_be_written_disturbs_nobody() -> None:
+    """What was put for one that is then closed has its turn all the same, among those of others."""
+    rig = Rig()
+    slow, wire = rig.join("ann")
+    gone, gone_wire = rig.join("bob")
+    other, other_wire = rig.join("cat")
+    wire.stuck_bytes = gone_wire.stuck_bytes = MAX_BYTES + 1
+    await rig.push("ann")
+    await rig.push("bob")
+    close(gone, Close.RESTART)
+    while not wire.closes:
+        slow.reply(write_frame("reply", b"{}", "1"))
+        gone.reply(write_frame("reply", b"{}", "1"))
+        other.reply(write_frame("reply", b"{}", "1"))
+        await asyncio.sleep(LOOK_S / 4)
+    slow.reply(write_frame("reply", b"{}", "2"))
+    gone.reply(write_frame("reply", b"{}", "2"))
+    other.reply(write_frame("reply", b"{}", "2"))
+    await asyncio.sleep(0)
+    assert other_wire.frames[-1]["id"] == "2"
+    await looked()
+    assert "Backlogs(0 connections)" in repr(rig.outgoing)
 
 
 # --- over real sockets
