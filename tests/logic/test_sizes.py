@@ -23,6 +23,7 @@ from tests.logic.road import Road, send
 from tests.store.rows import NOW_MS, message
 
 GROWING = "\x01"  # one character that takes six bytes in a frame
+VISIBLE = "\U0001f986"  # where something must be there to see: four bytes
 ANN = "a" * 64
 OTHERS = [f"b{number:03}".ljust(64, "x") for number in range(520)]
 PEOPLE = [ANN, *OTHERS]
@@ -104,12 +105,12 @@ def newer(data: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any] | None:
 
 PEER = private_with_ann(OTHERS[0])
 SEND = {"conversation": CROWD, "type": "custom", "body": {"x": "a" * 60_000}, "mentions": OTHERS[:30]}
-LONGEST_NAMES: dict[str, Any] = {"name": GROWING * 64, "avatar": GROWING * 1024}
+LONGEST_NAMES: dict[str, Any] = {"name": VISIBLE * 64, "avatar": GROWING * 1024}
 ACCOUNT = {"username": "u" * 64, "password": "correct horse"}
 
 # The largest answers and pushes that each op can be made to give. An op that is missing here fails a test.
 CASES: dict[str, list[Case]] = {
-    "account.register": [Case({**ACCOUNT, "name": GROWING * 64})],
+    "account.register": [Case({**ACCOUNT, "name": VISIBLE * 64})],
     "account.login": [Case({**ACCOUNT, "device": GROWING * 128})],
     "account.password": [Case({"old": "not it", "new": "correct horse"})],
     "account.logout": [Case({"all": True})],
@@ -130,7 +131,7 @@ CASES: dict[str, list[Case]] = {
         Case({"cursors": {f"p:{ANN}:{'z' * 60}{n:04}": 2**53 for n in range(400)}}, after),
     ],
     "conversation.list": [Case({"limit": 200}, after)],
-    "friend.request": [Case({"user": OTHERS[1], "text": GROWING * 256})],
+    "friend.request": [Case({"user": OTHERS[1], "text": VISIBLE * 256})],
     "group.create": [Case({**LONGEST_NAMES, "members": OTHERS[:500]})],
     "group.get": [Case({"group": GROUPS[0]})],
     "group.list": [Case({"limit": 200}, after)],
