@@ -2,8 +2,9 @@
 
 Laws: slow is a peer that takes nothing for `slow_s` while more than `max_queued_bytes` wait for it, not one that was
 sent much at once. While so much waits nothing is read from it, so that it cannot ask for more. With FULL times as much
-it gets no pushes until it has caught up; the store has them, and it is told `resync`. With CEILING times as much, which
-only answers can amount to, it is closed at once.
+it gets no pushes until it has caught up; the store has them, and it is told `resync`. It has PATIENCE times `slow_s` to
+catch up, for one that takes a byte now and then is no better than one that takes nothing. With CEILING times as much,
+which only answers can amount to, it is closed at once.
 """
 
 from __future__ import annotations
@@ -17,19 +18,22 @@ from protocol.errors import Close
 from protocol.frames import write_frame
 
 FULL, CEILING = 4, 64
+PATIENCE = 12  # with the defaults 2 minutes for 1 MiB: 9 KiB/s
 LOOK_S = 0.1  # between two looks at all who are behind; with nobody behind there is none
 
 RESYNC = write_frame("resync")
 
 
 class _Backlog:
-    """How much waited when its connection was looked at last, and when its peer last took something (s, monotonic)."""
+    """How much waited when its connection was looked at last, when its peer last took something, and since when it has
+    been far behind, if it is (s, monotonic)."""
 
-    __slots__ = ("queued", "taken_at")
+    __slots__ = ("far_since", "queued", "taken_at")
 
     def __init__(self, queued: int, now: float) -> None:
         self.queued = queued
         self.taken_at = now
+        self.far_since: float | None = None
 
 
 class Backlogs:
@@ -59,14 +63,15 @@ class Backlogs:
             return
         backlog = self._behind.get(connection)
         if backlog is None:
-            self._behind[connection] = _Backlog(queued, time.monotonic())
+            backlog = self._behind[connection] = _Backlog(queued, time.monotonic())
             connection.is_behind = True
             connection.adjust_reading()
             self._look_later()
         else:
             backlog.queued = queued
-        if queued > FULL * self._max_queued_bytes:
+        if queued > FULL * self._max_queued_bytes and not connection.skips_pushes:
             connection.skips_pushes = True
+            backlog.far_since = time.monotonic()
 
     def _look_later(self) -> None:
         if not self._is_looking:
@@ -83,11 +88,15 @@ class Backlogs:
             self._note_taken(connection, backlog, now)
             if backlog.queued <= self._max_queued_bytes // 2:
                 self._caught_up(connection)
-            elif now - backlog.taken_at > self._slow_s:
+            elif self._is_slow(backlog, now):
                 self._forget(connection)
                 close(connection, Close.SLOW_CONSUMER)
         if self._behind:
             self._look_later()
+
+    def _is_slow(self, backlog: _Backlog, now: float) -> bool:
+        far_since = now if backlog.far_since is None else backlog.far_since
+        return now - backlog.taken_at > self._slow_s or now - far_since > PATIENCE * self._slow_s
 
     def _note_taken(self, connection: Connection, backlog: _Backlog, now: float) -> None:
         queued = connection.wire.queued_bytes

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from gateway.clients.backlogs import CEILING, FULL, LOOK_S
+from gateway.clients.backlogs import CEILING, FULL, LOOK_S, PATIENCE
 from gateway.clients.closing import close
 from gateway.clients.connection import Connection
 from gateway.clients.hub import Hub
@@ -75,6 +75,19 @@ async def test_who_takes_a_little_at_a_time_is_not_closed() -> None:
         await looked(1)
     assert not wire.closes
     assert connection.heard_at > heard_at, "its heartbeats are not read, so what it takes is its sign of life"
+
+
+async def test_who_is_far_behind_and_takes_a_byte_now_and_then_is_closed() -> None:
+    rig = Rig()
+    _, wire = rig.join("ann")
+    wire.stuck_bytes = FULL * MAX_BYTES + 500
+    began = time.monotonic()
+    await rig.push("ann")
+    while not wire.closes:
+        wire.stuck_bytes -= 1
+        await looked(1)
+    assert wire.closes == [(Close.SLOW_CONSUMER, "slow_consumer")]
+    assert time.monotonic() - began >= PATIENCE * SLOW_S
 
 
 async def test_who_takes_while_as_much_comes_again_is_not_closed() -> None:
