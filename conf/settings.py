@@ -27,11 +27,13 @@ from conf.values import (
     File,
     FileOrNone,
     Host,
+    LifeSeconds,
     Name,
     Networks,
     Origins,
     Port,
     Prefix,
+    PromisedSeconds,
     Seconds,
     SecondsOrZero,
     Secret,
@@ -161,6 +163,26 @@ class LogicSettings(Section, frozen=True):
     shared_addresses: Networks = ("127.0.0.1", "::1")
 
 
+class RetentionSettings(Section, frozen=True):
+    """For how long rows are kept that nobody needs any more; each `every_s` a parallel worker looks for them, and
+    deletes them in small pieces. Defaults with their reasons: docs/operations.md, "What grows with what".
+
+    `sessions_s` counts from the end of a session, `answers_s` from a write that left no message: the promise of a cid,
+    so neither is under 30 days. `left_groups_s` counts from a leave: as long a device that was away still gets what was
+    said before it. A mention goes once it was read; `mentions_s` is for those that never are. `friend_requests_s` is
+    for requests without an answer, `attempts_s` for counts of what was tried, `dead_letters_s` for the queue `dead`.
+    """
+
+    every_s: WholeSeconds = 86_400
+    sessions_s: PromisedSeconds = 30 * 86_400
+    answers_s: PromisedSeconds = 30 * 86_400
+    left_groups_s: WholeSeconds = 90 * 86_400
+    mentions_s: WholeSeconds = 365 * 86_400
+    friend_requests_s: WholeSeconds = 90 * 86_400
+    attempts_s: WholeSeconds = 7 * 86_400
+    dead_letters_s: LifeSeconds = 30 * 86_400
+
+
 class ClusterSettings(Section, frozen=True):
     """What scripts/cluster.sh starts by itself, and from which ports on."""
 
@@ -210,6 +232,7 @@ class Settings(Section, frozen=True):
     token: TokenSettings = TokenSettings()
     gateway: GatewaySettings = GatewaySettings()
     logic: LogicSettings = LogicSettings()
+    retention: RetentionSettings = RetentionSettings()
     cluster: ClusterSettings = ClusterSettings()
     nginx: NginxSettings = NginxSettings()
     standalone: StandaloneSettings = StandaloneSettings()

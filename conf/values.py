@@ -35,6 +35,19 @@ WholeSecondsOrZero = Annotated[
     int, Meta(ge=0, le=MAX_COUNT, description=f"a whole number of seconds, 0 to {MAX_COUNT}")
 ]
 
+# What a contract promises for so long is kept for so long (docs/protocol.md section 1).
+PROMISED_S = 30 * 86_400
+PromisedSeconds = Annotated[
+    int,
+    Meta(ge=PROMISED_S, le=MAX_COUNT, description=f"a whole number of seconds, {PROMISED_S} (30 days) to {MAX_COUNT}"),
+]
+
+# RabbitMQ counts the milliseconds of a message's life in 32 bits.
+MAX_LIFE_S = 49 * 86_400
+LifeSeconds = Annotated[
+    int, Meta(ge=1, le=MAX_LIFE_S, description=f"a whole number of seconds, 1 to {MAX_LIFE_S} (49 days)")
+]
+
 Host = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9._:%-]+\Z", description='a host name or an address in quotes, such as "127.0.0.1"')
 ]

@@ -23,6 +23,7 @@ from logic.workers.lanes import LaneSize
 from logic.workers.ordered import BatchSize, OrderedWorker
 from logic.workers.outbox_watch import OutboxWatch
 from logic.workers.pool import PoolWorker
+from logic.workers.purge import PurgeJob
 from protocol.ops import OPS
 from protocol.tokens import TokenSigner
 from router.interface import Resolver
@@ -31,6 +32,7 @@ from router.redis.keys import Keys
 from router.redis.resolver import RedisResolver
 from store import meta
 from store.database import Database, open_mysql, open_sqlite
+from store.tables.purges import PURGES
 
 Worker = OrderedWorker | PoolWorker
 Make = Callable[[WorkerKind, Settings, str, WorkerBus, Resolver, threading.Event], Worker]
@@ -61,7 +63,9 @@ def rabbit_bus(settings: Settings, kind: WorkerKind, stopping: threading.Event) 
     bus = settings.bus
     address = RabbitAddress(bus.host, bus.port, bus.user, bus.password, bus.virtual_host, bus.heartbeat_s)
     queues = kind.queues(settings.partitions)
-    return RabbitWorkerBus(address, queues, settings.partitions, bus.prefetch, stopping)
+    return RabbitWorkerBus(
+        address, queues, settings.partitions, bus.prefetch, stopping, settings.retention.dead_letters_s
+    )
 
 
 def redis_resolver(settings: Settings) -> Resolver:
@@ -101,14 +105,14 @@ def _pool_worker(
     kind: WorkerKind, settings: Settings, name: str, bus: WorkerBus, resolver: Resolver, stopping: threading.Event
 ) -> PoolWorker:
     """Threads in the lanes that its handlers name. The pool has a store connection for each, and one each for the
-    watches of store and outbox."""
+    watches of store and outbox, and for the purge."""
     handlers = {op: handler for op, handler in HANDLERS.items() if OPS[op].worker == kind.name}
     sizes = {
         COMMON: LaneSize(settings.logic.threads),
         HASHING: LaneSize(settings.logic.hashing_threads, settings.logic.hashing_waiting),
     }
     lanes = {name: sizes[name] for name in sorted({handler.lane for handler in handlers.values()})}
-    database = open_store(settings, connections=sum(size.threads for size in lanes.values()) + 2)
+    database = open_store(settings, connections=sum(size.threads for size in lanes.values()) + 3)
     with database.reading() as tx:
         epoch = meta.epoch(tx)
     source = f"{name}.{secrets.token_hex(4)}"
@@ -128,8 +132,14 @@ def _pool_worker(
         handlers,
         lanes,
         OutboxWatch(database, source),
+        _purge_job(settings, database, source),
         stopping,
     )
+
+
+def _purge_job(settings: Settings, database: Database, holder: str) -> PurgeJob:
+    keep_s = {name: int(getattr(settings.retention, f"{name}_s")) for name in PURGES}
+    return PurgeJob(database, holder, keep_s, settings.retention.every_s)
 
 
 _MAKERS: dict[str, Make] = {"owner": _ordered_worker, "pool": _pool_worker}

@@ -14,7 +14,7 @@ import pika
 from bus.interface import BusLost, Delivery, GatewayBus, WorkerBus
 from bus.memory.bus import MemoryBus
 from bus.rabbit.gateway import RabbitGatewayBus
-from bus.rabbit.topology import RabbitAddress
+from bus.rabbit.topology import DEAD_LETTER_S, RabbitAddress
 from bus.rabbit.worker import RabbitWorkerBus
 from conf.settings import BusSettings
 
@@ -132,19 +132,26 @@ class Fabric:
         self._gateways.append(Gateway(bus))
         return self._gateways[-1]
 
-    async def worker(self, *queues: str, prefetch: int = 32) -> Worker:
-        worker = self.new_worker(*queues, prefetch=prefetch)
+    async def worker(self, *queues: str, prefetch: int = 32, dead_letter_s: int = DEAD_LETTER_S) -> Worker:
+        worker = self.new_worker(*queues, prefetch=prefetch, dead_letter_s=dead_letter_s)
         await worker.do(worker.bus.connect)
         return worker
 
-    def new_worker(self, *queues: str, prefetch: int = 32, stopping: threading.Event | None = None) -> Worker:
+    def new_worker(
+        self,
+        *queues: str,
+        prefetch: int = 32,
+        stopping: threading.Event | None = None,
+        dead_letter_s: int = DEAD_LETTER_S,
+    ) -> Worker:
         """One that is not connected yet."""
         names = list(queues)
         bus: WorkerBus
         if self.settings.kind == "memory":
             bus = self._memory.worker_end(names, prefetch, stopping)
         else:
-            bus = RabbitWorkerBus(rabbit_address(self.settings), names, PARTITIONS, prefetch, stopping)
+            address = rabbit_address(self.settings)
+            bus = RabbitWorkerBus(address, names, PARTITIONS, prefetch, stopping, dead_letter_s)
         self._workers.append(Worker(bus))
         return self._workers[-1]
 

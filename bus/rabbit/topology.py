@@ -22,6 +22,7 @@ from bus import queues
 from bus.interface import COMMANDS_BYTES, GATEWAY_BODIES, BusLost
 
 GATEWAY_EXPIRES_MS = 60_000
+DEAD_LETTER_S = 30 * 86_400
 CONNECT_TIMEOUT_S = 5.0
 
 TRANSIENT = pika.BasicProperties(delivery_mode=1)
@@ -85,6 +86,7 @@ def gateway_arguments() -> dict[str, Any]:
     return {"x-expires": GATEWAY_EXPIRES_MS, "x-max-length": GATEWAY_BODIES, "x-overflow": "drop-head"}
 
 
-def dead_letter_properties(reason: str) -> pika.BasicProperties:
-    """The properties of a body in the queue `dead`: persistent, with `reason` in a header."""
-    return pika.BasicProperties(delivery_mode=2, headers={"reason": reason})
+def dead_letter_properties(reason: str, keep_s: int) -> pika.BasicProperties:
+    """The properties of a body in the queue `dead`: persistent, with `reason` in a header; the broker drops it after
+    `keep_s` seconds, once it is the oldest there."""
+    return pika.BasicProperties(delivery_mode=2, headers={"reason": reason}, expiration=str(keep_s * 1000))

@@ -19,6 +19,7 @@ from bus.backoff import Backoff
 from bus.interface import BusLost, Delivery
 from bus.rabbit.subscription import RabbitSubscription
 from bus.rabbit.topology import (
+    DEAD_LETTER_S,
     TRANSIENT,
     RabbitAddress,
     bus_lost,
@@ -36,7 +37,7 @@ log = structlog.get_logger()
 
 class RabbitWorkerBus:
     """The WorkerBus of RabbitMQ: bus/interface.py says what its methods promise. `stopping`, set by any thread or a
-    signal handler, ends a `connect` that waits."""
+    signal handler, ends a `connect` that waits. Dead letters are kept for `dead_letter_s` seconds."""
 
     def __init__(
         self,
@@ -45,12 +46,14 @@ class RabbitWorkerBus:
         partitions: int,
         prefetch: int,
         stopping: threading.Event | None = None,
+        dead_letter_s: int = DEAD_LETTER_S,
     ) -> None:
         self._parameters = parameters(address, f"worker {','.join(queues)}", BLOCKED_TIMEOUT_S)
         self._queues = list(queues)
         self._partitions = partitions
         self._prefetch = prefetch
         self._stopping = stopping or threading.Event()
+        self._dead_letter_s = dead_letter_s
         self._is_closed = False
         self._connection: BlockingConnection | None = None
         self._publisher: BlockingChannel | None = None
@@ -107,7 +110,7 @@ class RabbitWorkerBus:
     def dead_letter(self, body: bytes, reason: str) -> None:
         publisher = self._open_publisher()
         with bus_lost():
-            publisher.basic_publish("", queues.DEAD, body, dead_letter_properties(reason))
+            publisher.basic_publish("", queues.DEAD, body, dead_letter_properties(reason, self._dead_letter_s))
 
     def slow_down(self, queue: str) -> None:
         self._open_connection()

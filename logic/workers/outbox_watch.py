@@ -10,19 +10,15 @@ import time
 
 import structlog
 
-from protocol.clock import now_ms
 from store.database import Database
 from store.errors import StoreError
-from store.tables import attempts, guesses, leases, outbox
+from store.tables import leases, outbox
 from store.tables.outbox import OutboxRow
-from store.transaction import Transaction
 
 LEASE = "outbox"
 LEASE_MS = 5_000
 LOOK_S = 2.0
 AT_MOST = 1_000  # commands on their way again
-PRUNE_S = 3600.0
-KEEP_ATTEMPTS_MS = 7 * 86_400_000
 
 log = structlog.get_logger()
 
@@ -34,7 +30,6 @@ class OutboxWatch:
         self._database = database
         self._holder = holder
         self._looked_at = float("-inf")
-        self._pruned_at = float("-inf")
 
     def __repr__(self) -> str:
         return f"OutboxWatch({self._holder})"
@@ -56,7 +51,6 @@ class OutboxWatch:
             with self._database.transaction() as tx:
                 if not leases.take(tx, LEASE, self._holder, LEASE_MS):
                     return []
-                self._prune(tx)
                 rows = outbox.take_due(tx, AT_MOST)
         except StoreError as error:
             log.warning("outbox_not_seen", error=str(error))
@@ -76,15 +70,4 @@ class OutboxWatch:
     def _is_needed(self) -> bool:
         """Whether there is anything to do. Asked first, so that an idle system writes nothing."""
         with self._database.reading() as tx:
-            return self._is_prune_due() or outbox.is_any_due(tx)
-
-    def _is_prune_due(self) -> bool:
-        return time.monotonic() - self._pruned_at >= PRUNE_S
-
-    def _prune(self, tx: Transaction) -> None:
-        """Once an hour delete counts of attempts that are a week old, whose commands never came back again, and wrong
-        guesses that are forgiven."""
-        if self._is_prune_due():
-            self._pruned_at = time.monotonic()
-            attempts.prune(tx, now_ms() - KEEP_ATTEMPTS_MS)
-            guesses.prune(tx)
+            return outbox.is_any_due(tx)

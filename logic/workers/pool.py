@@ -30,6 +30,7 @@ from logic.workers.lanes import Lane, LaneSize
 from logic.workers.outbox_watch import OutboxWatch
 from logic.workers.pending import Finished, HeldWorks, Pending, put_off
 from logic.workers.poison import FAILED, GIVEN_UP, NO_HANDLER, bury, poisoned, without_unreadable
+from logic.workers.purge import PurgeJob
 from logic.workers.store_watch import StoreWatch
 from protocol.errors import internal, timeout, unknown_op
 from protocol.models import Effect
@@ -59,6 +60,7 @@ class PoolWorker:
         handlers: Mapping[str, Handler],
         lanes: Mapping[str, LaneSize],
         outbox_watch: OutboxWatch,
+        purge_job: PurgeJob,
         stopping: threading.Event,
     ) -> None:
         self._bus = bus
@@ -69,6 +71,7 @@ class PoolWorker:
         self._lanes = {name: Lane(name, size) for name, size in lanes.items()}
         self._looking = Lane("outbox", LaneSize(threads=1, waiting=0))
         self._outbox_watch = outbox_watch
+        self._purge_job = purge_job
         self._stopping = stopping
         self._inbox = Inbox(bus)
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
@@ -91,6 +94,7 @@ class PoolWorker:
         close everything and return. May be called again when it has died of anything."""
         self._forget_everything()
         self._watch.start()
+        self._purge_job.start()
         while not self._stopping.is_set():
             try:
                 self._bus.connect()
@@ -119,6 +123,7 @@ class PoolWorker:
         for lane in (*self._lanes.values(), self._looking):
             lane.close()
         self._outbox_watch.give_up()
+        self._purge_job.close()
         self._watch.close()
         self._services.database.close()
 

@@ -33,8 +33,3 @@ def note(tx: Transaction, names: Iterable[str], now_ms: int) -> set[str]:
 def forget(tx: Transaction, names: Iterable[str]) -> None:
     """Delete the counts of `names`: the next attempt is their first."""
     tx.execute_in("DELETE FROM attempts WHERE", ("name",), [(name,) for name in sorted(set(names))])
-
-
-def prune(tx: Transaction, before_ms: int) -> int:
-    """Delete the counts whose last attempt was before `before_ms`; returns how many."""
-    return tx.execute("DELETE FROM attempts WHERE time < %s", (before_ms,))

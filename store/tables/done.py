@@ -19,5 +19,10 @@ _RANDOM_BITS = 20
 def row(sender: str, cid: str, op: str, digest: bytes, reply: str, now_ms: int) -> MessageRow:
     """The row of a write of `op` that was answered with `reply` (JSON); `digest` has 16 bytes. Pure: the caller inserts
     it like a message."""
-    seq = (now_ms << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
+    seq = first_seq(now_ms) | secrets.randbits(_RANDOM_BITS)
     return MessageRow(CONVERSATION, seq, sender, cid, op, reply, None, None, now_ms, 0, digest)
+
+
+def first_seq(time_ms: int) -> int:
+    """The lowest seq of a row that is written at `time_ms`."""
+    return time_ms << _RANDOM_BITS

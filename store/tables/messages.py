@@ -132,3 +132,9 @@ def counted_at(tx: Transaction, pairs: Iterable[tuple[str, int]]) -> dict[tuple[
     sql = "SELECT conversation, seq, counted FROM messages WHERE"
     rows = tx.rows_in(sql, ("conversation", "seq"), pairs)
     return {(str(conversation), int(seq)): int(counted) for conversation, seq, counted in rows}
+
+
+def times_at(tx: Transaction, pairs: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """{(conversation, seq): time in ms} of those `pairs` that are stored."""
+    rows = tx.rows_in("SELECT conversation, seq, time FROM messages WHERE", ("conversation", "seq"), pairs)
+    return {(str(conversation), int(seq)): int(time) for conversation, seq, time in rows}

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
+from pika.adapters.blocking_connection import BlockingChannel
 
 from bus.interface import BusLost, Delivery, Put
 from bus.queues import DEAD, gateway, ordered
@@ -331,6 +332,19 @@ async def test_a_stopped_worker_is_taken_over(settings: BusSettings, fabric: Fab
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+
+async def test_a_dead_letter_goes_after_its_time(settings: BusSettings, fabric: Fabric) -> None:
+    worker = await fabric.worker(QUEUE, dead_letter_s=1)
+    await worker.do(worker.bus.dead_letter, b"a bad command", "it failed three times")
+    until = time.monotonic() + 10
+    while (await asyncio.to_thread(on_channel, settings, waiting_there)) > 0:
+        assert time.monotonic() < until
+        await asyncio.sleep(0.1)
+
+
+def waiting_there(channel: BlockingChannel) -> int:
+    return int(channel.queue_declare(DEAD, passive=True).method.message_count)
 
 
 async def test_a_dead_letter_is_persistent_and_says_why(settings: BusSettings, fabric: Fabric) -> None:

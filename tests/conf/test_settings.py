@@ -239,3 +239,9 @@ def test_secrets_are_taken_from_where_they_belong_and_never_shown(var: Path) -> 
     held = {settings.token.secret, settings.router.password, settings.store.password, settings.bus.password}
     assert len(held) == 4
     assert not any(secret in repr(settings) for secret in held)
+
+
+def test_nothing_is_kept_for_less_than_its_promise(var: Path) -> None:
+    said = refusal(var, "[retention]\nanswers_s = 86400\n")
+    assert "retention.answers_s" in said
+    assert "2592000 (30 days)" in said

@@ -30,6 +30,7 @@ from logic.workers.lanes import LaneSize
 from logic.workers.ordered import BUSY_COMMANDS, BatchSize, OrderedWorker
 from logic.workers.outbox_watch import OutboxWatch
 from logic.workers.pool import PoolWorker
+from logic.workers.purge import PurgeJob
 from process import supervision
 from process.supervision import keep_thread_running
 from protocol import codec, content
@@ -56,6 +57,7 @@ from store.database import Database, open_sqlite
 from store.errors import StoreError
 from store.tables import attempts, messages, outbox, users
 from store.tables.outbox import OutboxRow
+from store.tables.purges import PURGES
 from store.transaction import Transaction
 from tests.bus_fabric import Gateway
 from tests.logic.road import SECRET
@@ -109,7 +111,9 @@ class Site:
         lanes = {COMMON: LaneSize(2), HASHING: LaneSize(1, hashing_waiting)}
         watch = OutboxWatch(services.database, "p1.x")
         emitter = Emitter("p1.x", end, 1)
-        return self._run(PoolWorker(end, fan_out, emitter, services, handlers or HANDLERS, lanes, watch, self.stopping))
+        purge = PurgeJob(services.database, "p1.x", dict.fromkeys(PURGES, 0), 86_400)
+        chosen = handlers or HANDLERS
+        return self._run(PoolWorker(end, fan_out, emitter, services, chosen, lanes, watch, purge, self.stopping))
 
     @property
     def path(self) -> str:
@@ -426,11 +430,11 @@ async def test_an_emitted_command_that_nobody_can_carry_out_is_dead_and_off_the_
     assert [read["op"] for read in map(json.loads, site.dead())] == ["notice.append"]
 
 
-async def test_what_is_due_is_sent_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_due_is_sent_again(site: Site) -> None:
     """It was lost on its way; a pool worker finds it in the store once it is due."""
-    real = Transaction.now_ms
     _emitted(site)
-    monkeypatch.setattr(Transaction, "now_ms", lambda tx: real(tx) + outbox.FIRST_MS)
+    with site.database.transaction() as tx:
+        tx.execute("UPDATE outbox SET due = 0")
     site.ordered()
     site.parallel()
     await _off_the_outbox(site)

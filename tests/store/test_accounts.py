@@ -99,13 +99,12 @@ def test_a_write_without_an_event_is_found_by_its_cid(database: Database) -> Non
         assert messages.by_cids(tx, [("ann", "c1"), ("ann", "C1"), ("bob", "c1")]) == {("ann", "c1"): row}
 
 
-def test_attempts_are_counted_forgotten_and_pruned(database: Database) -> None:
+def test_attempts_are_counted_and_forgotten(database: Database) -> None:
     with database.transaction() as tx:
         assert [attempts.count(tx, "login:a", NOW_MS + number) for number in range(3)] == [1, 2, 3]
         assert attempts.count(tx, "login:b", NOW_MS) == 1
         attempts.forget(tx, ["login:b"])
         assert attempts.count(tx, "login:b", NOW_MS) == 1
-        assert attempts.prune(tx, NOW_MS + 1) == 1  # b; the last attempt at a is newer
         assert attempts.count(tx, "login:a", NOW_MS) == 4
 
 
