@@ -19,6 +19,7 @@ from gateway.app import Gateway
 from gateway.doors.server import Ports
 from logic import app as logic
 from logic.workers.kinds import KINDS
+from ops.log_rotation import keep_rotating
 from process.gc_tuning import tune_garbage_collector
 from process.logs import configure_logs
 from process.private_files import keep_for_us_only, write_for_us_only
@@ -53,6 +54,7 @@ async def _serve(settings: Settings, ports: Ports) -> None:
     try:
         await gateway.start()
         threads += [keep_thread_running(f"worker-{n}", worker.run, stopping) for n, worker in enumerate(workers)]
+        threads.append(keep_thread_running("log-rotation", lambda: keep_rotating(settings, stopping), stopping))
         await asked.wait()
     finally:
         await gateway.stop()

@@ -183,6 +183,13 @@ class RetentionSettings(Section, frozen=True):
     dead_letters_s: LifeSeconds = 30 * 86_400
 
 
+class LogSettings(Section, frozen=True):
+    """Of each log below `var` that has grown beyond `max_bytes`, what it holds is put aside; `kept` such files stay."""
+
+    max_bytes: Bytes = 20 * 1024 * 1024
+    kept: CountOrZero = 5
+
+
 class ClusterSettings(Section, frozen=True):
     """What scripts/cluster.sh starts by itself, and from which ports on."""
 
@@ -233,6 +240,7 @@ class Settings(Section, frozen=True):
     gateway: GatewaySettings = GatewaySettings()
     logic: LogicSettings = LogicSettings()
     retention: RetentionSettings = RetentionSettings()
+    logs: LogSettings = LogSettings()
     cluster: ClusterSettings = ClusterSettings()
     nginx: NginxSettings = NginxSettings()
     standalone: StandaloneSettings = StandaloneSettings()

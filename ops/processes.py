@@ -21,7 +21,6 @@ import psutil
 
 POLL_S = 0.05
 ORPHANS_END_S = 5.0
-LOG_LIMIT_BYTES = 20 * 1024 * 1024
 LOG_TAIL_LINES = 15
 STDOUT = 1
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -96,8 +95,6 @@ class Process:
             return False
         argv = self._command()
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
-            self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 argv,

@@ -89,9 +89,9 @@ def _status(deployment: Deployment, as_json: bool) -> int:
     if as_json:
         print(json.dumps(rows))
     else:
-        print(f"{'name':<10} {'state':<9} {'pid':>8} {'port':>6}")
+        print(f"{'name':<12} {'state':<9} {'pid':>8} {'port':>6}")
         for row in rows:
-            print(f"{row['name']:<10} {row['state']:<9} {row['pid'] or '-':>8} {row['port']:>6}")
+            print(f"{row['name']:<12} {row['state']:<9} {row['pid'] or '-':>8} {row['port'] or '-':>6}")
     return 0 if all(row["state"] == "up" for row in rows) else FAILED
 
 

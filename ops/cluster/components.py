@@ -1,5 +1,5 @@
 """The processes of a cluster besides its servers: gateways g1, g2 ..., workers of each kind (logic/workers/kinds.py),
-and the door: nginx, nginx-tcp."""
+the door: nginx, nginx-tcp, and log-rotation (ops/log_rotation.py), which needs and serves none of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from protocol.addresses import socket_place
 from protocol.ops import ORDERED
 
 DOORS = ("nginx", "nginx-tcp")
-GATEWAY_RANK, DOOR_RANK = 10, 20  # after all workers; the doors find the gateways that serve
+LOG_ROTATION = "log-rotation"
+LOG_RANK, GATEWAY_RANK, DOOR_RANK = 0, 10, 20  # after all workers; the doors find the gateways that serve
 STOP_S = 30.0  # a gateway sends its clients away for up to 10 s and answers for up to 10 s more
 
 
@@ -46,15 +47,18 @@ def by_rank(names: Iterable[str]) -> list[list[str]]:
     ranks: dict[int, list[str]] = {}
     for name in names:
         kind = kind_of(name)
-        rank = kind.rank if kind is not None else GATEWAY_RANK if is_gateway(name) else DOOR_RANK
-        ranks.setdefault(rank, []).append(name)
+        ranks.setdefault(kind.rank if kind is not None else _rank(name), []).append(name)
     return [ranks[rank] for rank in sorted(ranks)]
+
+
+def _rank(name: str) -> int:
+    return GATEWAY_RANK if is_gateway(name) else LOG_RANK if name == LOG_ROTATION else DOOR_RANK
 
 
 def started_names(var: Path) -> list[str]:
     """The components that have a pid file, whatever number was asked for."""
     names = [path.stem for path in (var / "run").glob("*.pid")]
-    return sorted(name for name in names if name in DOORS or kind_of(name) or is_gateway(name))
+    return sorted(name for name in names if name in (*DOORS, LOG_ROTATION) or kind_of(name) or is_gateway(name))
 
 
 def component_port(settings: Settings, name: str) -> int:
@@ -76,6 +80,8 @@ def component_process(settings: Settings, config: Path, name: str) -> Process:
         return nginx_process(settings)
     if name == "nginx-tcp":
         return _tcp_door_process(settings, config)
+    if name == LOG_ROTATION:
+        return _log_rotation_process(settings, config)
     port = component_port(settings, name)
     host = reachable(settings.gateway.host) if is_gateway(name) else "127.0.0.1"
     return Process(
@@ -104,8 +110,15 @@ def _tcp_door_process(settings: Settings, config: Path) -> Process:
     )
 
 
+def _log_rotation_process(settings: Settings, config: Path) -> Process:
+    command = [sys.executable, "-m", "ops.log_rotation", "--config", str(config)]
+    return Process(LOG_ROTATION, lambda: command, settings.var, lambda: True, env=our_environment(), cwd=ROOT)
+
+
 def component_ports(settings: Settings, name: str) -> list[Port]:
     """Where a component will listen."""
+    if name == LOG_ROTATION:
+        return []
     if name in DOORS:
         is_tcp, door = name == "nginx-tcp", settings.nginx
         port, variable = (door.tcp_port, "HONGYAN_NGINX__TCP_PORT") if is_tcp else (door.port, "HONGYAN_NGINX__PORT")

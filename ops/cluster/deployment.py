@@ -25,6 +25,7 @@ from pathlib import Path
 from conf.settings import Settings
 from ops.cluster.components import (
     DOORS,
+    LOG_ROTATION,
     by_rank,
     component_ports,
     component_process,
@@ -86,7 +87,7 @@ class Deployment:
 
     @staticmethod
     def _names(size: Size) -> list[str]:
-        return [*servers.NAMES, *worker_names(size.workers), *gateway_names(size.gateways), *DOORS]
+        return [*servers.NAMES, LOG_ROTATION, *worker_names(size.workers), *gateway_names(size.gateways), *DOORS]
 
     def up(self, gateways: int | None, workers: int | None) -> bool:
         """Start what does not run, and wait until all serve. False: all ran already. Raises ProcessFailed."""
@@ -145,7 +146,7 @@ class Deployment:
     def check_servers(self, name: str) -> None:
         """Raises ProcessFailed unless the servers are up without which a gateway or worker cannot serve."""
         away = [server for server in servers.NAMES if self._servers.process(server).state != UP]
-        if away and name not in DOORS:
+        if away and name not in (*DOORS, LOG_ROTATION):
             verb = "is" if len(away) == 1 else "are"
             raise ProcessFailed(f"{name} needs {', '.join(away)}, which {verb} not up: scripts/cluster.sh up")
 
@@ -184,7 +185,8 @@ class Deployment:
         process = self.process(name)
         process.await_ready(READY_S)
         if started:
-            self._say(f"{name:<10} up after {time.monotonic() - begun:.1f} s on port {process.port}")
+            where = f" on port {process.port}" if process.port else ""
+            self._say(f"{name:<10} up after {time.monotonic() - begun:.1f} s{where}")
 
     def _stop(self, names: Sequence[str]) -> list[str]:
         """Stop these components side by side. Returns the names of those that ran."""

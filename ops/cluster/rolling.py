@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 
 from ops.cluster.command import add_config, exit_code, open_deployment
-from ops.cluster.components import DOORS, is_gateway
+from ops.cluster.components import DOORS, LOG_ROTATION, is_gateway
 from ops.cluster.deployment import Deployment, UnknownComponent
 from ops.servers import servers
 
@@ -56,7 +56,8 @@ def rolling_restart(deployment: Deployment, names: Sequence[str]) -> None:
 
 def ours(deployment: Deployment) -> list[str]:
     """Gateways, then workers: clients move to gateways that do not move again because of the workers."""
-    names = [name for name in deployment.names() if name not in servers.NAMES and name not in DOORS]
+    others = (*servers.NAMES, LOG_ROTATION, *DOORS)
+    names = [name for name in deployment.names() if name not in others]
     return sorted(names, key=lambda name: (not is_gateway(name), name))
 
 

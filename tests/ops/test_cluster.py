@@ -83,7 +83,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
 
 def test_up_starts_all_and_says_so(operator: Operator) -> None:
     assert "all is up" in operator.up()
-    assert operator.states() == dict.fromkeys([*SERVERS, "w1", "p1", "g1", "nginx", "nginx-tcp"], "up")
+    assert operator.states() == dict.fromkeys([*SERVERS, "log-rotation", "w1", "p1", "g1", "nginx", "nginx-tcp"], "up")
     assert operator.run("status").returncode == 0
     assert operator.status()["nginx"]["port"] == operator.door_port
 
