@@ -34,6 +34,11 @@ def epoch(tx: Transaction) -> str:
     return _value(tx, "epoch")
 
 
+def partitions(tx: Transaction) -> int:
+    """The number of partitions that was recorded at the first start. Raises StoreError as `epoch`."""
+    return int(_value(tx, "partitions"))
+
+
 def renew_epoch(tx: Transaction) -> str:
     """Write and return a new epoch, after the store was restored from a backup: clients then begin anew."""
     fresh = secrets.token_hex(8)

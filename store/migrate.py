@@ -32,6 +32,17 @@ def migrate(database: Database, schema: Path = SCHEMA) -> list[int]:
     return [version for version, path in missing if _apply(database, version, path)]
 
 
+def newest(schema: Path = SCHEMA) -> int:
+    """The version up to which this program knows the schema."""
+    return max(version for version, _ in _files(schema))
+
+
+def version(tx: Transaction) -> int:
+    """The version of the schema that this store has."""
+    row = tx.row("SELECT MAX(version) FROM schema_version")
+    return int(row[0]) if row and row[0] is not None else 0
+
+
 def _files(schema: Path) -> list[tuple[int, Path]]:
     named = [(_NAME.match(path.name), path) for path in sorted(schema.iterdir())]
     return [(int(found.group(1)), path) for found, path in named if found]

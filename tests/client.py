@@ -38,6 +38,8 @@ class Recorder(Observer):
         self.user, self.device, self.events = user, device, events
         self.timelines: defaultdict[str, list[Message]] = defaultdict(list)
         self.pushes: list[Frame] = []
+        self.after: dict[str, int] = {}  # {conversation: the seq behind which its timeline begins}
+        self.restores = 0
         self.logins = 0
         self.lost_at: float | None = None
         self.longest_away_s = 0.0
@@ -56,6 +58,7 @@ class Recorder(Observer):
         self.changed.set()
 
     def started(self, conversation: str, after: int) -> None:
+        self.after[conversation] = after
         self._record(Began(self.device, conversation, after))
 
     def received(self, message: Message) -> None:
@@ -66,6 +69,12 @@ class Recorder(Observer):
         self.timelines[conversation].append(message)
         seq, cid = message["seq"], message["cid"]
         self._record(Applied(self.device, conversation, seq, cid, body_hash(message["body"])))
+
+    def restored(self) -> None:
+        self.timelines.clear()
+        self.after.clear()
+        self.restores += 1
+        self.changed.set()
 
     def pushed(self, frame: Frame) -> None:
         self.pushes.append(frame)

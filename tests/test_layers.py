@@ -54,6 +54,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "servers": {""},
         "cluster": {"", "servers"},
         "chat": {"", "servers", "cluster"},
+        "backup": {"", "servers", "cluster"},
     },
 }
 # outside library -> the only package that uses it

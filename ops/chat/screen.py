@@ -37,6 +37,12 @@ class Screen(Observer):
         self._has_been_connected, self._is_told = True, False
         self.show(f"-- connected as {login['user']['id']} 已连接")
 
+    def restored(self) -> None:
+        self.seen.clear()
+        self.show(
+            "-- the server was restored from a backup: what was said since is gone 服务器已从备份恢复，其后的已丢失"
+        )
+
     def applied(self, message: Message) -> None:
         self.show(lines.line(message, self._user))
         if message["sender"] != self._user:

@@ -91,7 +91,7 @@ class Deployment:
 
     def up(self, gateways: int | None, workers: int | None) -> bool:
         """Start what does not run, and wait until all serve. False: all ran already. Raises ProcessFailed."""
-        with self._locked():
+        with self.locked():
             size = self._size_for(gateways, workers)
             if self._runs():
                 refuse_changes(self._config, SYSTEM, our_environment(), "scripts/cluster.sh down")
@@ -115,7 +115,7 @@ class Deployment:
 
     def down(self) -> bool:
         """Stop all in order: doors, gateways, workers, servers. False: nothing ran."""
-        with self._locked():
+        with self.locked():
             started = started_names(self.settings.var)
             stopped = [name for rank in reversed(by_rank(started)) for name in self._stop(rank)]
             begun = time.monotonic()
@@ -129,7 +129,7 @@ class Deployment:
     def restart(self, name: str) -> None:
         """Stop a component in order and start it; one that is dead is just started. Raises ProcessFailed."""
         process = self.process(name)
-        with self._locked():
+        with self.locked():
             if name in servers.NAMES:
                 begun = time.monotonic()
                 if self._servers.stop(name):
@@ -162,10 +162,25 @@ class Deployment:
             for process, state in zip(processes, states, strict=True)
         ]
 
+    def running(self) -> list[str]:
+        """The components that run, without the servers."""
+        return [name for name in started_names(self.settings.var) if self._process(name).pid is not None]
+
+    @contextlib.contextmanager
+    def servers_up(self, *names: str) -> Iterator[None]:
+        """With these servers up; those that did not run are stopped again at the end. Raises ProcessFailed."""
+        absent = [name for name in names if self._servers.process(name).pid is None]
+        try:
+            for name in names:
+                self._servers.start(name)
+            yield
+        finally:
+            for name in absent:
+                self._servers.stop(name)
+
     def _runs(self) -> bool:
         """Whether any process of this cluster runs."""
-        names = (*servers.NAMES, *started_names(self.settings.var))
-        return any(self._process(name).pid is not None for name in names)
+        return bool(self.running()) or any(self._process(name).pid is not None for name in servers.NAMES)
 
     def _launch(self, name: str) -> None:
         process = self.process(name)
@@ -234,7 +249,7 @@ class Deployment:
         return size
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """One command at a time changes this cluster."""
         run = self.settings.var / "run"
         run.mkdir(parents=True, exist_ok=True)

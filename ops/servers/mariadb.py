@@ -29,7 +29,7 @@ def mariadb_process(settings: StoreSettings, var: Path) -> Process:
     def command() -> list[str]:
         program = find_program("mariadbd", "mysqld")
         _install(var)
-        write_private(client, _client_configuration(settings))
+        write_private(client, client_configuration(settings))
         return [program, f"--defaults-file={_write_configuration(settings, var)}"]
 
     return Process(
@@ -71,6 +71,14 @@ def administer(var: Path, sql: str) -> str:
 def create_database(settings: StoreSettings, var: Path, database: str) -> None:
     """An empty database `database` for the user of `settings`."""
     administer(var, f"CREATE DATABASE `{database}`;\n{_grant(settings.user, database)}")
+
+
+def drop_database(settings: StoreSettings, var: Path, database: str) -> None:
+    """Remove a database with all that it holds, where there is one, and the rights of the user of `settings` on it."""
+    account, escaped = f"'{settings.user}'@'127.0.0.1'", database.replace("_", "\\_")
+    # a REVOKE of what was never granted is an error, and a database that is there has its grant
+    if administer(var, f"SHOW DATABASES LIKE '{escaped}';\n"):
+        administer(var, f"DROP DATABASE `{database}`;\nREVOKE ALL ON `{escaped}`.* FROM {account};\n")
 
 
 def _set_up_file(var: Path) -> Path:
@@ -128,10 +136,11 @@ def _grant(user: str, database: str) -> str:
     return f"GRANT {PRIVILEGES} ON `{escaped}`.* TO '{user}'@'127.0.0.1';\n"
 
 
-def _client_configuration(settings: StoreSettings) -> str:
+def client_configuration(settings: StoreSettings) -> str:
+    """What the programs of MariaDB read as --defaults-file, to log in as the store does. `loose`: not all know it."""
     return (
         f"[client]\nprotocol = tcp\nhost = {settings.host}\nport = {settings.port}\n"
-        f'user = {settings.user}\npassword = "{settings.password}"\nconnect-timeout = 2\n'
+        f'user = {settings.user}\npassword = "{settings.password}"\nloose-connect-timeout = 2\n'
     )
 
 

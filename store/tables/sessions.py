@@ -66,6 +66,11 @@ def revoke(tx: Transaction, ids: Iterable[str], now_ms: int) -> None:
     tx.execute_in(sql, ("id",), [(session,) for session in sorted(set(ids))], (now_ms,))
 
 
+def revoke_all(tx: Transaction, now_ms: int) -> int:
+    """End every session of every user; returns how many that were."""
+    return tx.execute("UPDATE sessions SET revoked = %s WHERE revoked IS NULL", (now_ms,))
+
+
 def revoked_at(tx: Transaction, user: str, time_ms: int) -> list[str]:
     """The ids of the user's sessions that were ended at exactly `time_ms`."""
     return [str(i) for (i,) in tx.rows("SELECT id FROM sessions WHERE user = %s AND revoked = %s", (user, time_ms))]

@@ -269,3 +269,26 @@ def test_a_missing_server_names_the_packages(tmp_path: Path) -> None:
     done = subprocess.run(words, check=False, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
     assert "apt-get install rabbitmq-server redis-server mariadb-server" in done.stderr
+
+
+def test_backup_and_restore_as_an_operator_does_it(operator: Operator) -> None:
+    """Without servers there is nothing to back up; a restore brings up those that it needs, and no others stay up."""
+    operator.up()
+    done = operator.run(script="backup.sh")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (file,) = (operator.var / "backups").iterdir()
+    while_up = operator.run(str(file), script="restore.sh")
+    assert while_up.returncode == 1
+    assert "g1, nginx, nginx-tcp, p1, w1 run: scripts/cluster.sh down first" in while_up.stderr
+    operator.run("down")
+    nothing = operator.run(script="backup.sh")
+    assert (nothing.returncode, "Traceback" in nothing.stderr) == (1, False)
+    assert f"mysql 127.0.0.1:{operator.ports['store']}" in nothing.stderr
+    done = operator.run(str(file), script="restore.sh")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "is kept as hongyan_before_" in done.stdout
+    assert set(operator.states().values()) == {"down"}
+    again = operator.run(str(file), script="restore.sh")
+    assert again.returncode == 0, again.stdout + again.stderr
+    operator.up()
+    assert operator.run("status").returncode == 0

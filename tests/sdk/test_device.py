@@ -39,6 +39,7 @@ class Gateway:
         self.refusals: list[dict[str, Any]] = []
         self.is_mute = False
         self.url = ""
+        self.epoch = "e"
 
     def write(self, count: int = 1) -> None:
         for _ in range(count):
@@ -76,7 +77,13 @@ class Gateway:
         data = frame["data"]
         if frame["op"] == "login":
             self.logins += 1
-            return {"user": {"id": "alice", "name": "alice"}, "session": "s", "heartbeat": 30, "time": 1, "epoch": "e"}
+            return {
+                "user": {"id": "alice", "name": "alice"},
+                "session": "s",
+                "heartbeat": 30,
+                "time": 1,
+                "epoch": self.epoch,
+            }
         if frame["op"] == "conversation.list":
             self.lists.append(data)
             return self.listed(data)
@@ -93,7 +100,7 @@ class Gateway:
         more = [C] if len(missing) > 2 else []
         entries = [entry] if missing else []
         answer = {"conversations": entries, "messages": missing[:2], "more": more, "gone": []}
-        return {"epoch": "e", "time": NOW_MS + self.syncs, **answer}
+        return {"epoch": self.epoch, "time": NOW_MS + self.syncs, **answer}
 
     def listed(self, data: dict[str, Any]) -> dict[str, Any]:
         """The conversation of the test, and then the old ones, of a week before."""
@@ -268,6 +275,39 @@ async def test_what_is_refused_for_good_lets_the_next_go(gateway: Gateway) -> No
         await first
     assert (await second)["seq"] == 1
     running.cancel()
+
+
+async def test_after_a_restore_a_device_has_what_the_store_has(gateway: Gateway, client: Client) -> None:
+    """Messages 3 and 4 are lost; message 3 is another one then. Nothing that was acknowledged is sent again."""
+    await client.say(C, "kept")
+    gateway.write(1)
+    await gateway.push(2)
+    await client.say(C, "acknowledged, and lost")
+    gateway.write(1)
+    await gateway.push(4)
+    await have(client, 4)
+    assert gateway.socket is not None
+    await gateway.socket.close(1012)
+    del gateway.messages[2:]
+    gateway.write(1)
+    gateway.epoch = "e2"
+    await client.until(lambda: client.seen.restores == 1)
+    await have(client, 3)
+    assert client.spoken(C) == ["kept", "m2", "m3"]
+    assert len(gateway.sends) == 2
+
+
+async def test_a_restore_that_only_a_sync_tells_of_is_noticed(gateway: Gateway, client: Client) -> None:
+    gateway.write(4)
+    await gateway.tell("resync", {})
+    await have(client, 4)
+    del gateway.messages[2:]
+    gateway.write(1)
+    gateway.epoch = "e2"
+    await gateway.tell("resync", {})
+    await client.until(lambda: client.seen.restores == 1)
+    await have(client, 3)
+    assert client.seqs(C) == [1, 2, 3]
 
 
 async def test_a_restart_is_waited_for_as_told(gateway: Gateway, client: Client) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hongyan.state import MAX_CURSORS, Apply, Conversations, Event, Gap, Message, Started
+from hongyan.state import MAX_CURSORS, Apply, Conversations, Event, Gap, Message, Restored, Started
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,7 +98,24 @@ def test_another_epoch_begins_anew() -> None:
     state.synced(request, reply([], []))
     (request,) = state.requests()
     restored = {**reply([entry(C, 1, 2)], [message(1), message(2)]), "epoch": "e2"}
+    # That answer is to cursors of another history, and pushes may have come before it.
+    assert state.synced(request, restored) == [Restored("e2")]
+    (request,) = state.requests()
+    assert request == {"cursors": {}, "epoch": "e2"}
     assert state.synced(request, restored) == [Started(C, 0), Apply(message(1)), Apply(message(2))]
+
+
+def test_what_waited_under_another_epoch_is_never_applied() -> None:
+    """Message 51 was pushed right before the server went down; after the restore 51 is another message."""
+    state = in_step((C, 50))
+    assert state.enter("e1") == []
+    state.distrust()
+    assert state.receive(message(51)) == []
+    assert state.enter("e2") == [Restored("e2")]
+    assert (state.names(), state.enter("e2")) == ([], [])
+    (request,) = state.requests()
+    assert state.synced(request, {**reply([entry(C, 51, 50)], []), "epoch": "e2"}) == [Started(C, 50)]
+    assert state.settle() == []
 
 
 def test_more_cursors_than_a_call_takes() -> None:

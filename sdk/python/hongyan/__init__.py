@@ -12,7 +12,7 @@ from hongyan.device import Device, Observer, Reason
 from hongyan.doors import DOORS, address, open_channel
 from hongyan.outbox import Outbox, SendObserver
 from hongyan.session import Session
-from hongyan.state import Apply, Conversations, Gap, Message, Started
+from hongyan.state import Apply, Conversations, Gap, Message, Restored, Started
 from hongyan.wire import group_conversation, private_conversation
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Outbox",
     "Reason",
     "Refused",
+    "Restored",
     "SendObserver",
     "Session",
     "Started",

@@ -1,7 +1,7 @@
 """A device: stays connected, stays in step, and gets every message of its own through (protocol.md section 5).
 
 Laws: after each login one sync, then what has no answer is sent again (`outbox.py`). A gap or `resync` is followed
-by one sync.
+by one sync. After the store was restored from a backup the device begins anew, as a new one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from hongyan.connection import Connection, Frame, Lost, Refused, retry_pause
 from hongyan.outbox import Outbox, SendObserver
 from hongyan.session import Session
-from hongyan.state import Apply, Conversations, Event, Gap, Message, Started
+from hongyan.state import Apply, Conversations, Event, Gap, Message, Restored, Started
 from hongyan.wire import LOGIN_REFUSED
 
 HISTORY_LIMIT = 200
@@ -40,6 +40,11 @@ class Observer(SendObserver):
 
     def applied(self, message: Message) -> None:
         """The next message of its conversation, one's own included: each once and in order."""
+
+    def restored(self) -> None:
+        """The store was put back to a backup: what was applied so far may not exist any more, and its seqs will name
+        other messages. Forget it; `started` and `applied` begin anew. A message that was acknowledged after the backup
+        was made is lost, and is not sent again by itself; one that has no answer yet is."""
 
     def pushed(self, frame: Frame) -> None:
         """Any other push: receipt, kicked, reconnect ..."""
@@ -77,7 +82,7 @@ class Device:
         self._wanted: Reason | None = None
         self._wake = asyncio.Event()
         self._after_ms: int | None = None
-        self._has_been_connected = False
+        self._has_learned = False
         self.user = ""
         self.state = Conversations()
         self.in_step = asyncio.Event()
@@ -148,13 +153,14 @@ class Device:
         self._connection = connection
         self.user = connection.login["user"]["id"]
         self._observer.connected(connection.login)
-        self.state.distrust()
-        self._want("reconnect" if self._has_been_connected else "login")
+        self._handle(self.state.enter(connection.login["epoch"]))
+        self._want("reconnect" if self._has_learned else "login")
         keeper = asyncio.create_task(self._keep_in_step(connection))
         try:
             lost = await connection.lost()
         finally:
             self._connection = None
+            self.state.distrust()  # what the next one pushes right behind its login waits for the sync
             self.in_step.clear()
             self._outbox.close()
             keeper.cancel()
@@ -191,6 +197,9 @@ class Device:
                     self._observer.applied(message)
                 case Gap():
                     self._want("gap")
+                case Restored():
+                    self._has_learned = False
+                    self._observer.restored()
 
     def _stored(self, data: dict[str, Any], reply: dict[str, Any]) -> None:
         """A message of our own has its place: nobody pushes it to us."""
@@ -199,9 +208,6 @@ class Device:
 
     async def _keep_in_step(self, connection: Connection) -> None:
         try:
-            if not self._has_been_connected:
-                await self._learn(connection)
-                self._has_been_connected = True
             while True:
                 await self._wake.wait()
                 self._wake.clear()
@@ -235,12 +241,18 @@ class Device:
 
     async def _sync(self, connection: Connection) -> None:
         """One sync: all calls and pages that it takes."""
+        if not self._has_learned:
+            await self._learn(connection)
+            self._has_learned = True
         since = self.state.unnamed_since
         active = None if since is None else await self._active(connection, since)
         for request in self.state.requests(active):
             while True:
                 reply = await self._patiently(connection, "sync", request)
                 self._handle(self.state.synced(request, reply))
+                if not self._has_learned:  # restored meanwhile
+                    self._want("resync")
+                    return
                 newest = {entry["conversation"]: entry["max_seq"] for entry in reply["conversations"]}
                 for conversation in reply["more"]:
                     await self._fetch(connection, conversation, newest[conversation])

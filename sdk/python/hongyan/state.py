@@ -1,7 +1,8 @@
 """What a device has of its conversations, by the rules of protocol.md section 5, "What a client does". Pure.
 
 Laws: a message is applied when its seq is last + 1 and dropped when it is not above last, so each once and in order. A
-gap makes the device stale; while it is stale, pushes wait in a buffer, and only a whole sync ends that.
+gap makes the device stale; while it is stale, pushes wait in a buffer, and only a whole sync ends that. Under another
+epoch the store has another history, in which seqs name other messages: nothing that was known before is believed.
 """
 
 from __future__ import annotations
@@ -33,7 +34,13 @@ class Gap(NamedTuple):
     conversation: str
 
 
-Event = Started | Apply | Gap
+class Restored(NamedTuple):
+    """The store was put back to a backup, and the device has nothing any more: it begins anew, as a new one does."""
+
+    epoch: str
+
+
+Event = Started | Apply | Gap | Restored
 
 
 class Conversations:
@@ -59,6 +66,22 @@ class Conversations:
     def names(self) -> list[str]:
         """The conversations that the user is in, as far as the device knows."""
         return [name for name in self._last if name not in self._left]
+
+    def enter(self, epoch: str) -> list[Event]:
+        """The server has named the history that it has: after a login and before anything else, and with each sync.
+
+        What waits goes with the rest: it was stored before the sync that must follow now, which brings it again if it
+        still exists.
+        """
+        known, self._epoch = self._epoch, epoch
+        if known in (None, epoch):
+            return []
+        self._last.clear()
+        self._left.clear()
+        self._waiting.clear()
+        self._since = self._began = None
+        self._is_stale = True
+        return [Restored(epoch)]
 
     def distrust(self) -> None:
         """Something may have been missed: what comes from now on waits for a sync."""
@@ -103,12 +126,9 @@ class Conversations:
         return [*({"cursors": part, "only": True, **known} for part in cursors), {"cursors": {}, **known}]
 
     def synced(self, request: dict[str, Any], reply: dict[str, Any]) -> list[Event]:
-        """One answer to `request`."""
-        if self._epoch not in (None, reply["epoch"]):
-            self._last.clear()
-            self._left.clear()
-            self._since = None
-        self._epoch = reply["epoch"]
+        """One answer to `request`. After Restored the rest of this sync means nothing: begin another."""
+        if restored := self.enter(reply["epoch"]):
+            return restored
         if self._began is None:
             self._began = reply.get("time")
         # Without its cursor the server counts a conversation from read_seq, which says nothing about what we have.
