@@ -20,14 +20,18 @@ from ops.cluster.components import LOG_ROTATION
 from ops.cluster.deployment import Deployment
 from ops.processes import ProcessFailed
 from ops.servers.mariadb import drop_database
+from store.errors import StoreAway
 
 LONGEST_NAME = 64  # of a database
 
 
 def back_up(settings: Settings, path: Path) -> Description:
-    """Make the backup `path` while all goes on. Raises StoreError where MariaDB does not answer; ProcessFailed,
+    """Make the backup `path` while all goes on. Raises ProcessFailed, also where MariaDB does not answer; StoreError,
     MissingServer, OSError."""
-    origin = origin_of(settings)
+    try:
+        origin = origin_of(settings)
+    except StoreAway as error:
+        raise ProcessFailed(f"MariaDB does not answer ({error}): scripts/cluster.sh up") from None
     return archive.write(path, origin, lambda content: mariadb.dump(settings.store, settings.var, content))
 
 
