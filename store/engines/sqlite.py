@@ -20,6 +20,8 @@ from store.errors import AlreadyDone, BadValue, CannotWrite, Contention, Duplica
 
 _BUSY_TIMEOUT_S = 5.0
 _MODE_RETRY_S = 0.01
+# While a backup holds its moment, what others write stays in the log; its file would keep the size that it then has.
+_LOG_BYTES = 64 * 1024 * 1024
 _AWAY = frozenset({"SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_NOMEM"})
 # A full disk; a quota or a file's limit, which SQLite does not tell from a broken disk; no room for the WAL's index.
 _UNWRITABLE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE", "SQLITE_IOERR_SHMSIZE")
@@ -47,6 +49,7 @@ class SqliteEngine:
         try:
             _into_wal(raw)
             raw.execute("PRAGMA synchronous=FULL")
+            raw.execute(f"PRAGMA journal_size_limit={_LOG_BYTES}")
         except BaseException:
             raw.close()
             raise

@@ -20,7 +20,7 @@ from store.database import Database, open_sqlite
 from store.tables import attempts, done, leases, messages
 from store.tables.purges import PURGES
 from store.transaction import Transaction
-from tests.logic.road import Road, private
+from tests.logic.road import Road, code, private, reply, send
 
 DAY_S = 86_400
 OLD_MS = 100 * DAY_S * 1000
@@ -141,3 +141,26 @@ def count_answers(database: Database) -> int:
     with database.reading() as tx:
         (row,) = tx.rows("SELECT COUNT(*) FROM messages WHERE conversation = %s", (done.CONVERSATION,))
     return int(row[0])
+
+
+def test_who_left_long_ago_learns_that_a_group_is_gone_and_may_come_back(road: Road) -> None:
+    group = road.group("ann", "bob")
+    conversation = f"g:{group}"
+    road.write("ann", conversation, 3)
+    reply(road.do("group.leave", "bob", group=group))
+    synced = reply(road.call("sync", "bob", cursors={conversation: 2}))
+    assert ([message["seq"] for message in synced["messages"]], synced["gone"]) == ([3, 4, 5], [conversation])
+    with road.database.transaction() as tx:
+        tx.execute("UPDATE messages SET time = %s WHERE conversation = %s", (now_ms() - OLD_MS, conversation))
+    assert (job(road.database).purge() or {})["left_groups"] == 2
+    synced = reply(road.call("sync", "bob", cursors={conversation: 2}))
+    assert (synced["messages"], synced["conversations"], synced["gone"]) == ([], [], [conversation])
+    assert code(road.call("message.history", "bob", conversation=conversation)) == "not_found"
+    assert code(road.run(send("bob", conversation))[0]) == "not_found"
+    assert job(road.database).purge() is None
+    reply(road.do("group.invite", "ann", group=group, users=["bob"]))
+    synced = reply(road.call("sync", "bob", cursors={conversation: 2}))
+    assert (synced["conversations"][0]["from"], synced["gone"]) == (6, [])
+    assert reply(road.run(send("bob", conversation))[0])["seq"] == 7
+    members = reply(road.call("group.members", "bob", group=group))["members"]
+    assert [(one["user"], one["joined_seq"]) for one in members] == [("ann", 1), ("bob", 6)]

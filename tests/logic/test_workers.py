@@ -111,7 +111,7 @@ class Site:
         lanes = {COMMON: LaneSize(2), HASHING: LaneSize(1, hashing_waiting)}
         watch = OutboxWatch(services.database, "p1.x")
         emitter = Emitter("p1.x", end, 1)
-        purge = PurgeJob(services.database, "p1.x", dict.fromkeys(PURGES, 0), 86_400)
+        purge = PurgeJob(services.database, "p1.x", dict.fromkeys(PURGES, 30 * 86_400), 86_400, look_s=0.1)
         chosen = handlers or HANDLERS
         return self._run(PoolWorker(end, fan_out, emitter, services, chosen, lanes, watch, purge, self.stopping))
 
@@ -428,6 +428,18 @@ async def test_an_emitted_command_that_nobody_can_carry_out_is_dead_and_off_the_
     await _off_the_outbox(site)
     await site.stop()
     assert [read["op"] for read in map(json.loads, site.dead())] == ["notice.append"]
+
+
+async def test_a_pool_worker_purges(site: Site) -> None:
+    with site.database.transaction() as tx:
+        attempts.count(tx, "old", NOW_MS)
+    site.parallel()
+    for _ in range(500):
+        with site.database.reading() as tx:
+            if not tx.rows("SELECT name FROM attempts"):
+                return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it is still there")
 
 
 async def test_what_is_due_is_sent_again(site: Site) -> None:
