@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hongyan.doors import DOORS
@@ -18,7 +19,7 @@ from logic.delivery.emitter import command_of
 from protocol import codec
 from protocol.ids import private_conversation
 from store import meta
-from store.tables import messages
+from store.tables import cursors, messages
 from store.tables.outbox import OutboxRow
 from tests.bus_fabric import on_channel
 from tests.client import Client
@@ -27,6 +28,8 @@ from tests.person import Person
 from tests.private_servers import ROOT, PrivateServers
 
 AWAY_S = 60.0
+TABLES = ("users", "sessions", "messages", "cursors", "mentions", "chat_groups", "members", "friend_requests", "outbox")
+ODD = 'it\'s \\ a "quote"; -- a\nline, \u0001, 鸿雁 🪿 %s {x}'
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.direct("it restarts everything")]
 
@@ -82,14 +85,20 @@ def forget_store(system: Deployment) -> None:
 
 
 def stored(system: Deployment, conversation: str) -> list[tuple[int, str]]:
-    """[(seq, body)] as the store has it."""
+    """[(seq, body)] as the store has it, at most 100,000."""
     with system.database.reading() as tx:
-        return [(row.seq, row.body) for row in messages.after(tx, conversation, 0, 1000)]
+        return [(row.seq, row.body) for row in messages.after(tx, conversation, 0, 100_000)]
 
 
 def epoch(system: Deployment) -> str:
     with system.database.reading() as tx:
         return meta.epoch(tx)
+
+
+def content(system: Deployment) -> dict[str, list[tuple[Any, ...]]]:
+    """{table: its rows} of all that people have made."""
+    with system.database.reading() as tx:
+        return {table: sorted(tx.rows(f"SELECT * FROM {table}"), key=repr) for table in TABLES}
 
 
 def had(client: Client, conversation: str) -> list[tuple[int, str]]:
@@ -101,8 +110,12 @@ def had(client: Client, conversation: str) -> list[tuple[int, str]]:
 async def has_what_is_stored(system: Deployment, client: Client, conversation: str) -> None:
     """Until the client has all that the store has behind the seq at which its timeline begins, and nothing else."""
     wanted = await asyncio.to_thread(stored, system, conversation)
-    begins = client.seen.after.get(conversation, 0)
-    await client.until(lambda: had(client, conversation) == [one for one in wanted if one[0] > begins], AWAY_S)
+
+    def has_all() -> bool:
+        begins = client.seen.after.get(conversation, 0)
+        return had(client, conversation) == [one for one in wanted if one[0] > begins]
+
+    await client.until(has_all, AWAY_S)
 
 
 async def test_every_client_ends_with_what_the_store_has(system: Deployment, tmp_path: Path) -> None:
@@ -122,7 +135,10 @@ async def test_every_client_ends_with_what_the_store_has(system: Deployment, tmp
         for number in range(5):
             await at_alice.say(conversation, f"kept {number}")
             await at_carol.say(f"g:{group}", f"kept {number}")
-        before = epoch(system)
+        await at_alice.send(f"g:{group}", {"text": ODD}, mentions=["all", bob.id])
+        await at_alice.call("friend.request", {"user": carol.id, "text": ODD})
+        await at_carol.until(lambda: bool(at_carol.seqs(f"s:{carol.id}")))
+        before, kept = epoch(system), content(system)
         await script(system, "backup", file)
         for number in range(4):
             await at_alice.say(conversation, f"lost {number}")
@@ -133,6 +149,7 @@ async def test_every_client_ends_with_what_the_store_has(system: Deployment, tmp
         async with put_back(system, file):
             assert [body for _, body in stored(system, conversation)] == [f'{{"text":"kept {n}"}}' for n in range(5)]
             assert epoch(system) != before
+            assert content(system) == kept
         everyone = [at_alice, at_carol, *at_bob.values()]
         for client in everyone:
             await client.until(lambda client=client: client.seen.restores == 1, AWAY_S)  # type: ignore[misc]
@@ -231,3 +248,32 @@ async def test_a_worker_elsewhere_keeps_a_restore_from_its_queues(tmp_path: Path
         assert done.returncode == 1
         assert "a worker takes commands from the queue" in done.stderr
         assert epoch(system) == before
+
+
+async def test_a_backup_under_load_is_of_one_moment(system: Deployment, tmp_path: Path) -> None:
+    """What one has sent counts as read, in the same transaction: no backup has the message without the mark."""
+    alice, bob = system.new_user("alice"), system.new_user("bob")
+    conversation = private_conversation(alice.id, bob.id)
+    file, is_over = tmp_path / "kept.zip", asyncio.Event()
+    async with Client(system.urls("ws"), alice.id, alice.token) as at_alice:
+
+        async def talk() -> int:
+            number = 0
+            while not is_over.is_set():
+                number = (await at_alice.say(conversation, "on and on"))["seq"]
+            return number
+
+        talking = asyncio.create_task(talk())
+        await at_alice.until(lambda: len(at_alice.seqs(conversation)) > 50)
+        await script(system, "backup", file)
+        is_over.set()
+        said = await talking
+        async with put_back(system, file):
+            seqs = [seq for seq, _ in stored(system, conversation)]
+            assert seqs == list(range(1, len(seqs) + 1))
+            assert 50 < len(seqs) < said
+            with system.database.reading() as tx:
+                (read_seq, _) = cursors.get(tx, [(alice.id, conversation)])[alice.id, conversation]
+            assert read_seq == len(seqs)
+        await at_alice.until(lambda: at_alice.seen.restores == 1, AWAY_S)
+        await has_what_is_stored(system, at_alice, conversation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from store.tables.purges import PURGES
 from store.transaction import Transaction
 from tests.logic.road import Road, code, private, reply, send
 
+ROWS = int(os.environ.get("PURGE_ROWS", "5000"))  # PURGE_ROWS=100000 pytest -s says what docs/operations.md does
 DAY_S = 86_400
 OLD_MS = 100 * DAY_S * 1000
 # What a transaction takes is some 20 ms; a machine that others use may stop any for longer.
@@ -64,10 +66,10 @@ def put_attempts(database: Database, count: int) -> None:
         attempts.note(tx, [f"old{number}" for number in range(count)], now_ms() - OLD_MS)
 
 
-@pytest.mark.parametrize("rows", [5_000, pytest.param(100_000, marks=[pytest.mark.slow, pytest.mark.timeout(300)])])
-def test_a_purge_holds_no_transaction_for_long_while_sends_go_on(road: Road, rows: int) -> None:
+@pytest.mark.timeout(60 + ROWS // 500)
+def test_a_purge_holds_no_transaction_for_long_while_sends_go_on(road: Road) -> None:
     road.people("ann", "bob")
-    put_answers(road.database, rows)
+    put_answers(road.database, ROWS)
     timed, waits, ended = Timed(road.database), [], threading.Event()
 
     def send() -> None:
@@ -82,12 +84,12 @@ def test_a_purge_holds_no_transaction_for_long_while_sends_go_on(road: Road, row
     ended.set()
     sending.join()
     assert deleted is not None
-    assert deleted["answers"] >= rows
-    print(f"{rows} rows: {len(timed.seconds)} transactions, the longest {max(timed.seconds):.3f} s;", end=" ")
+    assert deleted["answers"] >= ROWS
+    print(f"{ROWS} rows: {len(timed.seconds)} transactions, the longest {max(timed.seconds):.3f} s;", end=" ")
     print(f"{len(waits)} sends meanwhile, the longest {max(waits):.3f} s")
     assert max(timed.seconds) < LONGEST_TRANSACTION_S
     assert max(waits) < LONGEST_SEND_S
-    assert len(timed.seconds) >= rows / purge.PIECE_ROWS
+    assert len(timed.seconds) >= ROWS / purge.PIECE_ROWS
     assert len(waits) > len(timed.seconds) / 10
 
 

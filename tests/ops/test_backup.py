@@ -235,3 +235,12 @@ def test_the_epoch_is_renewed_after_something_else_has_put_the_data_back(keeper:
 @pytest.mark.parametrize("words", [(), ("a.zip", "--renew-epoch"), ("--sideways",)])
 def test_wrong_usage_is_2(keeper: Keeper, words: tuple[str, ...]) -> None:
     assert keeper.run("restore", *words).returncode == 2
+
+
+def test_of_standalone_it_needs_no_configuration(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "HONGYAN_CONFIG"}
+    environment["HONGYAN_VAR"] = str(tmp_path)
+    argv = [str(ROOT / "scripts" / "backup.sh"), "--standalone"]
+    done = subprocess.run(argv, check=False, env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 1
+    assert f"there is no {tmp_path}/standalone/hongyan.sqlite3: nothing was ever stored" in done.stderr
