@@ -104,14 +104,16 @@ class Site:
         emitter = Emitter("w1.x", end, 1)
         return self._run(OrderedWorker(end, fan_out, emitter, handover, store, 1, size, Rules(), self.stopping))
 
-    def parallel(self, hashing_waiting: int = 20, handlers: dict[str, Handler] | None = None) -> PoolWorker:
+    def parallel(
+        self, hashing_waiting: int = 20, handlers: dict[str, Handler] | None = None, purge_look_s: float = 60
+    ) -> PoolWorker:
         end = self.bus.worker_end([PARALLEL], 32, self.stopping)
         fan_out = FanOut("p1.x", PARALLEL, end, Gateways(self.router.resolver()))
         services = Services(open_sqlite(self.path, 5), TokenSigner(SECRET, 60), RefreshTokens(SECRET), 600, "epoch")
         lanes = {COMMON: LaneSize(2), HASHING: LaneSize(1, hashing_waiting)}
         watch = OutboxWatch(services.database, "p1.x")
         emitter = Emitter("p1.x", end, 1)
-        purge = PurgeJob(services.database, "p1.x", dict.fromkeys(PURGES, 30 * 86_400), 86_400, look_s=0.1)
+        purge = PurgeJob(services.database, "p1.x", dict.fromkeys(PURGES, 30 * 86_400), 86_400, purge_look_s)
         chosen = handlers or HANDLERS
         return self._run(PoolWorker(end, fan_out, emitter, services, chosen, lanes, watch, purge, self.stopping))
 
@@ -433,7 +435,7 @@ async def test_an_emitted_command_that_nobody_can_carry_out_is_dead_and_off_the_
 async def test_a_pool_worker_purges(site: Site) -> None:
     with site.database.transaction() as tx:
         attempts.count(tx, "old", NOW_MS)
-    site.parallel()
+    site.parallel(purge_look_s=0.1)
     for _ in range(500):
         with site.database.reading() as tx:
             if not tx.rows("SELECT name FROM attempts"):

@@ -214,7 +214,7 @@ def test_a_store_that_another_process_has_open_is_left_alone(keeper: Keeper) -> 
 def test_sessions_can_be_ended(keeper: Keeper) -> None:
     database = keeper.open()
     with database.transaction() as tx:
-        sessions.put(tx, session("s1", expires=NOW_MS * 2))
+        sessions.insert(tx, session("s1", expires=NOW_MS * 2))
     database.close()
     file = keeper.backed_up()
     for words, is_ended in (((), False), (("--end-sessions",), True)):

@@ -44,10 +44,10 @@ def write_left(tx: Transaction, group: str, who: str, time_ms: int, seq: int) ->
 def test_sessions_go_a_time_after_they_expired_or_were_revoked(database: Database) -> None:
     with database.transaction() as tx:
         for number in range(7):
-            sessions.put(tx, session(f"expired{number}", issued=OLD_MS, expires=OLD_MS))
-        sessions.put(tx, session("revoked", expires=NOW_MS + DAY_MS, revoked=OLD_MS))
-        sessions.put(tx, session("lives", expires=NOW_MS + DAY_MS))
-        sessions.put(tx, session("just-ended", expires=NOW_MS + DAY_MS, revoked=NOW_MS))
+            sessions.insert(tx, session(f"expired{number}", issued=OLD_MS, expires=OLD_MS))
+        sessions.insert(tx, session("revoked", expires=NOW_MS + DAY_MS, revoked=OLD_MS))
+        sessions.insert(tx, session("lives", expires=NOW_MS + DAY_MS))
+        sessions.insert(tx, session("just-ended", expires=NOW_MS + DAY_MS, revoked=NOW_MS))
     assert purge(database, "sessions") == 8
     assert column(database, "SELECT id FROM sessions") == ["just-ended", "lives"]
 
