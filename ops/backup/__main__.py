@@ -51,10 +51,14 @@ class Place:
 def parse(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/backup.sh or scripts/restore.sh", description=__doc__)
     add_config(parser)
+    parser.add_argument("--from", dest="started_in", type=Path, default=Path(), help=argparse.SUPPRESS)
     verbs = parser.add_subparsers(dest="verb", required=True)
     backup = verbs.add_parser("backup", prog=PROGRAMS["backup"], description=BACKUP)
     backup.add_argument(
         "file", nargs="?", type=Path, metavar="FILE", help="by default named by the time, in var/backups"
+    )
+    backup.add_argument(
+        "--keep", type=_positive, metavar="N", help="without FILE: of those in var/backups remove all but the newest N"
     )
     restore = verbs.add_parser("restore", prog=PROGRAMS["restore"], description=RESTORE)
     restore.add_argument("file", nargs="?", type=Path, metavar="FILE", help="what scripts/backup.sh has made")
@@ -65,10 +69,20 @@ def parse(words: list[str]) -> argparse.Namespace:
     options = parser.parse_args(words)
     if options.verb == "restore" and (options.file is None) != options.renew_epoch:
         restore.error("give either FILE or --renew-epoch")
+    if options.verb == "backup" and options.file is not None and options.keep is not None:
+        backup.error("--keep is for backups without a FILE")
+    if options.file is not None:
+        options.file = options.started_in / options.file  # the scripts run in the checkout
     return options
 
 
-def back_up(place: Place, file: Path | None) -> None:
+def _positive(text: str) -> int:
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+
+
+def back_up(place: Place, file: Path | None, keep: int | None) -> None:
     """Raises StoreError, ProcessFailed, OSError."""
     settings, begun = place.settings, time.monotonic()
     path = file or settings.var / "backups" / f"{settings.mode}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.zip"
@@ -77,6 +91,10 @@ def back_up(place: Place, file: Path | None) -> None:
     said = (cluster if place.deployment else standalone).back_up(settings, path)
     megabytes = f"{path.stat().st_size / 1e6:.1f} MB, {said.bytes / 1e6:.1f} MB unpacked"
     print(f"{path}: {megabytes}, schema {said.origin.schema}, after {time.monotonic() - begun:.1f} s")
+    if keep is not None:
+        for old in sorted(path.parent.glob(f"{settings.mode}-*Z.zip"))[:-keep]:
+            old.unlink()
+            print(f"{old} removed")
 
 
 def restore(place: Place, file: Path, *, end_sessions: bool) -> None:
@@ -108,7 +126,7 @@ def run(options: argparse.Namespace) -> int:
     place = Place(STANDALONE if options.standalone else options.config)
     try:
         if options.verb == "backup":
-            back_up(place, options.file)
+            back_up(place, options.file, options.keep)
         elif options.renew_epoch:
             renew(place, end_sessions=options.end_sessions)
         else:

@@ -64,7 +64,9 @@ class Keeper:
     def run(self, verb: str, *words: str | Path, **settings: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "HONGYAN_CONFIG": str(self.deployment.config), **settings}
         argv = [str(ROOT / "scripts" / f"{verb}.sh"), *map(str, words)]
-        return subprocess.run(argv, check=False, env=environment, capture_output=True, text=True, timeout=100)
+        return subprocess.run(
+            argv, check=False, env=environment, cwd=self.var, capture_output=True, text=True, timeout=100
+        )
 
     def backed_up(self) -> Path:
         done = self.run("backup", self.file)
@@ -135,6 +137,25 @@ def test_without_a_name_it_goes_to_var(keeper: Keeper) -> None:
     assert file.parent.stat().st_mode & 0o777 == 0o700
 
 
+def test_so_many_are_kept(keeper: Keeper) -> None:
+    folder = keeper.var / "backups"
+    folder.mkdir()
+    old = ["cluster-20250101T000000Z.zip", *(f"standalone-2025010{day}T000000Z.zip" for day in range(1, 5))]
+    for name in (*old, "of-mine.zip"):
+        (folder / name).touch()
+    assert keeper.run("backup", "--keep", "2").returncode == 0
+    left = {path.name for path in folder.iterdir()}
+    assert {"cluster-20250101T000000Z.zip", "standalone-20250104T000000Z.zip", "of-mine.zip"} < left
+    assert len(left) == 4
+
+
+def test_a_file_is_where_the_operator_is(keeper: Keeper) -> None:
+    for verb in ("backup", "restore"):
+        done = keeper.run(verb, "here.zip")
+        assert done.returncode == 0, done.stderr
+    assert (keeper.var / "here.zip").exists()
+
+
 def test_a_backup_is_of_one_moment_while_others_write(keeper: Keeper) -> None:
     """A pair of messages is written at a time; no backup has one of them alone, and nobody waits for it."""
     stopping = threading.Event()
@@ -169,7 +190,7 @@ def test_what_is_damaged_is_refused_before_anything_is_touched(keeper: Keeper) -
     for name, content in {
         "empty": b"",
         "cut": whole[: len(whole) // 2],
-        "flipped": whole[:300] + bytes([whole[300] ^ 1]) + whole[301:],
+        "overwritten": whole[:300] + bytes(100) + whole[400:],
         "no backup": b"PK is how it begins",
     }.items():
         other = keeper.var / f"{name}.zip"
@@ -235,6 +256,7 @@ def test_the_epoch_is_renewed_after_something_else_has_put_the_data_back(keeper:
 @pytest.mark.parametrize("words", [(), ("a.zip", "--renew-epoch"), ("--sideways",)])
 def test_wrong_usage_is_2(keeper: Keeper, words: tuple[str, ...]) -> None:
     assert keeper.run("restore", *words).returncode == 2
+    assert keeper.run("backup", "a.zip", "--keep", "1").returncode == 2
 
 
 def test_of_standalone_it_needs_no_configuration(tmp_path: Path) -> None:
