@@ -138,8 +138,9 @@ def _pool_worker(
 
 
 def _purge_job(settings: Settings, database: Database, holder: str) -> PurgeJob:
-    keep_s = {name: int(getattr(settings.retention, f"{name}_s")) for name in PURGES}
-    return PurgeJob(database, holder, keep_s, settings.retention.every_s)
+    retention = settings.retention
+    keep_s = {name: int(getattr(retention, f"{name}_s")) for name in PURGES if hasattr(retention, f"{name}_s")}
+    return PurgeJob(database, holder, keep_s, retention.every_s)
 
 
 _MAKERS: dict[str, Make] = {"owner": _ordered_worker, "pool": _pool_worker}

@@ -37,8 +37,9 @@ class _LeaseLost(Exception):
 
 
 class PurgeJob:
-    """`keep_s` {name in PURGES: for how many seconds such rows are kept}; `every_s` is the period. `holder` names this
-    process. Whether it is time is looked at each `look_s` seconds."""
+    """`keep_s` {name in PURGES: for how many seconds such rows are kept}; one that is not in it has rows that say by
+    themselves when they end. `every_s` is the period. `holder` names this process. Whether it is time is looked at each
+    `look_s` seconds."""
 
     def __init__(
         self, database: Database, holder: str, keep_s: Mapping[str, int], every_s: int, look_s: float = LOOK_S
@@ -113,5 +114,5 @@ class PurgeJob:
         with self._database.transaction() as tx:
             if not leases.take(tx, LEASE, self._holder, LEASE_MS):
                 raise _LeaseLost
-            before_ms = tx.now_ms() - self._keep_s[name] * 1000
+            before_ms = tx.now_ms() - self._keep_s.get(name, 0) * 1000
             return PURGES[name](tx, place, PIECE_ROWS, before_ms)

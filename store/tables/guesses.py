@@ -57,10 +57,5 @@ def lower(tx: Transaction, names: Iterable[str], by: int) -> None:
     tx.execute_each(sql, [(by, name, by) for name in sorted(set(names))])
 
 
-def prune(tx: Transaction) -> int:
-    """Delete the rows that are of no use any more; returns how many."""
-    return tx.execute(f"DELETE FROM guesses WHERE ends < {tx.clock}")
-
-
 def _written(row: GuessRow) -> tuple[object, ...]:
     return (row.name, row.level, int(row.known), row.time, row.ends)

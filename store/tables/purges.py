@@ -90,6 +90,13 @@ def attempts(tx: Transaction, after: Place, limit: int, before_ms: int) -> Piece
     return Piece(deleted, _next(rows, 1, limit))
 
 
+def guesses(tx: Transaction, after: Place, limit: int, before_ms: int) -> Piece:
+    """Counts of wrong guesses, and known places, that have been of no use since before `before_ms`."""
+    rows = tx.rows("SELECT name, ends FROM guesses WHERE ends < %s ORDER BY ends LIMIT %s", (before_ms, limit))
+    deleted = tx.execute_each("DELETE FROM guesses WHERE name = %s AND ends = %s", rows)
+    return Piece(deleted, _next(rows, 1, limit))
+
+
 Purge = Callable[[Transaction, Place, int, int], Piece]
 """(transaction, place, limit, before_ms) -> what was done; place is `next` of the piece before, START for the first."""
 
@@ -100,8 +107,10 @@ PURGES: Mapping[str, Purge] = {
     "left_groups": left_groups,
     "friend_requests": friend_requests,
     "attempts": attempts,
+    "guesses": guesses,
 }
-"""By the name of the setting that says how long such rows are kept: `retention.{name}_s`."""
+"""By name: `retention.{name}_s` is the setting that says how long such rows are kept, where they do not say it
+themselves."""
 
 
 def _walk(

@@ -41,12 +41,3 @@ def test_a_place_that_is_known_keeps_its_level_until_it_is_lowered(database: Dat
             "place:b": GuessRow("place:b", 0, True, 0, 10),
             "place:c": GuessRow("place:c"),
         }
-
-
-def test_what_is_of_no_use_any_more_is_deleted(database: Database) -> None:
-    with database.transaction() as tx:
-        now = tx.now_ms()
-        guesses.put(tx, [GuessRow("account:a", 1, ends=now - 1), GuessRow("place:b", 1, ends=now + 60_000)])
-        assert guesses.prune(tx) == 1
-        assert guesses.prune(tx) == 0
-    assert (level(database, "account:a"), level(database, "place:b")) == (0, 1)

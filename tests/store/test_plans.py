@@ -12,7 +12,7 @@ import pytest
 
 from store import meta
 from store.database import Database
-from store.tables import conversations, cursors, groups, guesses, mentions, messages, users
+from store.tables import conversations, cursors, groups, guesses, mentions, messages, purges, users
 from store.tables.cursors import Active
 from store.tables.guesses import GuessRow
 from store.transaction import Transaction
@@ -85,6 +85,8 @@ CASES: dict[str, tuple[Callable[[Transaction], Any], int]] = {
     "groups left": (lambda tx: groups.groups_page(tx, "gone", "", 200), 1),
     "an account by its name": (lambda tx: users.by_username(tx, "USER1500"), 1),
     "an account that is not there": (lambda tx: users.by_username(tx, "nobody"), 1),
+    "a piece of members": (lambda tx: purges.left_groups(tx, (GROUPS[20], MEMBERS[150]), 100, 0), 100),
+    "a piece of answers": (lambda tx: purges.answers(tx, purges.START, 100, 1), 1),
     "wrong guesses": (lambda tx: guesses.get(tx, [f"place:{n}" for n in range(0, 3000, 1000)]), 3),
 }
 

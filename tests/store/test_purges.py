@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from store.database import Database
-from store.tables import attempts, cursors, done, friends, groups, mentions, messages, purges, sessions
+from store.tables import attempts, cursors, done, friends, groups, guesses, mentions, messages, purges, sessions
 from store.tables.friends import RequestRow
+from store.tables.guesses import GuessRow
 from store.tables.purges import PURGES, START, Piece, Place
 from store.transaction import Transaction
 from tests.store.rows import NOW_MS, member, message, session
@@ -122,6 +123,14 @@ def test_attempts_go(database: Database) -> None:
         attempts.count(tx, "new", NOW_MS)
     assert purge(database, "attempts") == 7
     assert column(database, "SELECT name FROM attempts") == ["new"]
+
+
+def test_guesses_go_when_they_are_of_no_use_any_more(database: Database) -> None:
+    with database.transaction() as tx:
+        old = [GuessRow(f"place:{number}", 1, number == 0, OLD_MS, OLD_MS) for number in range(7)]
+        guesses.put(tx, [*old, GuessRow("account:a", 1, ends=NOW_MS)])
+    assert purge(database, "guesses") == 7
+    assert column(database, "SELECT name FROM guesses") == ["account:a"]
 
 
 @pytest.mark.parametrize("name", PURGES)
