@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -21,8 +20,10 @@ from pathlib import Path
 
 import structlog
 
-from conf.logs import configure_logs
 from conf.settings import BadSettings, Settings, load
+from process.logs import configure_logs
+from process.private_files import write_for_us_only
+from process.signals import stop_thread_on_signals
 
 EVERY_S = 5.0
 FOLDERS = ("log", "nginx")  # below var: of our processes and of servers; of those who came to the door
@@ -92,12 +93,11 @@ def _write_copy(path: Path, copy: Path) -> None:
 
 
 def main(words: list[str]) -> int:
+    write_for_us_only()
     parser = argparse.ArgumentParser(prog="python -m ops.log_rotation", description="Keeps the logs below var small.")
     parser.add_argument("--config", type=Path, required=True)
     options = parser.parse_args(words)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = stop_thread_on_signals()
     try:
         settings = load(options.config)
     except BadSettings as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 UMASK = 0o077
 # What earlier versions made below `var`; var/venv is not among it, because it holds nothing of anybody's.
-OURS = ("log", "run", "standalone", "mariadb", "mariadb.tmp", "rabbitmq", "redis", "nginx", "tls")
+OURS = ("log", "run", "standalone", "mariadb", "mariadb.tmp", "rabbitmq", "redis", "nginx", "tls", "backups")
 
 
 def write_for_us_only() -> None:

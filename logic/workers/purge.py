@@ -16,6 +16,7 @@ from collections.abc import Mapping
 import structlog
 
 from logic.metrics import PURGE_SECONDS, PURGED
+from process.supervision import keep_thread_running
 from store.database import Database
 from store.errors import Contention, StoreError
 from store.tables import leases
@@ -50,19 +51,21 @@ class PurgeJob:
         self._every_s = every_s
         self._look_s = look_s
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="purge", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def __repr__(self) -> str:
         return f"PurgeJob({self._holder}, every {self._every_s} s)"
 
     def start(self) -> None:
-        """Begin to look. To be called once."""
-        self._thread.start()
+        """Begin to look; nothing happens where it does already."""
+        if self._thread is None:
+            self._thread = keep_thread_running("purge", self._run, self._closed)
 
     def close(self) -> None:
         """Stop after the piece under way; waits up to 2 s for it."""
         self._closed.set()
-        self._thread.join(STOP_S)
+        if self._thread is not None:
+            self._thread.join(STOP_S)
 
     def purge(self) -> dict[str, int] | None:
         """Delete all that is due, if this is the process and the time to do it; blocks for as long as that takes.
@@ -89,8 +92,6 @@ class PurgeJob:
                 self.purge()
             except StoreError as error:
                 log.warning("purge_put_off", error=str(error))
-            except Exception as error:  # by a fault of ours; the rows wait for the next look
-                log.error("purge_failed", exc_info=error)
 
     def _kind(self, name: str) -> int:
         """Work off all pieces of one kind; how many rows went. Raises _LeaseLost, StoreError."""

@@ -6,7 +6,6 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from ops.cluster.command import FAILED, add_config, exit_code, open_deployment
 from ops.cluster.deployment import Deployment
 from ops.standalone import CONFIG as STANDALONE
 from ops.standalone import load_running
+from process.private_files import write_for_us_only
 from store.errors import StoreError
 
 BACKUP = "Write all that is stored into a file, while the system runs or not: accounts, groups, messages."
@@ -122,7 +122,7 @@ def renew(place: Place, *, end_sessions: bool) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    os.umask(0o077)
+    write_for_us_only()
     place = Place(STANDALONE if options.standalone else options.config)
     try:
         if options.verb == "backup":

@@ -115,11 +115,11 @@ def test_what_is_put_back_is_what_was_and_has_a_new_epoch(keeper: Keeper) -> Non
 
 
 def test_a_backup_is_one_private_file_that_says_what_it_is_of(keeper: Keeper) -> None:
-    os.umask(0)
+    mask = os.umask(0)
     try:
         file = keeper.backed_up()
     finally:
-        os.umask(0o022)
+        os.umask(mask)
     assert file.stat().st_mode & 0o777 == 0o600
     said = archive.describe(file)
     assert (said.version, said.origin.epoch, said.origin.kind) == (archive.version(), keeper.epoch(), "sqlite")
