@@ -108,9 +108,9 @@ class WorkerBus(Protocol):
     def dead_letter(self, body: bytes, reason: str) -> None:
         """Put `body` into the queue `dead`, with `reason` in a header; it survives the broker's end. Raises BusLost."""
 
-    def slow_down(self, queue: str) -> None:
-        """From now on let a delivery of `queue` come only when none is unacked: the first step of giving the queue up.
-        Raises BusLost."""
+    def stop_taking(self, queue: str) -> None:
+        """Take no more deliveries of `queue`, the first step of giving it up: what comes from now on stays unacked, and
+        goes back to its place. Raises BusLost."""
 
     def give_up(self, queue: str) -> None:
         """Hand `queue` to the next consumer in line, and stand at the back of that line.

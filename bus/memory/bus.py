@@ -123,10 +123,10 @@ class MemoryWorkerBus:
         log.error("dead_letter", reason=reason)
         self.publish(queues.DEAD, body)
 
-    def slow_down(self, queue: str) -> None:
+    def stop_taking(self, queue: str) -> None:
         with self._bus.lock:
             self._check_open()
-            self._consumers[queue].limit = 1
+            self._consumers[queue].limit = 0
 
     def give_up(self, queue: str) -> None:
         with self._bus.lock:

@@ -80,7 +80,7 @@ class MemoryQueue:
         in line."""
         if self._is_ordered and self._line[0] is not consumer:
             return []
-        count = min(consumer.limit - len(consumer.unacked), len(self._waiting))
+        count = max(0, min(consumer.limit - len(consumer.unacked), len(self._waiting)))
         given = [self._waiting.popleft() for _ in range(count)]
         for message in given:
             self._bytes -= len(message.body)

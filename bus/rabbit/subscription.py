@@ -27,6 +27,7 @@ class RabbitSubscription:
         self._on_delivery = on_delivery
         self._acks = AckFloor()
         self._is_cancelled = False
+        self._is_taking = True
         self._channel: BlockingChannel = connection.channel()
         self._channel.basic_qos(prefetch_count=prefetch)
         self._channel.add_on_cancel_callback(self._cancelled)
@@ -46,10 +47,10 @@ class RabbitSubscription:
         for tag, multiple in self._acks.settle(tags):
             self._channel._impl.basic_ack(tag, multiple)
 
-    def slow_down(self) -> None:
-        """From now on let a message come only when none is unacked."""
-        # `global` means the whole channel here, and only such a limit holds for a consumer that exists already.
-        self._channel.basic_qos(prefetch_count=1, global_qos=True)
+    def stop_taking(self) -> None:
+        """Hand over no more messages. Those that still come stay unacked, so the broker sends at most the prefetch; a
+        smaller one for a consumer that exists (basic.qos, global) is refused by RabbitMQ 4.3."""
+        self._is_taking = False
 
     def close(self) -> None:
         """Close the channel; returns when the broker has. Unacked messages go back to their places in the queue."""
@@ -59,7 +60,8 @@ class RabbitSubscription:
         self._channel.close()
 
     def _receive(self, _channel: Any, method: Any, _properties: Any, body: bytes) -> None:
-        self._on_delivery(Delivery(self.queue, body, method.redelivered, (self, method.delivery_tag)))
+        if self._is_taking:
+            self._on_delivery(Delivery(self.queue, body, method.redelivered, (self, method.delivery_tag)))
 
     def _cancelled(self, _frame: Any) -> None:
         self._is_cancelled = True

@@ -112,10 +112,10 @@ class RabbitWorkerBus:
         with bus_lost():
             publisher.basic_publish("", queues.DEAD, body, dead_letter_properties(reason, self._dead_letter_s))
 
-    def slow_down(self, queue: str) -> None:
+    def stop_taking(self, queue: str) -> None:
         self._open_connection()
-        with bus_lost():
-            self._subscriptions[queue].slow_down()
+        self._subscriptions[queue].stop_taking()
+        self._arrived = [delivery for delivery in self._arrived if delivery.queue != queue]
 
     def give_up(self, queue: str) -> None:
         connection = self._open_connection()

@@ -80,13 +80,13 @@ class Handover:
         for partition in sorted(surplus):
             if now - self._given_up_at.get(partition, float("-inf")) >= PER_PARTITION_S:
                 self.leaving = partition
-                self._bus.slow_down(queues.ordered(partition))
+                self._bus.stop_taking(queues.ordered(partition))
                 return
 
-    def slow_down(self) -> None:
-        """Stopping: let at most one more delivery come from each held partition. Raises BusLost."""
-        for partition in self._held:
-            self._bus.slow_down(queues.ordered(partition))
+    def stop_taking(self) -> None:
+        """Stopping: take nothing more from any partition. Raises BusLost."""
+        for queue in queues.all_ordered(self._partitions):
+            self._bus.stop_taking(queue)
 
     def finish(self) -> int:
         """Hand over the partition that is being left, and return it. Everything taken from it must be done and acked.

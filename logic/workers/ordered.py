@@ -120,11 +120,11 @@ class OrderedWorker:
         self._stop()
 
     def _finish_taken(self) -> None:
-        """Stopping: let no more come, and carry out everything that came, so that it is not redelivered to others."""
-        self._handover.slow_down()
-        self._pull(0)
+        """Stopping: take no more, and carry out what was taken, so that it is not redelivered to others."""
+        self._handover.stop_taking()
         while batch := self._inbox.next_batch(self._size.commands, self._size.bytes):
             self._carry_out(batch)
+            self._pull(0)  # heartbeats: nothing comes
         self._finish_decided()
 
     def _stop(self) -> None:

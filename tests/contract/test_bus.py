@@ -170,7 +170,7 @@ async def carry_out(worker: Worker, until: threading.Event, done: list[bytes], a
             count += len(taken)
             if count >= after:
                 count = 0
-                worker.bus.slow_down(QUEUE)
+                worker.bus.stop_taking(QUEUE)
                 worker.bus.give_up(QUEUE)
 
     await worker.do(work)
@@ -196,16 +196,34 @@ async def test_handing_over_under_load_keeps_one_order(fabric: Fabric) -> None:
     assert echoes == numbered(total)
 
 
-async def test_slowed_down_a_queue_brings_one_at_a_time(fabric: Fabric) -> None:
-    worker = await fabric.worker(QUEUE, prefetch=8)
+async def test_a_queue_that_is_to_be_given_up_brings_nothing_more(fabric: Fabric) -> None:
+    """However much waits, and whatever is acked meanwhile: so a worker that has too much to do gets rid of it."""
+    first, second = await fabric.worker(QUEUE, prefetch=8), await fabric.worker(QUEUE, prefetch=8)
     gateway = await fabric.gateway()
-    publish_all(gateway, QUEUE, numbered(20))
-    taken = await worker.take(8)
-    await worker.do(worker.bus.slow_down, QUEUE)
-    await worker.do(worker.bus.ack, taken[:7])
-    await worker.take_nothing()
-    await worker.do(worker.bus.ack, taken[7:])
-    assert bodies(await worker.take(1)) == [b"000008"]
+    publish_all(gateway, QUEUE, numbered(500))
+    taken = await first.take(3)
+    await first.do(first.bus.stop_taking, QUEUE)
+    for delivery in taken:
+        await first.do(first.bus.ack, [delivery])
+        await first.take_nothing(0.1)
+    await first.do(first.bus.give_up, QUEUE)
+    again: list[Delivery] = []
+    while len(again) < 500 - len(taken):
+        again += await second.take_and_ack(1)
+    assert bodies(again) == numbered(500)[len(taken) :]
+    assert sum(delivery.redelivered for delivery in again) <= 8, "no more than the prefetch was held back"
+    await second.do(second.bus.give_up, QUEUE)
+    publish_all(gateway, QUEUE, [b"taken again"])
+    assert bodies(await first.take(1)) == [b"taken again"]
+
+
+async def test_another_queue_still_brings_what_comes(fabric: Fabric) -> None:
+    worker = await fabric.worker(QUEUE, ordered(1))
+    gateway = await fabric.gateway()
+    await worker.do(worker.bus.stop_taking, QUEUE)
+    publish_all(gateway, QUEUE, [b"not taken"])
+    publish_all(gateway, ordered(1), [b"taken"])
+    assert bodies(await worker.take(1)) == [b"taken"]
     await worker.take_nothing()
 
 

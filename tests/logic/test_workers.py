@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ from protocol.replies import Reply
 from protocol.tokens import TokenSigner
 from router.interface import GatewayLease, Route, Snapshot
 from router.memory.router import MemoryRouter
+from router.shares import owners
 from store import meta
 from store.database import Database, open_sqlite
 from store.errors import StoreError
@@ -94,14 +96,14 @@ class Site:
         """The gateway has a connection of this user."""
         await self._registrar.register(Route(user, 1, "web", "d", "s", 1))
 
-    def ordered(self, database: Database | None = None, max_commands: int = 300) -> OrderedWorker:
+    def ordered(self, database: Database | None = None, max_commands: int = 300, name: str = "w1") -> OrderedWorker:
         end = self.bus.worker_end([queues.ordered(0)], 32, self.stopping)
         resolver = self.router.resolver()
-        fan_out = FanOut("w1.x", ORDERED, end, Gateways(resolver))
-        handover = Handover("w1", "x", 1, end, resolver)
+        fan_out = FanOut(f"{name}.x", ORDERED, end, Gateways(resolver))
+        handover = Handover(name, "x", 1, end, resolver)
         store = database or open_sqlite(self.path, 1)
         size = BatchSize(max_commands, 1 << 20)
-        emitter = Emitter("w1.x", end, 1)
+        emitter = Emitter(f"{name}.x", end, 1)
         return self._run(OrderedWorker(end, fan_out, emitter, handover, store, 1, size, Rules(), self.stopping))
 
     def parallel(
@@ -141,8 +143,10 @@ class Site:
         bodies = [Raw(codec.write_struct(command)) for command in commands]
         self.bus.publish(queue, codec.write_struct(TopicMessage(queue, ADDRESS, bodies)))
 
-    def answers(self) -> dict[int, Answer]:
-        found = [body for raw in self.gateway.bodies for body in read_downward(raw).bodies]
+    def answers(self, source: str = "") -> dict[int, Answer]:
+        """All answers, or those of one worker."""
+        messages = [message for raw in self.gateway.bodies if (message := read_downward(raw)).source.startswith(source)]
+        found = [body for message in messages for body in message.bodies]
         return {body.number: body for body in found if isinstance(body, Answer)}
 
     async def ask(self, *commands: ReceiveInfo) -> list[dict[str, Any]]:
@@ -279,6 +283,47 @@ async def test_a_stopping_worker_finishes_what_it_took_and_says_bye(site: Site) 
     waiting = {command.number for delivery in left.take(0) for command in read_upward(delivery.body).bodies}
     assert waiting | set(site.answers()) == {command.number for command in (*commands, *reads)}
     assert not waiting & set(site.answers())
+
+
+@pytest.fixture
+def slow_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each send takes 5 ms: more than a worker gets through can be queued at once."""
+    check = content.check_body
+
+    def check_slowly(type_: str, body: Any) -> None:
+        time.sleep(0.005)
+        check(type_, body)
+
+    monkeypatch.setattr(content, "check_body", check_slowly)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slow_commands")
+async def test_a_full_worker_is_relieved_while_its_backlog_waits(site: Site) -> None:
+    """What waits is for the next owner, who is found within seconds, not when everything is carried out."""
+    to = owners(["w1", "w2"], 1)[0]
+    full = "w2" if to == "w1" else "w1"
+    backlog = [site.send() for _ in range(2000)]
+    for command in backlog:
+        site.publish(command)
+    site.ordered(name=full)
+    await site.answered(backlog[0])
+    site.ordered(name=to)
+    await site.gateway.until(lambda: bool(site.answers(source=f"{to}.x")))
+    assert len(site.answers()) < len(backlog) / 2
+    answered = list(site.answers())
+    assert answered == sorted(answered), "in the order in which they were sent, over both workers"
+
+
+@pytest.mark.usefixtures("slow_commands")
+async def test_a_stopping_worker_leaves_its_backlog_to_the_next(site: Site) -> None:
+    site.ordered()
+    backlog = [site.send() for _ in range(2000)]
+    for command in backlog:
+        site.publish(command)
+    await site.answered(backlog[0])
+    await site.stop()
+    assert len(site.answers()) < len(backlog) / 2
 
 
 @pytest.mark.parametrize("waiting", [0, BUSY_COMMANDS])
