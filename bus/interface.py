@@ -52,16 +52,21 @@ OnMessage = Callable[[bytes, Callable[[], None]], None]
 raises is logged, and its body acked."""
 
 OnState = Callable[[bool], None]
-"""Called on the gateway's loop with True at each new connection, when its queue exists and is empty, and with False at
-each loss."""
+"""Called on the gateway's loop with True at each new connection, when its new queue exists, and with False at each
+loss."""
 
 
 class GatewayBus(Protocol):
     """A gateway's end. To be used on its event loop only, which it never blocks. Reconnects by itself until closed."""
 
     async def start(self, address: str, on_message: OnMessage, on_state: OnState) -> None:
-        """Declare the queue `gateway.{address}` and consume it. Returns when that is so for the first time, however
-        long it takes, or when the bus is closed. To be called once."""
+        """Declare the queue `gateway.{address}.{queue_number}` and consume it. Returns when that is so for the first
+        time, however long it takes, or when the bus is closed. To be called once."""
+
+    @property
+    def queue_number(self) -> int:
+        """The number of its queue, from 1, which rises with each connection. Workers must be told it."""
+        ...
 
     def publish(self, queue: str, body: bytes) -> Put:
         """Send `body` to a worker's queue; bodies for one queue stay in the order of the calls. Raises nothing."""

@@ -7,6 +7,7 @@ of the monotonic clock.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 from protocol.models import TopicMessage
@@ -36,7 +37,7 @@ class LinkNumbers:
         """The number of the last batch to `address`, 0 before the first."""
         return self._numbers.get(address, 0)
 
-    def idle(self, live: set[str], now: float) -> list[str]:
+    def idle(self, live: Set[str], now: float) -> list[str]:
         """Those of the `live` addresses to which nothing was sent for 1 s: they are to get a beacon now. Forgets the
         numbers of all other addresses."""
         for address in set(self._sent_at) - live:
@@ -49,14 +50,10 @@ class LinkNumbers:
 
 
 class LinkWatch:
-    """The receiving side: the last number of each source (`{worker}.{epoch}`), and when it came.
-
-    A new source starts at 1. Only in the 5 s after `begin`, when the gateway asks for everything anyway, the first
-    number of a source may be any: it may have been running for long.
-    """
+    """The receiving side: the last number of each source (`{worker}.{epoch}`), and when it came. A new source starts
+    at 1, and goes on counting over all queues of this gateway: what it sent to a former one is a hole."""
 
     def __init__(self) -> None:
-        self._began = float("-inf")
         self._last: dict[str, tuple[int, float]] = {}
         self._ready: dict[str, str] = {}  # the kind of each worker that can serve
 
@@ -68,8 +65,6 @@ class LinkWatch:
         source, number = message.source, message.number
         if source in self._last:
             expected = self._last[source][0] + (message.kind == "batch")
-        elif now - self._began <= SILENT_AFTER_S:
-            expected = number
         else:
             expected = int(message.kind == "batch")
         if message.kind == "bye":
@@ -92,9 +87,8 @@ class LinkWatch:
         return gone
 
     def begin(self, now: float) -> None:
-        """A new broker connection stands: forget all links."""
-        self._began = now
-        self._last.clear()
+        """A new broker connection stands: nobody was silent while there was none."""
+        self._last = {source: (number, now) for source, (number, _) in self._last.items()}
         self._ready.clear()
 
     @property

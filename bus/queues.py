@@ -1,7 +1,8 @@
 """The names of the queues, and nothing else about them. Pure.
 
 `ordered.{partition}` has one owner at a time, a named queue such as `parallel` any number of consumers;
-`gateway.{id}.{epoch}` is that of one life of a gateway; `dead` holds commands that no worker could carry out.
+`gateway.{id}.{epoch}.{n}` is that of the n-th broker connection in one life of a gateway; `dead` holds commands that no
+worker could carry out.
 """
 
 from __future__ import annotations
@@ -34,6 +35,6 @@ def partition_of_queue(queue: str) -> int | None:
     return int(partition) if name == ORDERED else None
 
 
-def gateway(address: str) -> str:
-    """The queue of the gateway at `address`, which is `{id}.{epoch}`."""
-    return f"gateway.{address}"
+def gateway(address: str, number: int) -> str:
+    """The queue of the gateway at `address`, which is `{id}.{epoch}`, for its broker connection `number`, from 1."""
+    return f"gateway.{address}.{number}"

@@ -67,6 +67,7 @@ class Gateway:
         self._registrar = registrar
         self._state = "down"
         self._name_lost: asyncio.Queue[NameTaken] = asyncio.Queue()
+        self._renewing: asyncio.Task[None] | None = None
         # clients
         self._commands = CommandMaker(name, secrets.token_hex(8), settings.partitions)
         outgoing = Outgoing(limits.max_queued_bytes, limits.slow_s)
@@ -126,8 +127,7 @@ class Gateway:
         if self._state != "draining":
             self._state = "draining"
             log.info("gateway_draining", address=self._commands.address, connections=len(self._hub.connections))
-            with suppress(RouterAway):
-                await self._registrar.renew()
+            await self._renew_lease()
 
     async def stop(self) -> None:
         """The clients first, while the doors still answer: long-poll clients fetch their goodbye by a request. Then the
@@ -184,15 +184,27 @@ class Gateway:
         }
 
     def _lease(self) -> GatewayLease:
-        connections = len(self._hub.connections)
-        epoch = self._commands.epoch
         return GatewayLease(
-            self._name, epoch, self._ports.host, self._ports.http, self._state, connections, self._ports.tcp
+            self._name,
+            self._commands.epoch,
+            self._ports.host,
+            self._ports.http,
+            self._state,
+            len(self._hub.connections),
+            self._ports.tcp,
+            self._bus.queue_number,
         )
+
+    async def _renew_lease(self) -> None:
+        """Tell at once what else would be told within 3 s. A router that is away is told when it is back."""
+        with suppress(RouterAway):
+            await self._registrar.renew()
 
     def _bus_changed(self, is_connected: bool) -> None:
         if is_connected:
             self._downlink.forget()
+            if self._registrar.connected:  # workers still send to the queue of the former connection
+                self._renewing = asyncio.get_running_loop().create_task(self._renew_lease())
             self._revoker.may_have_missed()
             if self._hub.connections:
                 self._refresher.request("broker connection is new")

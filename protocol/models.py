@@ -100,8 +100,8 @@ class ReceiveInfo(msgspec.Struct, omit_defaults=True):
     `number` is given by the gateway, since clients may reuse ids, and rises for ever within (gateway, epoch).
     `connection` is the number of the sender's connection there, 0 for HTTP. `data` is the op's typed arguments as JSON.
     `trace` is the id of the HTTP request in which the command came, else "". `address` is the client's, for an op that
-    needs it, as far as the door knows it. No gateway waits for the answer to a
-    command that another command emitted: `emitted` is then its cid, else "".
+    needs it, as far as the door knows it. No gateway waits for the answer to a command that another command emitted:
+    `emitted` is then its cid, else "". `queue` is the number of the queue that the gateway has now.
     """
 
     op: str
@@ -115,6 +115,7 @@ class ReceiveInfo(msgspec.Struct, omit_defaults=True):
     trace: str = ""
     emitted: str = ""
     address: str = ""
+    queue: int = 1
 
     @property
     def origin(self) -> str:

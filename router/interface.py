@@ -56,7 +56,8 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class GatewayLease:
-    """A gateway that lives: `state` is up or draining; nginx finds it at `host`, `port` and `tcp_port` (0: none)."""
+    """A gateway that lives: `state` is up or draining; nginx finds it at `host`, `port` and `tcp_port` (0: none),
+    workers by the number of its `queue` (bus/queues.py)."""
 
     id: str
     epoch: str
@@ -65,6 +66,7 @@ class GatewayLease:
     state: str
     connections: int
     tcp_port: int = 0
+    queue: int = 1
 
     @property
     def address(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pika
 
+from bus import queues
 from bus.interface import BusLost, Delivery, GatewayBus, WorkerBus
 from bus.memory.bus import MemoryBus
 from bus.rabbit.gateway import RabbitGatewayBus
@@ -31,9 +32,16 @@ class Gateway:
         self.acks: list[Callable[[], None]] = []
         self.states: list[bool] = []
         self.acks_at_once = True
+        self._address = ""
         self._change = asyncio.Condition()
 
+    @property
+    def queue(self) -> str:
+        """The name of the queue that it has now."""
+        return queues.gateway(self._address, self.bus.queue_number)
+
     async def start(self, address: str) -> None:
+        self._address = address
         await self.bus.start(address, self._on_message, self._on_state)
 
     async def until(self, is_true: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:

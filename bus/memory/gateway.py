@@ -54,9 +54,13 @@ class MemoryGatewayBus:
     def connected(self) -> bool:
         return self._is_connected
 
+    @property
+    def queue_number(self) -> int:
+        return 1  # nothing is ever lost, so there is no second connection
+
     async def start(self, address: str, on_message: OnMessage, on_state: OnState) -> None:
         self._loop = asyncio.get_running_loop()
-        self._name = queues.gateway(address)
+        self._name = queues.gateway(address, self.queue_number)
         self._on_message = on_message
         self._is_connected = True
         self._bus.add_gateway(self._name, self._receive)

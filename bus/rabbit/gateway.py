@@ -1,5 +1,8 @@
 """A gateway's end of RabbitMQ: one link at a time; whenever it ends a new one is made after a pause, until closed.
 
+Law: each link has a queue of its own. The former one may be on a node that is down, where it can be neither declared
+nor deleted, or still be given to a connection that the broker believes in (docs/decisions/0038-newer-servers.md).
+
 Everything runs on the event loop on which `start` was called, and nothing blocks it.
 """
 
@@ -24,7 +27,8 @@ class RabbitGatewayBus:
     def __init__(self, address: RabbitAddress) -> None:
         self._address = address
         self._backoff = Backoff()
-        self._queue: str | None = None
+        self._gateway: str | None = None
+        self._queue_number = 0
         self._link: RabbitLink | None = None
         self._is_connected = self._is_closed = False
         self._stood = asyncio.Event()
@@ -39,7 +43,7 @@ class RabbitGatewayBus:
         return self._is_connected
 
     async def start(self, address: str, on_message: OnMessage, on_state: OnState) -> None:
-        self._queue = queues.gateway(address)
+        self._gateway = address
         self._on_message = on_message
         self._on_state = on_state
         self._attempt()
@@ -49,7 +53,7 @@ class RabbitGatewayBus:
         return Put.DOWN if self._link is None else self._link.publish(queue, body)
 
     async def stop_consuming(self) -> None:
-        self._queue = None
+        self._gateway = None
         if self._link is not None:
             await self._link.stop_consuming()
 
@@ -61,8 +65,14 @@ class RabbitGatewayBus:
         if self._link is not None:
             await self._link.close()
 
+    @property
+    def queue_number(self) -> int:
+        return self._queue_number
+
     def _attempt(self) -> None:
-        self._link = RabbitLink(self._address, self._queue, self._on_message, self._up, self._down)
+        self._queue_number += 1
+        queue = None if self._gateway is None else queues.gateway(self._gateway, self._queue_number)
+        self._link = RabbitLink(self._address, queue, self._on_message, self._up, self._down)
         # pika bounds the handshake. This also ends an attempt at a broker that goes silent right after it.
         self._set_timer(asyncio.get_running_loop().call_later(CONNECT_TIMEOUT_S, self._link.end, "no answer"))
 
@@ -72,7 +82,7 @@ class RabbitGatewayBus:
         self._set_timer(None)
         self._backoff.reset()
         self._is_connected = True
-        log.info("bus_connected", queue=self._queue)
+        log.info("bus_connected", gateway=self._gateway, queue_number=self._queue_number)
         self._tell(True)
         self._stood.set()
 

@@ -131,13 +131,8 @@ class RabbitLink:
         self._consumer = channel
         channel.add_on_close_callback(self._channel_closed)
         channel.add_on_cancel_callback(lambda _frame: self.end("the queue was deleted"))
-        # The broker may still believe in a former connection of this gateway, whose consumer would get every other
-        # message: deleting the queue ends it.
-        self._step(channel.queue_delete, self._queue, callback=self._deleted)
-
-    def _deleted(self, _frame: Any) -> None:
-        declare = self._consumer.queue_declare
-        self._step(declare, self._queue, auto_delete=True, arguments=gateway_arguments(), callback=self._declared)
+        wanted = {"durable": True, "auto_delete": True, "arguments": gateway_arguments()}
+        self._step(channel.queue_declare, self._queue, **wanted, callback=self._declared)
 
     def _declared(self, _frame: Any) -> None:
         self._step(self._consumer.basic_qos, prefetch_count=GATEWAY_PREFETCH, callback=self._limited)

@@ -2,7 +2,7 @@
 
 - Queues of commands are durable and bounded by bytes; a full one refuses the next body and drops none that it holds.
 - A gateway's queue lives as long as its consumer and is bounded by count; a full one drops its oldest body, which the
-  numbers of its link show as a hole.
+  numbers of its link show as a hole. It is durable, though nothing in it must be kept: RabbitMQ 4.3 has no others.
 - Bodies are transient, dead letters persistent. Everything goes through the default exchange, unconfirmed.
 """
 
@@ -82,7 +82,7 @@ def durable_queues(partitions: int) -> dict[str, dict[str, Any]]:
 
 def gateway_arguments() -> dict[str, Any]:
     """The arguments of a gateway's queue. It expires after 60 s without a consumer: its gateway died before it could
-    consume."""
+    consume, or the broker has come back with it."""
     return {"x-expires": GATEWAY_EXPIRES_MS, "x-max-length": GATEWAY_BODIES, "x-overflow": "drop-head"}
 
 

@@ -113,6 +113,7 @@ class Uplink:
         """Send a command. Raises ImError busy: too many under way, no broker."""
         if len(self._pending) >= self._max_pending or not self._bus.connected:
             raise busy()
+        command.queue = self._bus.queue_number
         body = codec.write_struct(command)
         now = time.monotonic()
         self._pending[command.number] = _Pending(reply_to, frame_id, now + self._timeout_s)

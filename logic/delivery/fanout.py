@@ -74,7 +74,7 @@ class FanOut:
     def send(self, done: list[tuple[ReceiveInfo, Outcome]]) -> None:
         """Publish every answer and effect of `done`, in order, by one message to each gateway. May wait for the router,
         some 100 ms. Raises BusLost."""
-        self._gateways.heard_of({envelope.origin for envelope, _ in done if not envelope.emitted})
+        self._gateways.heard_of({(envelope.origin, envelope.queue) for envelope, _ in done if not envelope.emitted})
         addressed = [
             (body, body.reach, envelope.origin) for envelope, outcome in done for body in _sent(envelope, outcome)
         ]
@@ -106,7 +106,7 @@ class FanOut:
         """Repeat the last number of each link that was idle for 1 s, so that its gateway knows that nothing is missing.
         Raises BusLost."""
         self._gateways.refresh()
-        for address in self._links.idle(self._gateways.live, time.monotonic()):
+        for address in self._links.idle(self._gateways.live.keys(), time.monotonic()):
             self._publish(address, "beacon", self._links.current(address), [])
 
     def bye(self) -> None:
@@ -119,6 +119,6 @@ class FanOut:
             return
 
     def _publish(self, address: str, kind: Kind, number: int, bodies: list[Downward]) -> None:
-        queue = queues.gateway(address)
+        queue = queues.gateway(address, self._gateways.live[address])
         message = DownwardMessage(queue, self._source, bodies, number, kind, self._worker, self.is_ready)
         self._bus.publish(queue, codec.write_struct(message))

@@ -1,4 +1,4 @@
-"""The gateways that live, as a worker last heard; and where the router says that users and groups are.
+"""The gateways that live and their queues, as a worker last heard; and where the router has users and groups.
 
 Law: a router that does not answer costs speed, never a push. Frames then go to every gateway last known to live.
 """
@@ -18,13 +18,15 @@ AWAY_S = 1.0
 
 
 class Gateways:
-    """What one worker knows of gateways; for one thread. `live` are addresses, `{gateway}.{epoch}`."""
+    """What one worker knows of gateways; for one thread. `live` {address: the number of its queue}; an address is
+    `{gateway}.{epoch}`."""
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
         self._refreshed = float("-inf")
         self._away_until = float("-inf")
-        self.live: set[str] = set()
+        self.live: dict[str, int] = {}
+        self._heard: set[str] = set()
 
     def __repr__(self) -> str:
         return f"Gateways(live={sorted(self.live)}, router={'up' if self.is_router_up else 'away'})"
@@ -42,13 +44,19 @@ class Gateways:
             return
         self._refreshed = now
         try:
-            self.live = {lease.address for lease in self._resolver.gateways()}
+            leases = {lease.address: lease.queue for lease in self._resolver.gateways()}
         except RouterAway:
             self._away_until = time.monotonic() + AWAY_S
+            return
+        heard, self._heard = self._heard, set()
+        self.live = {a: max(leases.get(a, 1), self.live.get(a, 1)) for a in leases.keys() | heard}
 
-    def heard_of(self, addresses: Iterable[str]) -> None:
-        """Count `addresses` as live, whatever the last refresh said: commands have just come from them."""
-        self.live.update(addresses)
+    def heard_of(self, queues: Iterable[tuple[str, int]]) -> None:
+        """Commands have just come from these (address, number of its queue): they live, whatever the last refresh said.
+        The highest number counts, since a command that came back names a queue of former times."""
+        for address, number in queues:
+            self._heard.add(address)
+            self.live[address] = max(number, self.live.get(address, 1))
 
     def locate(self, users: Collection[str], groups: Collection[str]) -> tuple[Addresses, Addresses]:
         """({user: addresses}, {group: addresses}), of live gateways only; a user or group that nobody holds may be

@@ -7,7 +7,8 @@ from router.interface import GatewayLease, Route
 
 
 def write_lease(lease: GatewayLease) -> bytes:
-    """`{"id":"g1","epoch":"k3","host":"127.0.0.1","port":9001,"tcp_port":9101,"state":"up","connections":17}`"""
+    """`{"id":"g1","epoch":"k3","host":"127.0.0.1","port":9001,"tcp_port":9101,"state":"up","connections":17,
+    "queue":1}`"""
     return codec.write(
         {
             "id": lease.id,
@@ -17,6 +18,7 @@ def write_lease(lease: GatewayLease) -> bytes:
             "tcp_port": lease.tcp_port,
             "state": lease.state,
             "connections": lease.connections,
+            "queue": lease.queue,
         }
     )
 
@@ -32,6 +34,7 @@ def read_lease(text: str) -> GatewayLease:
         value["state"],
         value["connections"],
         value.get("tcp_port", 0),
+        value["queue"],
     )
 
 

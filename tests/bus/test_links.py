@@ -53,6 +53,26 @@ def test_a_hole_is_reported_at_the_next_that_arrives(kinds: list[str], data: st.
             lost |= item.kind == "batch"
 
 
+def test_what_went_to_the_queue_of_a_former_connection_is_a_hole() -> None:
+    """Whenever the source hears of the new one: it counts on, and so does the gateway."""
+    watch = LinkWatch()
+    watch.note(message(7, "beacon"), 0.0)
+    watch.begin(20.0)
+    assert watch.silent(24.0) == [], "nobody could be heard while there was no connection"
+    assert not watch.note(message(7, "beacon"), 24.0)
+    watch.begin(30.0)
+    assert watch.note(message(9), 30.0)
+    watch.begin(40.0)
+    assert watch.silent(45.1) == ["w1.e1"]
+
+
+def test_a_source_that_has_sent_before_it_was_ever_heard_is_a_hole() -> None:
+    watch = LinkWatch()
+    watch.begin(0.0)
+    assert watch.note(message(3), 1.0)
+    assert not watch.note(message(0, "beacon", source="w2.e1"), 1.0)
+
+
 def test_silence_is_a_loss_but_a_farewell_is_not() -> None:
     watch = LinkWatch()
     watch.note(message(1, source="w1.e1"), 0.0)

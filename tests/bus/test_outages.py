@@ -17,7 +17,7 @@ import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
 from bus.interface import BusLost, Delivery, Put
-from bus.queues import DEAD, gateway, ordered
+from bus.queues import DEAD, ordered
 from bus.rabbit import gateway as rabbit_gateway
 from bus.rabbit import link as rabbit_link
 from bus.rabbit import worker as rabbit_worker
@@ -28,7 +28,6 @@ from tests.private_servers import PrivateServers
 from tests.proxy import Proxy
 
 QUEUE = ordered(0)
-TO_GATEWAY = gateway("g1.e1")
 
 
 @pytest.fixture
@@ -83,7 +82,7 @@ async def check_both_ways(gateway: Gateway, worker: Worker, word: bytes) -> None
         taken: list[Delivery] = await worker.take_and_ack(1)
         if taken[-1].body == word:
             break
-    await worker.do(worker.bus.publish, TO_GATEWAY, word)
+    await worker.do(worker.bus.publish, gateway.queue, word)
     await gateway.until(lambda: word in gateway.bodies)
 
 
@@ -114,7 +113,7 @@ async def test_broker_killed_and_started_again(servers: PrivateServers, fabric: 
         assert not gateway.bus.connected
         assert gateway.bus.publish(QUEUE, b"lost") is Put.DOWN
         with pytest.raises(BusLost):
-            await worker.do(worker.bus.publish, TO_GATEWAY, b"lost")
+            await worker.do(worker.bus.publish, gateway.queue, b"lost")
         coming_back = asyncio.create_task(worker.do(worker.bus.connect))
     finally:
         await asyncio.to_thread(servers.start, "rabbitmq")
@@ -144,7 +143,7 @@ async def test_connection_cut(distant: Fabric, proxy: Proxy) -> None:
 async def test_acks_of_a_former_connection_do_nothing(distant: Fabric, proxy: Proxy) -> None:
     worker, gateway = await distant.worker(QUEUE), await distant.gateway()
     gateway.acks_at_once = False
-    await worker.do(worker.bus.publish, TO_GATEWAY, b"unacked")
+    await worker.do(worker.bus.publish, gateway.queue, b"unacked")
     gateway.bus.publish(QUEUE, b"unacked")
     (taken,) = await worker.take(1)
     await gateway.received(1)
@@ -201,7 +200,7 @@ async def test_a_draining_gateway_does_not_consume_again(distant: Fabric, proxy:
     await worker.do(worker.bus.connect)
     assert gateway.bus.publish(QUEUE, b"last words") is Put.ACCEPTED
     assert [delivery.body for delivery in await worker.take(1)] == [b"last words"]
-    await worker.do(worker.bus.publish, TO_GATEWAY, b"nobody takes this")
+    await worker.do(worker.bus.publish, gateway.queue, b"nobody takes this")
     await worker.take_nothing(0.3)
     assert gateway.bodies == []
 
@@ -251,19 +250,41 @@ async def test_broker_black_holed_later(distant: Fabric, proxy: Proxy) -> None:
     await check_both_ways(gateway, worker, b"after")
 
 
-async def test_a_former_consumer_gets_nothing_of_the_new_queue(distant: Fabric, fabric: Fabric, proxy: Proxy) -> None:
-    """The broker still believes in the gateway's former connection when the next one stands."""
-    worker = await fabric.worker(QUEUE)
-    await distant.gateway("g1.e1")
-    proxy.black_hole()
-    gateway = await fabric.gateway("g1.e1")
-    await worker.do(lambda: [worker.bus.publish(TO_GATEWAY, body) for body in numbered(20)])
+async def test_each_connection_has_a_queue_of_its_own(distant: Fabric, fabric: Fabric, proxy: Proxy) -> None:
+    """Nothing of the former one comes, whether the broker still has it or not, and whoever it gives it to."""
+    worker, gateway = await fabric.worker(QUEUE), await distant.gateway()
+    former = gateway.queue
+    proxy.cut()
+    await gateway.until(lambda: gateway.states == [True, False, True])
+    assert gateway.queue != former
+    for body in numbered(20):
+        await worker.do(worker.bus.publish, former, b"too late")
+        await worker.do(worker.bus.publish, gateway.queue, body)
     assert await gateway.received(20) == numbered(20)
+
+
+@pytest.mark.slow
+async def test_a_queue_that_came_back_with_its_broker_is_not_taken_again(
+    servers: PrivateServers, settings: BusSettings, fabric: Fabric
+) -> None:
+    """It is durable, so it comes back, unused and to expire: on a node that is down it could not have been deleted."""
+    worker, gateway = await fabric.worker(QUEUE), await fabric.gateway()
+    former = gateway.queue
+    losing = asyncio.create_task(worker.do(take_until_lost, worker))
+    await asyncio.to_thread(servers.kill, "rabbitmq")
+    await asyncio.to_thread(servers.start, "rabbitmq")
+    await gateway.until(lambda: gateway.states == [True, False, True])
+    await losing
+    await worker.do(worker.bus.connect)
+    await asyncio.to_thread(on_channel, settings, lambda channel: channel.queue_declare(former, passive=True))
+    await worker.do(worker.bus.publish, former, b"too late")
+    await check_both_ways(gateway, worker, b"after")
+    assert gateway.bodies == [b"after"]
 
 
 async def test_queues_deleted_by_an_operator(settings: BusSettings, fabric: Fabric) -> None:
     worker, gateway = await fabric.worker(QUEUE), await fabric.gateway()
-    for queue in (QUEUE, TO_GATEWAY):
+    for queue in (QUEUE, gateway.queue):
         await asyncio.to_thread(on_channel, settings, lambda channel, queue=queue: channel.queue_delete(queue))
     await worker.do(take_until_lost, worker)
     await worker.do(worker.bus.connect)

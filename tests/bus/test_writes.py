@@ -12,7 +12,7 @@ from tests.bus_fabric import Fabric, numbered
 from tests.private_servers import PrivateServers
 
 QUEUE = "ordered.0"
-TO_GATEWAY = "gateway.g1.e1"
+TO_GATEWAY = "gateway.g1.e1.1"
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.bus_fabric import PARTITIONS, Fabric, Gateway, Worker, numbered, on_c
 from tests.private_servers import PrivateServers
 
 QUEUE = ordered(0)
-TO_GATEWAY = gateway("g1.e1")
+TO_GATEWAY = gateway("g1.e1", 1)
 
 
 @pytest.fixture(scope="module")
@@ -256,8 +256,8 @@ async def test_wake_ends_the_waiting(fabric: Fabric) -> None:
 async def test_publishing_to_nobody_is_silent(fabric: Fabric) -> None:
     worker = await fabric.worker(QUEUE)
     gateway = await fabric.gateway()
-    assert gateway.bus.publish("gateway.nobody.e0", b"lost") is Put.ACCEPTED
-    await worker.do(worker.bus.publish, "gateway.nobody.e0", b"lost")
+    assert gateway.bus.publish("gateway.nobody.e0.1", b"lost") is Put.ACCEPTED
+    await worker.do(worker.bus.publish, "gateway.nobody.e0.1", b"lost")
     publish_all(gateway, QUEUE, [b"still works"])
     assert bodies(await worker.take(1)) == [b"still works"]
     await worker.do(worker.bus.publish, TO_GATEWAY, b"still works")

@@ -91,8 +91,8 @@ def purge(cluster: FaultCluster, gateway: str) -> int:
     """Drop what waits in a gateway's queue and was not handed to it yet; how many messages that were."""
     bus = cluster.settings.bus
     credentials = pika.PlainCredentials(bus.user, bus.password)
-    (address,) = [lease.address for lease in cluster.resolver().gateways() if lease.id == gateway]
+    (queue,) = [queues.gateway(g.address, g.queue) for g in cluster.resolver().gateways() if g.id == gateway]
     with pika.BlockingConnection(
         pika.ConnectionParameters(bus.host, bus.port, bus.virtual_host, credentials)
     ) as connection:
-        return int(connection.channel().queue_purge(queues.gateway(address)).method.message_count)
+        return int(connection.channel().queue_purge(queue).method.message_count)

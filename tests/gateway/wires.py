@@ -104,15 +104,15 @@ class FarEnd:
     def send(self, address: str, *bodies: Downward, lost: int = 0) -> None:
         """The next message of the link to `address`, after `lost` others that never arrive."""
         self._number += lost + 1
-        self._publish(DownwardMessage(queues.gateway(address), "w1.x", list(bodies), self._number, worker=ORDERED))
+        self._publish(DownwardMessage(queues.gateway(address, 1), "w1.x", list(bodies), self._number, worker=ORDERED))
 
     def send_beacon(self, address: str) -> None:
         """What an idle link says."""
-        self._publish(DownwardMessage(queues.gateway(address), "w1.x", [], self._number, "beacon", ORDERED))
+        self._publish(DownwardMessage(queues.gateway(address, 1), "w1.x", [], self._number, "beacon", ORDERED))
 
     def send_beacon_of_pool(self, address: str) -> None:
         """The same of the other kind of workers."""
-        self._publish(DownwardMessage(queues.gateway(address), "p1.x", [], 0, "beacon", PARALLEL))
+        self._publish(DownwardMessage(queues.gateway(address, 1), "p1.x", [], 0, "beacon", PARALLEL))
 
     def _publish(self, message: DownwardMessage) -> None:
         self._fabric.publish(message.to, codec.write_struct(message))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from bus import queues
 from bus.memory.bus import MemoryBus
 from logic.delivery.fanout import FanOut
 from logic.delivery.gateways import Gateways
@@ -69,6 +70,12 @@ class Site:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
+    def listen(self, queue: str) -> list[DownwardMessage]:
+        """What comes to a queue from now on."""
+        heard: list[DownwardMessage] = []
+        self.bus.add_gateway(queue, lambda body: heard.append(read_downward(body)))
+        return heard
+
     def bodies(self, address: str) -> list[Any]:
         return [body for message in self.inboxes[address] for body in message.bodies]
 
@@ -83,8 +90,8 @@ async def site() -> AsyncIterator[Site]:
         await registrar.close()
 
 
-def _command(number: int, gateway: str = "g1") -> ReceiveInfo:
-    return ReceiveInfo("message.send", number, gateway, "e1", Raw(b"{}"))
+def _command(number: int, gateway: str = "g1", queue: int = 1) -> ReceiveInfo:
+    return ReceiveInfo("message.send", number, gateway, "e1", Raw(b"{}"), queue=queue)
 
 
 def _outcome(*effects: Effect) -> Outcome:
@@ -96,6 +103,35 @@ async def test_an_answer_goes_back_where_the_command_came_from(site: Site) -> No
     (one,), (two,) = site.bodies("g1.e1"), site.bodies("g2.e1")
     assert isinstance(one, Answer) and (one.number, one.op) == (1, "reply")
     assert isinstance(two, Answer) and (two.number, two.op) == (1, "error")
+
+
+async def test_answers_and_pushes_go_to_the_queue_that_a_gateway_has_now(site: Site) -> None:
+    """A command names it; one that came back names a former one. The link counts on."""
+    await site.hold("g1.e1", "ann")
+    push = Push(FRAME, users=["ann"])
+    await site.send((_command(1), _outcome(push)))
+    new = site.listen(queues.gateway("g1.e1", 2))
+    await site.send((_command(3, queue=2), _outcome(push)))
+    await site.send((_command(2, queue=1), _outcome(push)))
+    await site.send((_command(1, "g2"), _outcome(push)))
+    assert [message.number for message in site.inboxes["g1.e1"]] == [1]
+    assert [message.number for message in new] == [2, 3, 4]
+
+
+async def test_a_lease_tells_of_a_new_queue_before_any_command_does(site: Site) -> None:
+    await site.hold("g1.e1", "ann")
+    site.fan_out.beacon()
+    new = site.listen(queues.gateway("g1.e1", 2))
+    site.router.claim(GatewayLease("g1", "e1", "127.0.0.1", 9001, "up", 0, queue=2))
+    site.gateways.refresh(now_please=True)
+    await site.send((_command(1, "g2"), _outcome(Push(FRAME, users=["ann"]))))
+    assert [message.number for message in new] == [1]
+
+
+async def test_who_has_just_asked_is_answered_though_its_lease_has_run_out(site: Site) -> None:
+    await site.registrars["g1.e1"].close()
+    await site.send((_command(1), _outcome(Revocation(["s"], "logged_out"))))
+    assert [type(body) for body in site.bodies("g1.e1")] == [Answer, Revocation]
 
 
 async def test_a_batch_is_one_numbered_message_a_gateway_in_order(site: Site) -> None:

@@ -461,7 +461,7 @@ async def test_nobody_is_answered_for_an_emitted_command(site: Site) -> None:
     await _off_the_outbox(site)
     assert (await site.ask(site.send()))[0]["seq"] == 1
     addresses = {read_downward(body).to for body in site.gateway.bodies}
-    assert addresses == {queues.gateway(ADDRESS)}
+    assert addresses == {queues.gateway(ADDRESS, 1)}
     with site.database.reading() as tx:
         assert [row.body for row in messages.after(tx, "s:bob", 0, 10)] == ['{"event":"test"}']
 

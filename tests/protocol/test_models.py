@@ -55,7 +55,7 @@ def test_answers_pushes_and_deltas_cross_the_bus_in_order() -> None:
         Revocation(["s1"], "logged_out"),
         Takeover("ann", "web", 1_795_309_909_181, "d1", "g1.e1.3"),
     ]
-    read = read_downward(codec.write_struct(DownwardMessage("gateway.g1.e1", "w1.e", bodies, number=9)))
+    read = read_downward(codec.write_struct(DownwardMessage("gateway.g1.e1.1", "w1.e", bodies, number=9)))
     assert [type(body) for body in read.bodies] == [Answer, Push, Membership, Revocation, Takeover]
     assert (read.number, read.kind, read.ready) == (9, "batch", True)
     answer, push = read.bodies[:2]

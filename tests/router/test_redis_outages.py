@@ -302,7 +302,7 @@ async def test_nginx_can_read_a_lease_and_it_ends_by_itself(
     await gateway.registrar.renew()
     assert gateway.lease() == GatewayLease("g1", "e1", "127.0.0.1", 9001, "up", 0)
     assert client.get(keys.gateway("g1")) == (
-        '{"id":"g1","epoch":"e1","host":"127.0.0.1","port":9001,"tcp_port":0,"state":"up","connections":0}'
+        '{"id":"g1","epoch":"e1","host":"127.0.0.1","port":9001,"tcp_port":0,"state":"up","connections":0,"queue":1}'
     )
     assert 9_000 < int(client.pttl(keys.gateway("g1"))) <= 10_000
 

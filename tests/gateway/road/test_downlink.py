@@ -82,7 +82,7 @@ async def test_what_takes_many_steps_lets_the_loop_turn() -> None:
 async def test_neither_an_unreadable_message_nor_one_that_fails_stops_the_others() -> None:
     rig = Rig()
     far = await rig.start()
-    rig.bus.publish(queues.gateway(ADDRESS), b'{"to":"x","source":"w1.x","bodies":[{"kind":"nobody knows"}]}')
+    rig.bus.publish(queues.gateway(ADDRESS, 1), b'{"to":"x","source":"w1.x","bodies":[{"kind":"nobody knows"}]}')
     far.send(ADDRESS, Membership("team", 1))  # this rig has no handler of it
     far.send(ADDRESS, answer(1))
     await rig.hears("answer 1")

@@ -34,6 +34,21 @@ async def test_a_member_gets_what_is_for_its_group(site: Site) -> None:
     assert await _ops(site, bob) == []
 
 
+async def test_workers_hear_of_a_new_queue_at_once_and_clients_sync(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob = await site.login("bob")
+    site.push(TO_TEAM)
+    monkeypatch.setattr(type(site.bus_end), "queue_number", 2)
+    site.gateway._bus_changed(True)
+    await until(lambda: [lease.queue for lease in site.router.gateways()] == [2])
+    await bob.until("resync")
+    await bob.ask("user.get", {"ids": ["x"]})
+    assert site.worker.seen[-1].queue == 2
+    site.push(lost=1)  # to the former queue, before its worker had heard
+    await bob.until("resync")
+
+
 async def test_a_join_registers_the_group_and_has_its_user_sync(site: Site) -> None:
     bob = await site.login("bob")
     site.push(Membership("team", 4, joined=["bob", "somebody elsewhere"]))
