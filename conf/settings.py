@@ -7,6 +7,7 @@ what to write instead, before anything is started. `HONGYAN_STORE__PORT=3310` ov
 from __future__ import annotations
 
 import os
+import ssl
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,8 +49,9 @@ from conf.values import (
 )
 
 PREFIX = "HONGYAN_"
-# The file that the scripts read; no setting of its own.
+# No settings: the file that the scripts read, and where the programs of the servers are (ops/programs.py).
 FILE_VARIABLE = "HONGYAN_CONFIG"
+SERVERS_VARIABLE = "HONGYAN_SERVERS"
 
 
 class BadSettings(Exception):
@@ -83,7 +85,11 @@ class RouterSettings(Section, frozen=True):
 
 
 class StoreSettings(Section, frozen=True):
-    """MariaDB or MySQL (kind "mysql"), or SQLite in `path`."""
+    """MariaDB or MySQL (kind "mysql"), or SQLite in `path`.
+
+    With `tls` "verified" the server's certificate must be for `host` and signed by a CA of the PEM file `tls_ca`, or by
+    one that the system trusts; with "off" nothing is encrypted: right for the server that the scripts start.
+    """
 
     kind: Literal["mysql", "sqlite"] = "mysql"
     host: Host = "127.0.0.1"
@@ -92,6 +98,8 @@ class StoreSettings(Section, frozen=True):
     password: Secret = ""
     database: Name = "hongyan"
     path: File = "standalone/hongyan.sqlite3"
+    tls: Literal["off", "verified"] = "off"
+    tls_ca: FileOrNone = ""
     connect_timeout_s: Seconds = 3.0
     read_timeout_s: Seconds = 5.0
 
@@ -249,11 +257,26 @@ class Settings(Section, frozen=True):
 _SECTIONS = {field.name: field.type for field in fields_of(Settings) if isinstance(field.type, StructType)}
 
 
+def tls_context(store: StoreSettings) -> ssl.SSLContext | None:
+    """How to speak TLS with the store, None for not at all. Raises BadSettings."""
+    if store.tls == "off":
+        return None
+    try:
+        return ssl.create_default_context(cafile=store.tls_ca or None)
+    except OSError as error:  # ssl.SSLError is one
+        raise BadSettings(
+            f"store.tls_ca, {store.tls_ca}, cannot be used ({error.strerror or error}): name the PEM file of the CA "
+            'that signed the server\'s certificate, or write "" for those that this system trusts.'
+        ) from None
+
+
 def load(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of a TOML file with the environment's overrides and the secrets. Raises BadSettings."""
     tree, variables = _with_environment(_read(path), os.environ if environment is None else environment)
     try:
-        return _with_secrets(msgspec.convert(tree, Settings, strict=False, dec_hook=from_text))
+        settings = msgspec.convert(tree, Settings, strict=False, dec_hook=from_text)
+        tls_context(settings.store)
+        return _with_secrets(settings)
     except msgspec.ValidationError as error:
         raise BadSettings(sentence(error, Settings, tree, variables)) from None
     except BadSecret as error:
@@ -274,7 +297,7 @@ def _with_environment(tree: dict[str, Any], environment: Mapping[str, str]) -> t
     merged = {key: dict(value) if isinstance(value, dict) else value for key, value in tree.items()}
     variables: dict[str, str] = {}
     for variable, text in environment.items():
-        if not variable.startswith(PREFIX) or variable == FILE_VARIABLE:
+        if not variable.startswith(PREFIX) or variable in (FILE_VARIABLE, SERVERS_VARIABLE):
             continue
         section, _, key = variable[len(PREFIX) :].lower().partition("__")
         if key and section in _SECTIONS:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from bus.interface import WorkerBus
 from bus.rabbit.topology import RabbitAddress
 from bus.rabbit.worker import RabbitWorkerBus
-from conf.settings import Settings
+from conf.settings import Settings, tls_context
 from logic.delivery.emitter import Emitter
 from logic.delivery.fanout import FanOut
 from logic.delivery.gateways import Gateways
@@ -55,6 +55,7 @@ def open_store(settings: Settings, connections: int, read_timeout_s: float | Non
         connections,
         store.connect_timeout_s,
         read_timeout_s or store.read_timeout_s,
+        tls_context(store),
     )
 
 

@@ -12,6 +12,7 @@ Laws:
 from __future__ import annotations
 
 import secrets
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -250,13 +251,15 @@ def open_mysql(
     connections: int,
     connect_timeout_s: float,
     read_timeout_s: float,
+    tls: ssl.SSLContext | None = None,
 ) -> Database:
     """A pool to MariaDB or MySQL, which connects when it is first used. Raises nothing.
 
     `connect_timeout_s` also bounds the wait for a free connection; `read_timeout_s` bounds each statement. A migration
-    that rewrites a large table needs hours for one; nothing else does.
+    that rewrites a large table needs hours for one; nothing else does. With `tls` the server must speak it, and show
+    the certificate that the context asks for; without it nothing is encrypted.
     """
-    engine = MysqlEngine(host, port, user, password, database, connect_timeout_s, read_timeout_s)
+    engine = MysqlEngine(host, port, user, password, database, connect_timeout_s, read_timeout_s, tls)
     return Database(engine, connections)
 
 

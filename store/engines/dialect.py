@@ -109,7 +109,7 @@ def marks(count: int) -> str:
 
 
 class MysqlDialect:
-    """The Dialect of MariaDB 10.6+ and MySQL 8."""
+    """The Dialect of MariaDB 10.6+ and MySQL 8+."""
 
     # Not UNIX_TIMESTAMP(NOW(3)), which goes through the session's time zone: in the last hour of summer time it is an
     # hour ahead, and then runs back.
@@ -152,9 +152,11 @@ class MysqlDialect:
 
     def last_rows(self, table: str, columns: str, key: str, order: str, count: int) -> str:
         # STRAIGHT_JOIN and LIMIT 1 leave the optimizer no choice. With MAX and GROUP BY it takes the loose index scan
-        # only while its statistics are small; then it reads every message of these conversations, for seconds.
+        # only while its statistics are small; then it reads every message of these conversations, for seconds. MySQL 9
+        # reads and sorts them all where the order names the second column of the key alone.
         wanted = " UNION ALL ".join([f"SELECT %s AS {key}"] * count)
-        newest = f"SELECT {order} FROM {table} t WHERE t.{key} = wanted.{key} ORDER BY t.{order} DESC LIMIT 1"
+        last = f"ORDER BY t.{key} DESC, t.{order} DESC LIMIT 1"
+        newest = f"SELECT {order} FROM {table} t WHERE t.{key} = wanted.{key} {last}"
         named = ",".join(f"{table}.{column}" for column in columns.split(","))
         on = f"{table}.{key} = wanted.{key} AND {table}.{order} = ({newest})"
         return f"SELECT STRAIGHT_JOIN {named} FROM ({wanted}) wanted JOIN {table} ON {on}"

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import errno
 import re
+import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pymysql
-from pymysql.constants import CLIENT, ER
+from pymysql.constants import CLIENT, CR, ER
 
 from store.engines.dialect import Dialect, MysqlDialect, constraint_of_key, written_table
 from store.engines.engine import Row, WhileWaiting
@@ -23,7 +25,7 @@ from store.errors import AlreadyDone, BadValue, CannotWrite, Contention, Duplica
 
 _SQL_MODE = "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO"
 _LOCK_WAIT_S = 2
-_IDLE_IN_TRANSACTION_S = 3  # MariaDB ends the connection of a worker that hangs, so that its locks are free
+_IDLE_IN_TRANSACTION_S = 3  # the server ends the connection of a worker that hangs, so that its locks are free
 
 # Error numbers of the server, by the reaction that each asks for.
 _DUPLICATE = frozenset({1062, 1586})
@@ -55,7 +57,10 @@ class MysqlEngine:
         database: str,
         connect_timeout_s: float,
         read_timeout_s: float,
+        tls: ssl.SSLContext | None,
     ) -> None:
+        """Without `tls` nothing is encrypted, whatever the server offers: PyMySQL by itself takes what it offers and
+        verifies nothing."""
         self.dialect: Dialect = MysqlDialect()
         self.wait_s = connect_timeout_s
         self._name = f"mysql {host}:{port}/{database}"
@@ -71,6 +76,8 @@ class MysqlEngine:
             "charset": "utf8mb4",
             "autocommit": False,
             "local_infile": False,
+            "ssl": tls,
+            "ssl_disabled": tls is None,
             "client_flag": CLIENT.FOUND_ROWS,  # a row count counts the rows found, as SQLite's does
             "sql_mode": _SQL_MODE,
         }
@@ -79,10 +86,13 @@ class MysqlEngine:
         return self._name
 
     def open(self) -> OverlappingConnection:
-        raw = OverlappingConnection(**self._options)
+        try:
+            raw = OverlappingConnection(**self._options)
+        except RuntimeError as error:  # PyMySQL lacks what this server's way to log in needs
+            raise pymysql.OperationalError(CR.CR_AUTH_PLUGIN_CANNOT_LOAD, str(error)) from error
         try:
             with raw.cursor() as cursor:
-                _bound_locks(cursor)
+                raw.ends_idle_transactions = _bound_locks(cursor)
         except BaseException:
             raw.close()
             raise
@@ -96,13 +106,21 @@ class MysqlEngine:
             level = "READ COMMITTED" if write else "REPEATABLE READ"
             raw.query(f"SET SESSION TRANSACTION ISOLATION LEVEL {level}")
             raw.reads_snapshots = not write
-        if write:
-            raw.begin()
-        else:
+        if not write:
             raw.query("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+            return
+        if not raw.ends_idle_transactions:
+            raw.is_bound = True
+            raw.query(f"SET SESSION wait_timeout={_IDLE_IN_TRANSACTION_S}")
+        raw.begin()
 
     def end(self, raw: Any) -> None:
-        """`begin` takes no lock in this process."""
+        """A connection of MySQL may lie in the pool for long again; if that cannot be said, it is found dead there."""
+        if raw.is_bound:
+            raw.is_bound = False
+            if raw.open:
+                with suppress(*self.errors):
+                    raw.query("SET SESSION wait_timeout=DEFAULT")
 
     def insert(
         self, cursor: Any, head: str, rows: Sequence[Row], tail: str, while_waiting: WhileWaiting | None = None
@@ -142,11 +160,14 @@ class MysqlEngine:
         return StoreError(said)
 
 
-def _bound_locks(cursor: Any) -> None:
-    """Bound how long a worker that hangs can hold its locks. MySQL 8 has no such bound for an idle transaction."""
+def _bound_locks(cursor: Any) -> bool:
+    """Bound how long a worker that hangs can hold its locks. Whether the server ends idle transactions by itself: MySQL
+    only ends idle connections."""
     cursor.execute(f"SET SESSION innodb_lock_wait_timeout={_LOCK_WAIT_S}")
     try:
         cursor.execute(f"SET SESSION idle_transaction_timeout={_IDLE_IN_TRANSACTION_S}")
     except pymysql.MySQLError as error:
         if error.args[0] != ER.UNKNOWN_SYSTEM_VARIABLE:
             raise
+        return False
+    return True

@@ -17,11 +17,16 @@ class OverlappingConnection(Connection):
     """Calls `while_waiting` once, when the next statement was sent and before its answer is read.
 
     It must not raise: the answer would stay unread, and be taken for that to the next statement.
+
+    `ends_idle_transactions`: the server does so by itself. `is_bound`: it was told to end this connection soon where it
+    is idle (store/engines/mysql.py).
     """
 
     while_waiting: WhileWaiting | None = None
     reads_snapshots: bool | None = None
     """Whether its session is set up for transactions that only read (store/engines/mysql.py); None: not yet."""
+    ends_idle_transactions = True
+    is_bound = False
 
     def _read_query_result(self, unbuffered: bool = False) -> Any:
         while_waiting, self.while_waiting = self.while_waiting, None

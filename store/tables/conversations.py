@@ -51,7 +51,8 @@ class _Seen(NamedTuple):
 
 
 _EVERYTHING = _Span(1, None)
-_LAST_SEQ = "(SELECT m.seq FROM messages m WHERE m.conversation = c.conversation ORDER BY m.seq DESC LIMIT 1)"
+_LAST = "m.conversation DESC, m.seq DESC"  # by both: by the second alone MySQL 9 sorts the whole conversation
+_LAST_SEQ = f"(SELECT m.seq FROM messages m WHERE m.conversation = c.conversation ORDER BY {_LAST} LIMIT 1)"
 _TAIL = f"LEFT JOIN messages t ON t.conversation = c.conversation AND t.seq = {_LAST_SEQ}"
 _READ = "LEFT JOIN messages b ON b.conversation = c.conversation AND b.seq = c.read_seq"
 _SELECT = f"SELECT c.conversation, c.read_seq, b.counted, t.seq, t.counted FROM cursors c {_TAIL} {_READ}"

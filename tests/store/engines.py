@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.settings import StoreSettings
+from conf.settings import StoreSettings, tls_context
 from store import meta
 from store.database import Database, open_mysql, open_sqlite
 from store.engines.dialect import CONSTRAINTS
@@ -33,6 +33,7 @@ def open_server(
         connections,
         connect_timeout_s,
         read_timeout_s,
+        tls_context(settings),
     )
 
 

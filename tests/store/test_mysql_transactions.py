@@ -65,6 +65,12 @@ def kill(database: Database, connection: int) -> None:
             time.sleep(POLL_S)
 
 
+def is_mariadb(store: Database) -> bool:
+    with store.reading() as tx:
+        row = tx.row("SELECT VERSION()")
+    return row is not None and "MariaDB" in str(row[0])
+
+
 def naive_pool(settings: StoreSettings) -> PooledDB:
     """DBUtils as its manual shows it."""
     return PooledDB(
@@ -184,6 +190,29 @@ def test_an_idle_transaction_loses_its_locks_and_stores_nothing(store: Database)
     assert counts(store) == {"a": 1, "b": 0}
 
 
+def test_a_connection_that_wrote_may_lie_in_the_pool_for_long_again(store: Database) -> None:
+    with store.transaction() as tx:
+        ident = connection_of(tx)
+        tx.execute(COUNT, ("a",))
+    with store.reading() as tx:
+        assert connection_of(tx) == ident
+        assert tx.row("SELECT @@session.wait_timeout = @@global.wait_timeout") == (1,)
+
+
+def test_the_end_of_a_transaction_raises_nothing_though_its_connection_is_gone(
+    store: Database, settings: StoreSettings
+) -> None:
+    """As MySQL does it, on MariaDB too: the bound of the transaction is taken back by a statement of its own."""
+    other = open_server(settings)
+    raw = other.engine.open()
+    raw.ends_idle_transactions = False
+    other.engine.begin(raw, write=True)
+    raw.commit()
+    kill(store, raw.thread_id())
+    other.engine.end(raw)
+    other.engine.end(raw)
+
+
 @pytest.mark.parametrize(("cut", "stored"), [("before", 0), ("after", 1)])
 def test_a_connection_lost_at_commit_is_unknown(
     store: Database, settings: StoreSettings, cut: str, stored: int
@@ -213,14 +242,17 @@ def test_an_interrupted_statement_takes_its_connection_with_it(store: Database) 
 
 
 def test_the_session_is_strict_and_its_waits_are_bounded(store: Database) -> None:
-    variables = "@@tx_isolation, @@innodb_lock_wait_timeout, @@idle_transaction_timeout, @@autocommit"
+    bound = "idle_transaction_timeout" if is_mariadb(store) else "wait_timeout"
     for begin, level in ((store.reading, "REPEATABLE-READ"), (store.transaction, "READ-COMMITTED")):
         with begin() as tx:
-            assert tx.row(f"SELECT {variables}, @@character_set_connection") == (level, 2, 3, 0, "utf8mb4")
-        mode = tx.row("SELECT @@sql_mode")
-        assert mode is not None
-        assert "STRICT_TRANS_TABLES" in mode[0]
-        assert "NO_BACKSLASH_ESCAPES" not in mode[0]
+            variables = dict(tx.rows("SHOW SESSION VARIABLES"))  # type: ignore[arg-type]
+            isolation = variables.get("transaction_isolation") or variables["tx_isolation"]
+            assert (isolation, variables["autocommit"]) == (level, "OFF")
+            assert variables["innodb_lock_wait_timeout"] == "2"
+            assert variables["character_set_connection"] == "utf8mb4"
+            assert begin is store.reading or variables[bound] == "3"
+            assert "STRICT_TRANS_TABLES" in variables["sql_mode"]
+            assert "NO_BACKSLASH_ESCAPES" not in variables["sql_mode"]
 
 
 def test_the_password_is_in_no_repr_and_no_error(settings: StoreSettings) -> None:
