@@ -2,7 +2,8 @@
 
 policy=/usr/sbin/policy-rc.d
 
-# install_packages PACKAGE...: no service is started by it. Returns 1 where it cannot install.
+# install_packages PACKAGE...: no service is started by it, and nothing that is installed is removed for it, such as a
+# MySQL for MariaDB. Returns 1 where it cannot install.
 install_packages() {
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
     echo "installing $* (apt-get)"
@@ -19,5 +20,5 @@ install_packages() {
 }
 
 _apt_get() {
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-remove --no-install-recommends "$@" >/dev/null
 }

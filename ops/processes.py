@@ -41,7 +41,8 @@ class Process:
     """A process by name.
 
     `command` gives the words to run; it is called at each start, so it may prepare files first. `ready` says whether
-    the process serves yet; it raises ProcessFailed if it never will.
+    the process serves yet; it raises ProcessFailed if it never will. `reasons` {what the end of its log says where it
+    died while starting: the sentence to tell instead}.
     """
 
     def __init__(
@@ -55,8 +56,9 @@ class Process:
         cwd: Path | None = None,
         port: int = 0,
         stop_s: float = 20.0,
+        reasons: Mapping[str, str] | None = None,
     ) -> None:
-        self.name, self.port = name, port
+        self.name, self.port, self._reasons = name, port, reasons or {}
         self.log = var / "log" / f"{name}.log"
         self.pid_file = var / "run" / f"{name}.pid"
         self._command, self._ready, self._env, self._cwd, self._stop_s = command, ready, env, cwd, stop_s
@@ -125,7 +127,7 @@ class Process:
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             if self.pid is None:
-                raise ProcessFailed(f"{self.name} died while starting; the end of {self.log}:\n{self.log_tail()}")
+                raise ProcessFailed(self._why_it_died())
             if self._ready():
                 return
             time.sleep(POLL_S)
@@ -174,6 +176,11 @@ class Process:
             log.seek(max(0, self.log.stat().st_size - 16 * 1024))
             lines = log.read().decode(errors="replace").splitlines()[-LOG_TAIL_LINES:]
         return "\n".join(f"    {line}" for line in lines) or "    (empty)"
+
+    def _why_it_died(self) -> str:
+        tail = self.log_tail()
+        known = (reason for words, reason in self._reasons.items() if words in tail)
+        return next(known, f"{self.name} died while starting; the end of {self.log}:\n{tail}")
 
     def _signal(self, number: signal.Signals, *, frozen: bool) -> None:
         pid = self.pid

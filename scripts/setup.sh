@@ -8,7 +8,8 @@ usage() {
     cat <<'END'
 usage: scripts/setup.sh [--dev] [--servers] [--browser]
   --dev      also what tests and checks need
-  --servers  also RabbitMQ, Redis, MariaDB and nginx with Lua: installed by apt-get where we are root on Debian or Ubuntu
+  --servers  also RabbitMQ, Redis, MariaDB and nginx with Lua, where they (or MySQL, Valkey, OpenResty) are not there yet:
+             installed by apt-get where we are root on Debian or Ubuntu, which removes nothing for it
   --browser  also Chromium, in the same way where that can be done: without it the tests of tests/browser are skipped
 END
 }
@@ -54,13 +55,14 @@ install_requirements() {
 }
 
 has_program() {
-    PATH="$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin" command -v "$1" >/dev/null
+    PATH="${HONGYAN_SERVERS:+$HONGYAN_SERVERS:}$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin" command -v "$1" >/dev/null
 }
 
 door_packages=(nginx libnginx-mod-http-lua libnginx-mod-stream lua-nginx-redis)
 
-# OpenResty, which has all of it, or nginx with the modules of these packages.
+# OpenResty, which has all of it, or nginx with the modules of these packages; that of HONGYAN_SERVERS has its own.
 has_door() {
+    [ -z "${HONGYAN_SERVERS:-}" ] || ! PATH=$HONGYAN_SERVERS command -v nginx >/dev/null || return 0
     has_program openresty || [ -x /usr/local/openresty/nginx/sbin/nginx ] || {
         has_program nginx && [ -e /usr/lib/nginx/modules/ngx_http_lua_module.so ] &&
             [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] && [ -e /usr/share/lua/5.1/nginx/redis.lua ]
@@ -70,8 +72,8 @@ has_door() {
 install_servers() {
     local missing=()
     has_program rabbitmq-server || [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing+=(rabbitmq-server)
-    has_program redis-server || missing+=(redis-server)
-    has_program mariadbd || missing+=(mariadb-server)
+    has_program redis-server || has_program valkey-server || missing+=(redis-server)
+    has_program mariadbd || has_program mysqld || missing+=(mariadb-server)
     has_door || missing+=("${door_packages[@]}")
     [ ${#missing[@]} -gt 0 ] || return 0
     install_packages "${missing[@]}" || fail "these servers are missing: ${missing[*]}.

@@ -1,4 +1,4 @@
-"""A private MariaDB: a data directory under var, reached by its user over TCP and by the administrator by socket.
+"""A private MariaDB or MySQL: data below var/mariadb, reached by its user over TCP, by the administrator by socket.
 
 Laws: the database and its least-privileged user are set up again at every start from a file that only the owner may
 read and that is removed once the server serves; no password is ever on a command line.
@@ -16,6 +16,7 @@ from pathlib import Path
 from conf.settings import StoreSettings
 from ops.processes import Process, ProcessFailed
 from ops.programs import find_program, plain_environment
+from ops.servers.flavour import Flavour, installed
 from ops.templates import fill_template, write_private
 
 SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 107 bytes, on macOS 103
@@ -23,14 +24,15 @@ PRIVILEGES = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP, REFERE
 
 
 def mariadb_process(settings: StoreSettings, var: Path) -> Process:
-    """MariaDB on `settings.port`; its data directory is made at the first start."""
+    """MariaDB or MySQL on `settings.port`; its data directory is made at the first start."""
     client = var / "run" / "mariadb-client.cnf"
 
     def command() -> list[str]:
-        program = find_program("mariadbd", "mysqld")
-        _install(var)
+        flavour = installed()
+        _install(flavour, var)
         write_private(client, client_configuration(settings))
-        return [program, f"--defaults-file={_write_configuration(settings, var)}"]
+        write_private(_administrator_file(var), _administrator_configuration(flavour, settings, var))
+        return [flavour.program, f"--defaults-file={_write_configuration(flavour, settings, var)}"]
 
     return Process(
         "mariadb",
@@ -58,13 +60,13 @@ def socket_path(var: Path) -> Path:
 
 def administer(var: Path, sql: str) -> str:
     """Run `sql` as the administrator of the private server. Raises ProcessFailed."""
-    argv = [find_program("mariadb", "mysql"), "--no-defaults", "--batch", "--skip-column-names"]
-    argv += ["--socket", str(socket_path(var)), "--user", getpass.getuser()]
+    argv = [find_program("mariadb", "mysql"), f"--defaults-file={_administrator_file(var)}"]
+    argv += ["--batch", "--skip-column-names"]
     done = subprocess.run(
         argv, check=False, input=sql, env=plain_environment(), capture_output=True, text=True, timeout=60
     )
     if done.returncode != 0:
-        raise ProcessFailed(f"MariaDB refused: {done.stderr.strip()}")
+        raise ProcessFailed(f"the store's server refused: {done.stderr.strip()}")
     return done.stdout.strip()
 
 
@@ -85,14 +87,18 @@ def _set_up_file(var: Path) -> Path:
     return var / "run" / "mariadb-init.sql"
 
 
-def _write_configuration(settings: StoreSettings, var: Path) -> Path:
+def _administrator_file(var: Path) -> Path:
+    return var / "run" / "mariadb-administrator.cnf"
+
+
+def _write_configuration(flavour: Flavour, settings: StoreSettings, var: Path) -> Path:
     values = {
         "directory": var / "mariadb",
         "temporary": _temporary_directory(var),
         "socket": socket_path(var),
         "port": settings.port,
         "account": getpass.getuser(),
-        "init_file": write_private(_set_up_file(var), _set_up_sql(settings)),
+        "init_file": write_private(_set_up_file(var), _set_up_sql(flavour, settings)),
     }
     return fill_template("mariadb.cnf", var / "run" / "mariadb.cnf", values)
 
@@ -104,23 +110,28 @@ def _temporary_directory(var: Path) -> Path:
     return temporary
 
 
-def _install(var: Path) -> None:
+def _install(flavour: Flavour, var: Path) -> None:
     directory = var / "mariadb"
     if directory.exists():
+        if not flavour.made(directory):
+            other = "MariaDB" if flavour.is_mysql else "MySQL"
+            raise ProcessFailed(
+                f"the data in {directory} was made by {other}, which {flavour.name} cannot read: start it with "
+                f"{other}, dump it and load it into a new one, or name another directory by HONGYAN_VAR."
+            )
         return
     unfinished = directory.with_name(directory.name + ".new")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True, mode=0o700)
-    argv = [find_program("mariadb-install-db", "mysql_install_db"), "--no-defaults", f"--datadir={unfinished}"]
-    argv += [f"--user={getpass.getuser()}", "--auth-root-authentication-method=socket", "--skip-test-db"]
+    argv = flavour.install_command(unfinished)
     environment = plain_environment(TMPDIR=str(_temporary_directory(var)))
     done = subprocess.run(argv, check=False, env=environment, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
-        raise ProcessFailed(f"mariadb-install-db failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise ProcessFailed(f"{Path(argv[0]).name} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     unfinished.replace(directory)
 
 
-def _set_up_sql(settings: StoreSettings) -> str:
+def _set_up_sql(flavour: Flavour, settings: StoreSettings) -> str:
     """Idempotent; the server's init-file wants each statement on one line."""
     account, password = f"'{settings.user}'@'127.0.0.1'", settings.password.replace("\\", "\\\\").replace("'", "''")
     return (
@@ -128,6 +139,7 @@ def _set_up_sql(settings: StoreSettings) -> str:
         f"CREATE USER IF NOT EXISTS {account};\n"
         f"ALTER USER {account} IDENTIFIED BY '{password}';\n"
         f"{_grant(settings.user, settings.database)}"
+        f"{flavour.set_up_sql(password)}"
     )
 
 
@@ -137,11 +149,22 @@ def _grant(user: str, database: str) -> str:
 
 
 def client_configuration(settings: StoreSettings) -> str:
-    """What the programs of MariaDB read as --defaults-file, to log in as the store does. `loose`: not all know it."""
+    """What the programs of MariaDB and MySQL read as --defaults-file, to log in as the store does. `loose`: not all know
+    it. Without TLS MySQL's must ask for the key that encrypts the password."""
+    if settings.tls == "off":
+        tls = "loose-skip-ssl\nloose-ssl-mode = DISABLED\nloose-get-server-public-key\n"
+    else:
+        tls = "loose-ssl-mode = VERIFY_IDENTITY\nloose-ssl-verify-server-cert\n"
+        tls += f'loose-ssl-ca = "{settings.tls_ca}"\n' if settings.tls_ca else ""
     return (
         f"[client]\nprotocol = tcp\nhost = {settings.host}\nport = {settings.port}\n"
-        f'user = {settings.user}\npassword = "{settings.password}"\nloose-connect-timeout = 2\n'
+        f'user = {settings.user}\npassword = "{settings.password}"\nloose-connect-timeout = 2\n{tls}'
     )
+
+
+def _administrator_configuration(flavour: Flavour, settings: StoreSettings, var: Path) -> str:
+    password = f'password = "{settings.password}"\n' if flavour.is_mysql else ""
+    return f"[client]\nsocket = {socket_path(var)}\nuser = {flavour.administrator}\n{password}"
 
 
 def _serves(client: Path) -> bool:

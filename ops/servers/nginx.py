@@ -19,7 +19,7 @@ from string import Template
 from conf.settings import NginxSettings, Settings
 from ops.probes import answers_http, reachable
 from ops.processes import Process, ProcessFailed
-from ops.programs import MissingServer, find_program, plain_environment
+from ops.programs import MissingServer, beside, find_program, plain_environment
 from ops.templates import ROOT, write_private
 from protocol.addresses import socket_place
 
@@ -92,8 +92,9 @@ def _load_modules(wanted: tuple[str, ...]) -> str:
     build = _build(find_nginx())
     if "openresty" in build:
         return ""
-    found = re.search(r"--modules-path=(\S+)", build)
-    paths = [Path(found[1] if found else "/usr/lib/nginx/modules") / f"{name}.so" for name in wanted]
+    built = re.search(r"--modules-path=(\S+)", build)
+    directory = beside(find_nginx(), "modules") or Path(built[1] if built else "/usr/lib/nginx/modules")
+    paths = [directory / f"{name}.so" for name in wanted]
     missing = [path.name for path in paths if not path.exists()]
     if missing:
         raise MissingServer(f"This nginx has no {missing[0]}. {PACKAGES}")

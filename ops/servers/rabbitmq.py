@@ -26,6 +26,9 @@ DISTANCES = (20_000, -10_000, -30_000)
 PROGRAMS = ("/usr/lib/rabbitmq/bin", "/opt/homebrew/opt/rabbitmq/sbin", "/usr/local/opt/rabbitmq/sbin")
 # Half of the cores: what it carries are a few large messages, and each scheduler more is one more to wake.
 SCHEDULERS = max(1, (os.cpu_count() or 1) // 2)
+# What newer versions refuse by themselves, all that know these features are to refuse; older ones read over it.
+DENIED = "[{rabbit, [{permit_deprecated_features, #{global_qos => false, transient_nonexcl_queues => false}}]}].\n"
+TOO_OLD = "failed_to_initialize_feature_flags_registry"
 ERLANG = (
     f"+S {SCHEDULERS}:{SCHEDULERS} +sbwt none +sbwtdcpu none +sbwtdio none "
     "-start_epmd false -kernel inet_dist_use_interface {127,0,0,1}"
@@ -65,6 +68,7 @@ def rabbitmq_process(settings: BusSettings, var: Path) -> Process:
     def command() -> list[str]:
         values = {name: getattr(settings, name) for name in ("port", "user", "password", "virtual_host")}
         fill_template("rabbitmq.conf", directory / "rabbitmq.conf", values)
+        write_private(directory / "advanced.config", DENIED)
         write_private(directory / "enabled_plugins", "[].\n")
         write_private(directory / "env.conf", "")
         return [_program("rabbitmq-server")]
@@ -77,6 +81,15 @@ def rabbitmq_process(settings: BusSettings, var: Path) -> Process:
         env=_environment(settings, directory),
         port=settings.port,
         stop_s=30.0,
+        reasons={TOO_OLD: _too_old(directory / "mnesia")},
+    )
+
+
+def _too_old(data: Path) -> str:
+    return (
+        f"RabbitMQ's data in {data} was made by a version too old for the one that is installed now. Stop everything "
+        "and remove that directory: it holds only commands without an answer, which clients send again, and the queue "
+        "`dead`. Who needs that starts the former version once more and reads it first."
     )
 
 

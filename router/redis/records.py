@@ -24,7 +24,7 @@ def write_lease(lease: GatewayLease) -> bytes:
 
 
 def read_lease(text: str) -> GatewayLease:
-    """The lease of what `write_lease` wrote; a gateway of an older version gives no `tcp_port`."""
+    """The lease of what `write_lease` wrote; a gateway of an older version gives no `tcp_port` or `queue`."""
     value = codec.read(text)
     return GatewayLease(
         value["id"],
@@ -34,7 +34,7 @@ def read_lease(text: str) -> GatewayLease:
         value["state"],
         value["connections"],
         value.get("tcp_port", 0),
-        value["queue"],
+        value.get("queue", 1),
     )
 
 

@@ -53,6 +53,15 @@ def lives(pid: int) -> bool:
         return False
 
 
+def test_a_known_reason_for_dying_is_told_in_place_of_the_log(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", "print('too_old: [{a,dump}]'); raise SystemExit(1)"]
+    for reasons, told in (({"too_old": "Remove its data."}, r"\ARemove its data\.\Z"), ({}, r"died .*\n +too_old")):
+        process = Process("p", lambda: words, tmp_path, lambda: False, reasons=reasons)
+        process.start()
+        with pytest.raises(ProcessFailed, match=told):
+            process.await_ready()
+
+
 def test_what_a_crash_left_is_ended_by_the_next_stop(workshop: Workshop) -> None:
     process = workshop.process(FORKS)
     process.start()
