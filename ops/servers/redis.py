@@ -18,10 +18,8 @@ def redis_process(settings: RouterSettings, var: Path) -> Process:
 
     def command() -> list[str]:
         values = {"port": settings.port, "password": settings.password, "directory": directory}
-        return [
-            find_program("redis-server", "valkey-server"),
-            str(fill_template("redis.conf", directory / "redis.conf", values)),
-        ]
+        program = find_program("redis-server", "valkey-server")
+        return [program, str(fill_template("redis.conf", directory / "redis.conf", values))]
 
     return Process(
         "redis",
