@@ -149,8 +149,8 @@ def _grant(user: str, database: str) -> str:
 
 
 def client_configuration(settings: StoreSettings) -> str:
-    """What the programs of MariaDB and MySQL read as --defaults-file, to log in as the store does. `loose`: not all know
-    it. Without TLS MySQL's must ask for the key that encrypts the password."""
+    """What the programs of MariaDB and MySQL read as --defaults-file, to log in as the store does. `loose`: not all
+    know it. Without TLS MySQL's must ask for the key that encrypts the password."""
     if settings.tls == "off":
         tls = "loose-skip-ssl\nloose-ssl-mode = DISABLED\nloose-get-server-public-key\n"
     else:

@@ -51,7 +51,8 @@ def _cluster(var: Path, servers: PrivateServers) -> ClusterDeployment:
     """One whose servers are found where an operator's scripts look for them."""
     made = ClusterDeployment(var, servers)
     (var / "run").mkdir(exist_ok=True)
-    for name in ("rabbitmq.pid", "epmd.pid", "redis.pid", "mariadb.pid", "mariadb.sock", "mariadb-client.cnf"):
+    files = ("mariadb.sock", "mariadb-client.cnf", "mariadb-administrator.cnf")
+    for name in ("rabbitmq.pid", "epmd.pid", "redis.pid", "mariadb.pid", *files):
         (var / "run" / name).symlink_to(servers.settings.var.absolute() / "run" / name)
     return made
 

@@ -13,9 +13,10 @@ _NGINX = {"nginx": "/usr/sbin/nginx"}
 _MARIADB = {
     "mariadbd": "/usr/sbin/mariadbd",
     "mariadb": "/usr/bin/mariadb",
+    "mariadb-dump": "/usr/bin/mariadb-dump",
     "mariadb-install-db": "/usr/bin/mariadb-install-db",
 }
-_MYSQL = {"mysqld": "/usr/sbin/mysqld", "mysql": "/usr/bin/mysql"}
+_MYSQL = {"mysqld": "/usr/sbin/mysqld", "mysql": "/usr/bin/mysql", "mysqldump": "/usr/bin/mysqldump"}
 _DOOR = ("nginx", "libnginx-mod-http-lua", "libnginx-mod-stream", "lua-nginx-redis")
 
 

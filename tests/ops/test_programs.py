@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from conf.settings import load
 from ops.processes import ProcessFailed
 from ops.programs import MissingServer, beside, find_program
 from ops.servers import flavour, mariadb, rabbitmq
-from tests.logic.road import SECRET
 from tests.private_servers import ROOT
 
 
@@ -64,7 +64,7 @@ def test_a_directory_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_choice_is_no_setting(tmp_path: Path, chosen: Path) -> None:
     config = tmp_path / "standalone.toml"
-    config.write_text(f'var = "{tmp_path}"\n[token]\nsecret = "{SECRET}"\n[bus]\nkind = "memory"\n')
+    config.write_text(f'var = "{tmp_path}"\n[token]\nsecret = "{secrets.token_hex(32)}"\n[bus]\nkind = "memory"\n')
     config.write_text(config.read_text() + '[router]\nkind = "memory"\n[store]\nkind = "sqlite"\n')
     load(config, {"HONGYAN_SERVERS": str(chosen)})
 

@@ -15,8 +15,9 @@ from msgspec.structs import replace
 from conf.settings import BusSettings, StoreSettings
 from ops.processes import ProcessFailed
 from ops.servers.mariadb import socket_path
-from ops.servers.rabbitmq import internal_ports, rabbitmq_serves
+from ops.servers.rabbitmq import evaluate, internal_ports, rabbitmq_serves
 from ops.servers.redis import redis_serves
+from tests.bus_fabric import on_channel
 from tests.private_servers import PrivateServers
 
 NAMES = ("rabbitmq", "redis", "mariadb")
@@ -135,6 +136,17 @@ def test_a_fresh_bus_has_no_queue_of_another(servers: PrivateServers) -> None:
     bus = servers.fresh_bus()
     assert bus.virtual_host != servers.settings.bus.virtual_host
     assert publish_and_get(bus) == b"hello"
+
+
+def test_the_broker_refuses_what_newer_ones_refuse(servers: PrivateServers) -> None:
+    """So that nothing of ours comes to need it again. RabbitMQ 3.10 knows nothing of it."""
+    servers.up()
+    asked = "[catch rabbit_deprecated_features:is_permitted(F) || F <- [global_qos, transient_nonexcl_queues]]."
+    permitted = evaluate(servers.settings.bus, servers.settings.var, asked)
+    if "undef" not in permitted:
+        assert permitted.splitlines()[-1] == "[false,false]"
+        with pytest.raises(pika.exceptions.AMQPError):
+            on_channel(servers.fresh_bus(), lambda channel: channel.queue_declare("transient", durable=False))
 
 
 @pytest.mark.parametrize("name", NAMES)
