@@ -171,7 +171,8 @@ class OrderedWorker:
         if leaving is None:
             return
         self._finish_decided()  # the partition may be in it, and everything taken must be acked first
-        if self._held or self._inbox.has_from(queues.ordered(leaving)):
+        queue = queues.ordered(leaving)
+        if self._inbox.has_from(queue) or any(taken.delivery.queue == queue for taken in self._held):
             return
         self._caches.give_up(self._handover.finish())
 
