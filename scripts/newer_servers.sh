@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # The tests against newer servers than the installed ones: scripts/newer_servers.sh --help
-set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+. "$(dirname "$(readlink -f "$0")")/../ops/checkout.sh"
 unset HONGYAN_CONFIG
-. ops/help.sh
 
 asks_for_help --dev "$@" || scripts/setup.sh --dev
 exec var/venv/bin/python -m tests.newer_servers "$@"

@@ -1,6 +1,6 @@
 """The tests against newer servers than the installed ones: scripts/newer_servers.sh --help
 
-`set-up SET` makes a Debian in var/servers/SET (root is needed; some 1.5 GB) with its servers and wrappers around them.
+`set-up SET` makes a Debian in var/servers/SET (root is needed; some 1.2 GB) with its servers and wrappers around them.
 `versions SET` prints what they are. `test SET [pytest arguments]` runs what concerns servers, or the tests named,
 against them: contract, store, bus, router, nginx, e2e, faults. `remove SET` deletes it. Every script and test uses them
 with HONGYAN_SERVERS=var/servers/SET/bin.
