@@ -57,7 +57,7 @@ class MysqlEngine:
         database: str,
         connect_timeout_s: float,
         read_timeout_s: float,
-        tls: ssl.SSLContext | None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Without `tls` nothing is encrypted, whatever the server offers: PyMySQL by itself takes what it offers and
         verifies nothing."""
