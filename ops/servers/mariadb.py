@@ -159,6 +159,8 @@ def client_configuration(settings: StoreSettings) -> str:
     return (
         f"[client]\nprotocol = tcp\nhost = {settings.host}\nport = {settings.port}\n"
         f'user = {settings.user}\npassword = "{settings.password}"\nloose-connect-timeout = 2\n{tls}'
+        # Else MySQL's wants the right to flush all tables.
+        "[mysqldump]\nloose-set-gtid-purged = OFF\n"
     )
 
 
