@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def ipv6_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
         yield door
 
 
-def ask(port: int) -> tuple[int, dict[str, str]]:
+def ask(port: int) -> tuple[int, dict[str, Any]]:
     connection = http.client.HTTPConnection(HERE, port, timeout=10)
     connection.request("POST", "/api/user.get", b"{}", {"Content-Type": "application/json"})
     answer = connection.getresponse()
@@ -45,7 +46,9 @@ async def test_a_gateway_on_ipv6_is_found_and_shunned_and_found_again(ipv6_door:
         assert {answer["gateway"] for _, answer in seen} == {"six", "four"}
         await six.refuse()
         seen = [await asyncio.to_thread(ask, ipv6_door.port) for _ in range(8)]
-        assert {(status, answer["gateway"]) for status, answer in seen} == {(200, "four")}
+        # A connection that was kept for reuse may die under a request: nobody knows then what became of it.
+        assert all(status == 200 or answer["error"]["code"] == "timeout" for status, answer in seen)
+        assert {(status, answer.get("gateway")) for status, answer in seen[-4:]} == {(200, "four")}
 
 
 def test_the_list_for_tcp_has_brackets() -> None:

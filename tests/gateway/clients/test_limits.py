@@ -356,8 +356,10 @@ async def test_a_large_frame_counts_more_than_a_small_one(new_site: NewSite) -> 
     site = await new_site(messages_per_s=1, message_burst=10)
     client = await site.login("ann")
     data = {"conversation": "p:ann:bob", "type": "custom", "body": {"x": "a" * 60_000}}
+    begun = time.monotonic()
     answers = [await client.ask("message.send", {**data, "cid": f"c{number}"}) for number in range(10)]
-    assert [answer["op"] for answer in answers].count("reply") in (5, 6)
+    forgiven = time.monotonic() - begun  # one a second
+    assert 5 <= [answer["op"] for answer in answers].count("reply") <= 6 + forgiven
 
 
 async def test_over_http_many_calls_at_once_cost_what_they_cost(new_site: NewSite) -> None:
