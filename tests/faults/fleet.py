@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -70,8 +71,10 @@ class Fleet:
         """Seed, connect, sync, and begin the load."""
         await asyncio.to_thread(self._seed)
         present = self.clients[: len(self.clients) - self._size.late]
+        # Doors take turns, too, and so do gateways: in turn, all clients by one door would be on one gateway.
+        coming = random.Random(self._prefix).sample(present, len(present))
         for first in range(0, len(present), AT_ONCE):
-            await asyncio.gather(*(client.arrive() for client in present[first : first + AT_ONCE]))
+            await asyncio.gather(*(client.arrive() for client in coming[first : first + AT_ONCE]))
         self._cluster.faults_of_ours()  # what the test before left
         writers = [(c, self._private(c.seen.user), self._group_names(c.seen.user)) for c in present]
         self.load = Load(writers, "1", self._size.per_s)
