@@ -21,9 +21,8 @@ from protocol.visible import EMPTY_OR_VISIBLE, NOTHING_TO_SEE, VISIBLE, in_words
 MAX_TEXT_BYTES = 16 * 1024
 MAX_BODY_BYTES = 64 * 1024
 # In the reply that holds it deepest, that of conversation.list, a body stands in five levels of others, and a frame has
-# 16. A body within a forward has three more around it: so whatever somebody received can be forwarded.
-MAX_FORWARD_DEPTH = codec.MAX_DEPTH - 5
-MAX_BODY_DEPTH = MAX_FORWARD_DEPTH - 3
+# 16. In a frame that sends it on it stands in two.
+MAX_BODY_DEPTH = codec.MAX_DEPTH - 5
 EVENT_TYPES = frozenset({"notice", "recall"})
 
 _ONLY_TEXT = frozenset({str})
@@ -147,9 +146,8 @@ def _holds_only_text(body: dict[str, Any]) -> bool:
 def _checked_structure(kind: type[msgspec.Struct], body: dict[str, Any]) -> msgspec.Struct:
     """The body as its type has it. Raises msgspec.ValidationError; ImError bad_field where it is nested too deep."""
     encoded = msgspec.json.encode(body)
-    levels = MAX_FORWARD_DEPTH if kind is Forward else MAX_BODY_DEPTH
-    if codec.is_deeper(encoded.decode(), levels):
-        raise bad_field("body", f"nested at most {levels} deep")
+    if codec.is_deeper(encoded.decode(), MAX_BODY_DEPTH):
+        raise bad_field("body", f"nested at most {MAX_BODY_DEPTH} deep")
     return codec.convert(body, kind)
 
 

@@ -35,13 +35,12 @@ async def test_a_body_at_the_limit_of_nesting_can_be_read_and_sent_on(
     alice, bob = new_user("alice"), new_user("bob")
     conversation = private_conversation(alice.id, bob.id)
     sender, reader = await new_socket(alice), await new_socket(bob)
-    data = {"conversation": conversation, "cid": "c1", "type": "custom", "body": {"a": [{"b": [{"c": [{"d": {}}]}]}]}}
+    body = {"a": [[[[{"b": [{"c": [{"d": {}}]}]}]]]]}
+    data = {"conversation": conversation, "cid": "c1", "type": "custom", "body": body}
     assert (await sender.ask("message.send", data))["op"] == "reply"
     received = (await reader.read())["data"]
-    forward = {"title": "look", "messages": [received]}
-    sent_on = {"conversation": conversation, "cid": "c2", "type": "forward", "body": forward}
-    assert (await reader.ask("message.send", sent_on))["op"] == "reply"
-    assert (await sender.read())["data"]["body"] == forward
+    assert (await reader.ask("message.send", {**data, "cid": "c2", "body": received["body"]}))["op"] == "reply"
+    assert (await sender.read())["data"]["body"] == data["body"]
     too_deep = {**data, "cid": "c3", "body": {"more": data["body"]}}
     refused = await sender.ask("message.send", too_deep)
     assert (refused["data"]["code"], refused["data"]["field"]) == ("bad_field", "body")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from protocol.content import MAX_BODY_DEPTH, MAX_FORWARD_DEPTH
+from protocol.content import MAX_BODY_DEPTH
 from protocol.ids import group_conversation, private_conversation
 from tests.fuzz.commands import Cast
 
@@ -24,7 +24,7 @@ def _numbers(rng: Random) -> bytes:
 
 
 def _nested(rng: Random) -> bytes:
-    depth = rng.choice((MAX_BODY_DEPTH, MAX_BODY_DEPTH + 1, MAX_FORWARD_DEPTH, 13, 14))
+    depth = rng.choice((8, MAX_BODY_DEPTH, MAX_BODY_DEPTH + 1, 13, 14))
     inner = rng.choice((b"[]", b"{}", b"1e15"))
     return b'{"in":' + b"[" * (depth - 2) + inner + b"]" * (depth - 2) + b"}"
 

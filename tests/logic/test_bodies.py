@@ -13,7 +13,7 @@ from logic.outcome import Outcome
 from logic.work import Work, read_work
 from protocol import codec
 from protocol.client_command import read_command
-from protocol.content import MAX_BODY_DEPTH, MAX_FORWARD_DEPTH
+from protocol.content import MAX_BODY_DEPTH
 from protocol.errors import ImError
 from protocol.frames import MAX_CLIENT_FRAME_BYTES, MAX_SERVER_FRAME_BYTES, read_frame, write_frame
 from protocol.models import Effect, Push, ReceiveInfo, UserInfo
@@ -147,15 +147,15 @@ def test_what_was_received_can_be_read_and_sent_on(road: Road) -> None:
     """A body 14 deep came back in a frame 18 deep, which nobody could send on."""
     assert reply(road.run(arrived(frame(levels(MAX_BODY_DEPTH))))[0])["seq"] == 1
     received = reply(road.call("message.history", "bob", conversation=AB))["messages"][0]
-    forward = f'{{"title":"","messages":[{codec.write_struct(received).decode()}]}}'
-    assert reply(road.run(arrived(frame(forward, "forward", "c2")))[0])["seq"] == 2
+    sent_on = codec.write_struct(received["body"]).decode()
+    assert reply(road.run(arrived(frame(sent_on, "custom", "c2")))[0])["seq"] == 2
     for text in replies_that_hold_it(road):
         assert codec.read(text)
 
 
 @pytest.mark.parametrize("type_", ["custom", "forward"])
 def test_a_body_nested_deeper_than_its_frames_can_be_is_refused(road: Road, type_: str) -> None:
-    inner = levels(MAX_FORWARD_DEPTH - 1 if type_ == "forward" else MAX_BODY_DEPTH + 1)
+    inner = levels(MAX_BODY_DEPTH - 1 if type_ == "forward" else MAX_BODY_DEPTH + 1)
     body = f'{{"title":"","messages":[{inner}]}}' if type_ == "forward" else inner
     refused = road.run(arrived(frame(body, type_)))[0]
     assert isinstance(refused, Outcome) and isinstance(refused.reply, ImError)

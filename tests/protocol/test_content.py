@@ -131,7 +131,7 @@ def nested(depth: int) -> dict[str, Any]:
 
 def test_nesting_is_counted_where_a_body_will_stand() -> None:
     content.check_body("custom", nested(content.MAX_BODY_DEPTH))
-    received = {"seq": 1, "type": "custom", "body": nested(content.MAX_BODY_DEPTH)}
+    received = {"seq": 1, "type": "custom", "body": nested(content.MAX_BODY_DEPTH - 3)}
     content.check_body("forward", {"title": "", "messages": [received]})
     again = {"seq": 2, "type": "forward", "body": {"title": "", "messages": [received]}}
     for type_, body in (
