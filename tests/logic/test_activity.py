@@ -154,7 +154,7 @@ def test_what_becomes_active_while_pages_are_fetched_is_not_shown_twice_or_in_th
     assert private("ann", moved) in {entry["conversation"] for entry in since["conversations"]}
 
 
-@pytest.mark.parametrize("after", ["", "x", "~", "5", "5:", "99999999999999999:p:a:b", "²:x", "z" * 256])
+@pytest.mark.parametrize("after", ["", "x", "~", "5", "5:", "99999999999999999:p:a:b", "²:x", "5:鸿雁", "z" * 256])
 def test_a_made_up_page_of_sync_does_no_harm(road: Road, clock: Clock, after: str) -> None:
     road.write("bob", AB, 1)
     assert "next" not in reply(road.call("sync", "ann", cursors={}, after=after))

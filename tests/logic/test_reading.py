@@ -136,7 +136,7 @@ class TestConversations:
             after = {"after": page["next"]}
         assert sorted(seen) == sorted(private("ann", name) for name in names)
 
-    @pytest.mark.parametrize("after", ["", "x", "²:g:x", "1:", ":g:x", "-1:g:x", "9" * 17 + ":g:x"])
+    @pytest.mark.parametrize("after", ["", "x", "²:g:x", "1:", ":g:x", "-1:g:x", "9" * 17 + ":g:x", "~5:鸿雁", "5:雁"])
     def test_a_made_up_page_is_refused(self, road: Road, after: str) -> None:
         assert code(road.call("conversation.list", "ann", after=after)) == "bad_field"
 

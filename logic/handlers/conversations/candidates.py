@@ -62,6 +62,6 @@ def _after(one: Active) -> str:
 def _noted(after: str | None) -> Active | None:
     """The place among noted times that `after` names; None where it is a name, or a made-up one."""
     time, _, conversation = (after or "").partition(":")
-    if not (time.isascii() and time.isdigit()) or len(time) > 16:
+    if not (time.isascii() and time.isdigit()) or len(time) > 16 or ids.parse_conversation(conversation) is None:
         return None
     return Active(int(time), conversation)

@@ -25,7 +25,7 @@ def _place(after: str | None) -> Place | None:
     if after is None:
         return None
     time, _, conversation = after.removeprefix(_NOTED).partition(":")
-    if not (time.isascii() and time.isdigit()) or len(time) > 16 or not conversation:
+    if not (time.isascii() and time.isdigit()) or len(time) > 16 or ids.parse_conversation(conversation) is None:
         raise bad_field("after", "the `next` of an earlier answer")
     return Place(int(time), conversation, not after.startswith(_NOTED))
 
