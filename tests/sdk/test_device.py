@@ -38,6 +38,7 @@ class Gateway:
         self.socket: ServerConnection | None = None
         self.refusals: list[dict[str, Any]] = []
         self.is_mute = False
+        self.is_left = False  # the user is not in C any more
         self.url = ""
         self.epoch = "e"
 
@@ -97,9 +98,10 @@ class Gateway:
         had = data["cursors"].get(C, 0)
         missing = self.messages[had:]
         entry = {"conversation": C, "max_seq": len(self.messages), "read_seq": 0, "unread": 0, "from": had + 1}
-        more = [C] if len(missing) > 2 else []
+        more = [C] if len(missing) > 2 and not self.is_left else []
         entries = [entry] if missing else []
-        answer = {"conversations": entries, "messages": missing[:2], "more": more, "gone": []}
+        answer = {"conversations": entries, "messages": missing[:2], "more": more}
+        answer["gone"] = [C] if self.is_left and C in data["cursors"] else []
         return {"epoch": self.epoch, "time": NOW_MS + self.syncs, **answer}
 
     def listed(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -153,6 +155,18 @@ async def test_a_login_is_followed_by_one_sync_with_all_its_pages(gateway: Gatew
         await have(client, 7)
     assert (gateway.logins, gateway.syncs) == (1, 1)
     assert reasons(client, Synced) == reasons(client, Disturbed) == ["login"]
+
+
+async def test_of_a_group_that_was_left_meanwhile_all_that_was_said_before_is_fetched(
+    gateway: Gateway, client: Client
+) -> None:
+    gateway.write()
+    await gateway.push(1)
+    gateway.write(6)
+    gateway.is_left = True
+    await gateway.tell("resync", {})
+    await have(client, 7)
+    assert [asked.get("only", False) for asked in gateway.asked] == [False, False, True, True]
 
 
 async def test_a_sync_says_since_when(gateway: Gateway, client: Client) -> None:

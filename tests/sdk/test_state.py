@@ -92,6 +92,39 @@ def test_what_is_gone_is_asked_for_no_more_until_it_comes_back() -> None:
     assert set(state.names()) == {C, "g:x"}
 
 
+def test_what_is_gone_stays_gone_when_a_later_page_has_its_last_messages() -> None:
+    state = in_step(("g:x", 3), (C, 1))
+    (request,) = state.requests()
+    state.synced(request, reply([entry(C, 2, 2)], [message(2)], gone=["g:x"], next=C))
+    later = {**request, "after": C}
+    assert applied(state.synced(later, reply([entry("g:x", 4, 4)], [message(4, "g:x")]))) == [4]
+    assert state.rest() == []
+    assert state.names() == [C]
+
+
+def test_what_is_gone_is_asked_for_until_its_last_message_is_here() -> None:
+    state = in_step(("g:x", 3), (C, 1))
+    (request,) = state.requests()
+    state.synced(request, reply([entry("g:x", 4, 6)], [message(4, "g:x")], gone=["g:x"]))
+    (request,) = state.rest()
+    assert request == {"cursors": {"g:x": 4}, "only": True, "epoch": "e1"}
+    assert applied(state.synced(request, reply([entry("g:x", 5, 6)], [message(5, "g:x")], gone=["g:x"]))) == [5]
+    (request,) = state.rest()
+    state.synced(request, reply([entry("g:x", 6, 6)], [], gone=["g:x"]))  # no page has room for it
+    assert state.rest() == []
+    assert state.names() == [C]
+
+
+def test_who_comes_back_while_the_last_messages_are_fetched_is_in_again() -> None:
+    state = in_step(("g:x", 3), (C, 1))
+    (request,) = state.requests()
+    state.synced(request, reply([entry("g:x", 4, 6)], [message(4, "g:x")], gone=["g:x"]))
+    (request,) = state.rest()
+    assert applied(state.synced(request, reply([entry("g:x", 8, 8)], [message(8, "g:x")]))) == [8]
+    assert state.rest() == []
+    assert set(state.names()) == {C, "g:x"}
+
+
 def test_another_epoch_begins_anew() -> None:
     state = in_step((C, 50))
     (request,) = state.requests()

@@ -246,19 +246,28 @@ class Device:
             self._has_learned = True
         since = self.state.unnamed_since
         active = None if since is None else await self._active(connection, since)
-        for request in self.state.requests(active):
-            while True:
-                reply = await self._patiently(connection, "sync", request)
-                self._handle(self.state.synced(request, reply))
+        requests = self.state.requests(active)
+        while requests:
+            for request in requests:
+                await self._pages(connection, request)
                 if not self._has_learned:  # restored meanwhile
                     self._want("resync")
                     return
-                newest = {entry["conversation"]: entry["max_seq"] for entry in reply["conversations"]}
-                for conversation in reply["more"]:
-                    await self._fetch(connection, conversation, newest[conversation])
-                if "next" not in reply:
-                    break
-                request = {**request, "after": reply["next"]}
+            requests = self.state.rest()
+
+    async def _pages(self, connection: Connection, request: dict[str, Any]) -> None:
+        """All pages of one call of a sync; of another epoch, the first."""
+        while True:
+            reply = await self._patiently(connection, "sync", request)
+            self._handle(self.state.synced(request, reply))
+            if not self._has_learned:
+                return
+            newest = {entry["conversation"]: entry["max_seq"] for entry in reply["conversations"]}
+            for conversation in reply["more"]:
+                await self._fetch(connection, conversation, newest[conversation])
+            if "next" not in reply:
+                return
+            request = {**request, "after": reply["next"]}
 
     async def _active(self, connection: Connection, since: int) -> set[str]:
         """The conversations in which something was said since `since` (ms), and some more. The list goes by hours."""

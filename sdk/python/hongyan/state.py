@@ -52,6 +52,9 @@ class Conversations:
         self._began: int | None = None
         self._last: dict[str, int] = {}
         self._left: set[str] = set()
+        self._gone: set[str] = set()
+        self._ends: dict[str, int] = {}
+        self._unfinished: dict[str, int] = {}
         self._waiting: list[Message] = []
         self._is_stale = True
 
@@ -76,9 +79,8 @@ class Conversations:
         known, self._epoch = self._epoch, epoch
         if known in (None, epoch):
             return []
-        self._last.clear()
-        self._left.clear()
-        self._waiting.clear()
+        for known_of_it in (self._last, self._left, self._gone, self._ends, self._unfinished, self._waiting):
+            known_of_it.clear()
         self._since = self._began = None
         self._is_stale = True
         return [Restored(epoch)]
@@ -113,17 +115,35 @@ class Conversations:
         """The data of the sync calls that together are one sync, which begins. Cursors beyond 400 take calls of their
         own, for `active` conversations only, if these are given, and groups: one may have been put out of those."""
         self._began = None
+        for told in (self._gone, self._ends, self._unfinished):
+            told.clear()
         names = sorted(self.names())
-        known: dict[str, Any] = {"epoch": self._epoch} if self._epoch is not None else {}
+        known = self._of_our_epoch()
         if self._since is not None:
             known["since"] = self._since
         if len(names) <= MAX_CURSORS:
             return [{"cursors": {name: self._last[name] for name in names}, **known}]
         if active is not None:
             names = [name for name in names if name in active or name.startswith("g:")]
+        return [*self._named(names, known), {"cursors": {}, **known}]
+
+    def rest(self) -> list[dict[str, Any]]:
+        """The data of further calls of the same sync, none where it is complete: what its pages had no room for of
+        conversations that the user has left. Only `sync` tells that, message.history refuses them."""
+        before = self._unfinished
+        self._unfinished = {
+            name: self._last[name] for name in sorted(self._gone) if self._last[name] < self._ends.get(name, 0)
+        }
+        return [] if self._unfinished == before else self._named(list(self._unfinished), self._of_our_epoch())
+
+    def _of_our_epoch(self) -> dict[str, Any]:
+        return {} if self._epoch is None else {"epoch": self._epoch}
+
+    def _named(self, names: list[str], known: dict[str, Any]) -> list[dict[str, Any]]:
+        """Calls about `names` alone."""
         parts = [names[start : start + MAX_CURSORS] for start in range(0, len(names), MAX_CURSORS)]
         cursors = [{name: self._last[name] for name in part} for part in parts]
-        return [*({"cursors": part, "only": True, **known} for part in cursors), {"cursors": {}, **known}]
+        return [{"cursors": part, "only": True, **known} for part in cursors]
 
     def synced(self, request: dict[str, Any], reply: dict[str, Any]) -> list[Event]:
         """One answer to `request`. After Restored the rest of this sync means nothing: begin another."""
@@ -141,7 +161,11 @@ class Conversations:
         for conversation, first in ours.items():
             events += self._begin(conversation, first)
         events += self._apply(message for message in reply["messages"] if message["conversation"] in ours)
-        self._left.update(name for name in reply["gone"] if name in self._last)
+        self._ends.update((entry["conversation"], entry["max_seq"]) for entry in reply["conversations"])
+        if "after" not in request:  # only a first page tells who is gone; a later one may have the last messages
+            self._gone.difference_update(request["cursors"])
+        self._gone.update(name for name in reply["gone"] if name in self._last)
+        self._left |= self._gone
         return events
 
     def page(self, messages: Iterable[Message]) -> list[Event]:
