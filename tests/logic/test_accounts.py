@@ -17,7 +17,7 @@ from logic.handlers.people import users as profiles
 from logic.outcome import Outcome
 from protocol.models import Takeover
 from store.errors import Contention, Duplicate
-from store.tables import sessions, users
+from store.tables import purges, sessions, users
 from tests.logic.road import Road, code, reply, revoked, work
 
 PASSWORD = "correct horse"
@@ -216,6 +216,25 @@ def test_of_two_changes_of_a_password_at_once_one_wins(road: Road, is_retry: boo
     winner = news[[code(outcome) for outcome in outcomes].index("ok")]
     logins = {word: code(road.call("account.login", username="ann", password=word)) for word in {PASSWORD, *news}}
     assert logins == {word: "ok" if word == winner else "unauthenticated" for word in logins}
+
+
+def test_a_change_of_password_whose_answer_is_purged_while_it_is_repeated_changes_nothing(road: Road) -> None:
+    made = register(road)
+    user, mine = made["user"]["id"], session_of(road, made["token"])
+    change = {"cid": "c", "old": PASSWORD, "new": OTHER}
+    assert code(road.call("account.password", user, mine, **change)) == "ok"
+
+    def purged_meanwhile() -> int:
+        """The clock is asked after the cid was looked up, so that nobody verified the old password."""
+        with road.database.transaction() as tx:
+            purges.answers(tx, purges.START, 100, road.now_ms + 1)
+        return road.now_ms
+
+    services = dataclasses.replace(road.services, now_ms=purged_meanwhile)
+    with pytest.raises(Contention):
+        accounts.change_password(work("account.password", user, change, session=mine), services)
+    assert code(road.call("account.password", user, mine, **change)) == "forbidden"
+    assert code(road.call("account.login", username="ann", password=OTHER)) == "ok"
 
 
 def test_a_login_that_a_change_of_the_password_overtakes_starts_no_session(road: Road) -> None:

@@ -144,6 +144,8 @@ def change_password(work: Work, services: Services) -> Outcome:
     ended: list[str] = []
 
     def decide(scope: WriteScope) -> replies.Reply:
+        if is_retry:  # nobody has verified or hashed anything
+            raise Contention("the answer of this write was purged meanwhile: the old password is to be verified")
         if not users.set_password(scope.tx, sender, new_hash, user.password):
             raise Contention("another call changed the password meanwhile: the old one is to be verified anew")
         guessing.was_right(scope.tx, admitted)
