@@ -18,7 +18,8 @@ class Work:
 
     `redelivered`: it was delivered before. Then `is_counted` and `came_back_before` tell what was done about it in
     logic/workers/redelivery.py, so that nothing is done twice. `is_written`: a transaction that
-    carried it out was sent its COMMIT, whatever came back.
+    carried it out was sent its COMMIT, whatever came back. `guessed_under` are the names under which its password was
+    counted as a guess (logic/handlers/people/guessing.py), None before that.
     """
 
     envelope: ReceiveInfo
@@ -29,6 +30,7 @@ class Work:
     is_written: bool = False
     is_counted: bool = False
     came_back_before: bool | None = None
+    guessed_under: tuple[str, ...] | None = None
 
     @property
     def has_own_cid(self) -> bool:

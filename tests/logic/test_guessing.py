@@ -117,6 +117,21 @@ def test_after_the_wait_the_right_password_is_taken_and_all_is_forgiven(road: Ro
     assert [code(login(road)) for _ in range(FREE)] == ["unauthenticated"] * FREE
 
 
+def test_a_login_that_begins_anew_after_a_contention_counts_once(road: Road) -> None:
+    register(road)
+    guess_until_limited(road)
+    later(road, 1)
+    contentions = iter([Contention("a deadlock, once its password was verified")])
+
+    def contended() -> int:
+        for contention in contentions:
+            raise contention
+        return road.now_ms
+
+    road.services = dataclasses.replace(road.services, now_ms=contended)
+    assert code(login(road, password=PASSWORD)) == "ok"
+
+
 def test_wrong_guesses_are_forgiven_with_time(road: Road) -> None:
     register(road)
     guess_until_limited(road)

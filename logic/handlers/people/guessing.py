@@ -99,15 +99,18 @@ def by_session(work: Work) -> Guess:
 
 def admit(services: Services, work: Work, guess: Guess) -> Admitted:
     """Count the guess as wrong. Raises ImError rate_limited where it comes too soon. What may be stored already was
-    admitted then, and is not refused now."""
+    admitted then, and is not refused now; nor is what begins anew after a contention, which counts once."""
     if work.may_be_stored:
         return Admitted(guess, ())
+    if work.guessed_under is not None:
+        return Admitted(guess, work.guessed_under)
     with services.database.reading() as tx:
         counted = _counted(guess, guesses.get(tx, [*guess.places, *guess.common]), tx.now_ms())
     with services.database.transaction() as tx:
         rows, now = guesses.hold(tx, counted), tx.now_ms()
         _require_no_wait(rows.values(), now)
         guesses.put(tx, [_limit(name).raised(row, now) for name, row in rows.items()])
+    work.guessed_under = counted
     return Admitted(guess, counted)
 
 
