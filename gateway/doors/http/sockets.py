@@ -1,12 +1,14 @@
 """The sockets of HTTP: how many there may be, who gives way, and what is said to bytes that are no request.
 
 Laws: there are never more than `at_most`, nor more of one address than it may have. Whoever has asked nothing yet, or
-nothing more, is idle; where there is no room, the one that has been idle longest gives way to a newcomer. Every refusal
-is JSON of protocol.md section 4, also those that Tornado would answer in bare text, or not at all.
+nothing more, is idle, and so is whoever does not take its answer, which waits TAKEN_WITHIN_S for it; where there is no
+room, the one that has been idle longest gives way to a newcomer. Every refusal is JSON of protocol.md section 4, also
+those that Tornado would answer in bare text, or not at all.
 """
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 from contextlib import suppress
@@ -27,6 +29,7 @@ from protocol.frames import bad_frame
 
 MAX_READ_AHEAD_BYTES = 256 * 1024  # of requests, while the answer to the one before is not there
 RETRY_AFTER_S = 5
+TAKEN_WITHIN_S = 60.0  # an answer has at most 128 KiB, and the kernel takes most of them whole
 _TOO_LARGE = ("too long", "too large")  # in what Tornado says of a request
 
 
@@ -65,7 +68,20 @@ class HttpSocket(IOStream):
     def write(self, data: bytes | memoryview) -> Future[None]:
         """Tornado answers what is no request while it handles that error: then in our words."""
         error = sys.exception()
-        return super().write(bare_refusal(_refusal_of(error)) if isinstance(error, HTTPInputError) else data)
+        taken = super().write(bare_refusal(_refusal_of(error)) if isinstance(error, HTTPInputError) else data)
+        if not taken.done():
+            self._await_taken(taken)
+        return taken
+
+    def _await_taken(self, taken: Future[None]) -> None:
+        self._all.note_idle(self)
+        late = asyncio.get_running_loop().call_later(TAKEN_WITHIN_S, self.close)
+
+        def is_taken(_: Future[None]) -> None:
+            late.cancel()
+            self._all.note_busy(self)
+
+        taken.add_done_callback(is_taken)
 
     def close(self, exc_info: Any = False) -> None:
         error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
@@ -111,11 +127,11 @@ class HttpSockets:
         return HttpSocket(newcomer, self, address)
 
     def note_idle(self, stream: HttpSocket) -> None:
-        """It waits for a request."""
+        """It waits for its client: for a request, or until an answer is taken."""
         self._idle[stream] = None
 
     def note_busy(self, stream: HttpSocket) -> None:
-        """A request has come, or it has ended."""
+        """A request has come, an answer is taken, or it has ended."""
         self._idle.pop(stream, None)
 
     def left(self, stream: HttpSocket) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -39,6 +40,37 @@ async def test_idle_http_connections_count_and_the_longest_idle_gives_way(new_si
         assert (await get(site.port, "/healthz")).status == 200
         client = await site.login("ann")
         assert (await client.ask("sync", {"cursors": {}}))["op"] == "reply"
+
+
+async def who_takes_no_answers(stack: AsyncExitStack, site: Site) -> socket.socket:
+    """A peer that asks without end and reads nothing, behind kernels that keep little of what it leaves."""
+    for *_, listener in site.gateway._doors._listeners:
+        listener._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    peer = stack.enter_context(socket.socket())
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    peer.connect(("127.0.0.1", site.port))
+    peer.setblocking(False)
+    await until(lambda: len(sockets(site)) == 1)
+    peer.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 400)
+    await until(lambda: any(stream.writing() for stream in sockets(site)._idle))
+    return peer
+
+
+async def test_who_takes_no_answers_gives_way(new_site: NewSite) -> None:
+    site = await new_site(max_connections=1)
+    async with AsyncExitStack() as stack:
+        await who_takes_no_answers(stack, site)
+        assert (await get(site.port, "/healthz")).status == 200
+
+
+async def test_an_answer_that_is_not_taken_is_not_kept_for_ever(
+    new_site: NewSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.doors.http.sockets.TAKEN_WITHIN_S", 0.3)
+    site = await new_site()
+    async with AsyncExitStack() as stack:
+        await who_takes_no_answers(stack, site)
+        await until(lambda: len(sockets(site)) == 0)
 
 
 async def test_who_waits_for_an_answer_does_not_give_way(new_site: NewSite) -> None:
