@@ -1,5 +1,6 @@
 """When to stop: SIGTERM, SIGINT (Ctrl-C) and SIGHUP (the terminal was closed) ask for an orderly stop, and a second one
-ends the process at once. One that was started with SIGHUP ignored, by nohup, goes on without its terminal.
+ends the process at once; but SIGHUP never does, since of a terminal that closes both the shell and the kernel send it.
+One that was started with SIGHUP ignored, by nohup, goes on without its terminal.
 
 Law: who says that a signal stops a process first holds them (`hold_stop_signals`). They are held across fork and exec,
 until the process that they are meant for can heed them.
@@ -26,8 +27,8 @@ class Flag(Protocol):
     def set(self) -> None: ...
 
 
-def _asked(stopping: Flag) -> None:
-    if stopping.is_set():
+def _asked(stopping: Flag, number: int) -> None:
+    if stopping.is_set() and number != signal.SIGHUP:
         finish_logs()
         os._exit(1)
     stopping.set()
@@ -57,7 +58,7 @@ def stop_loop_on_signals() -> asyncio.Event:
     """What is set when it is time to stop: for a process that runs an event loop. Call it on the loop."""
     stopping = asyncio.Event()
     for number in _stop_signals():
-        asyncio.get_running_loop().add_signal_handler(number, _asked, stopping)
+        asyncio.get_running_loop().add_signal_handler(number, _asked, stopping, number)
     _let_them_come()
     return stopping
 
@@ -66,6 +67,6 @@ def stop_thread_on_signals() -> threading.Event:
     """The same for a process whose main thread works."""
     stopping = threading.Event()
     for number in _stop_signals():
-        signal.signal(number, lambda *_: _asked(stopping))
+        signal.signal(number, lambda came, _: _asked(stopping, came))
     _let_them_come()
     return stopping
