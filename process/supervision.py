@@ -82,4 +82,9 @@ async def _kept_running(name: str, work: Callable[[], Coroutine[Any, Any, None]]
             return
         except Exception as error:
             note_failure(name, error)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            note_failure(name, error)  # what it waited for was cancelled, and not the task
         await asyncio.sleep(RESTART_S)

@@ -45,6 +45,26 @@ async def test_a_task_that_died_is_started_again_until_it_is_cancelled() -> None
     assert task.cancelled() and runs.qsize() == 3
 
 
+async def test_a_task_lives_on_where_only_what_it_waited_for_was_cancelled() -> None:
+    runs: asyncio.Queue[int] = asyncio.Queue()
+
+    async def work() -> None:
+        runs.put_nowait(1)
+        of_others: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if runs.qsize() == 1:
+            of_others.cancel()
+        await of_others
+
+    task = keep_task_running("waiter", work)
+    async with asyncio.timeout(WAIT_S):
+        while runs.qsize() < 2:
+            await asyncio.sleep(0.01)
+    assert (recent_failures(), task.done()) == (["waiter"], False)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
 @pytest.mark.parametrize("death", [ValueError, MemoryError, RecursionError, SystemExit, KeyboardInterrupt])
 def test_a_thread_that_died_of_anything_is_started_again(death: type[BaseException]) -> None:
     runs: list[int] = []
