@@ -6,13 +6,14 @@ written: its length and its SHA-256 are looked at before anything is done with i
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import time
 import tomllib
 import zipfile
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -99,12 +100,9 @@ def write(path: Path, origin: Origin, put_content: Callable[[_Counted], None]) -
 
 def describe(path: Path) -> Description:
     """What a backup says of itself. Raises BadBackup; OSError where there is no such file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            said = msgspec.json.decode(archive.read(DESCRIPTION), type=Description)
-            names = set(archive.namelist())
-    except (zipfile.BadZipFile, KeyError, EOFError, msgspec.DecodeError) as error:
-        raise BadBackup(f"{path} is no backup, or only a part of one: {error}") from None
+    with _named(f"{path} is no backup, or only a part of one"), zipfile.ZipFile(path) as archive:
+        said = msgspec.json.decode(archive.read(DESCRIPTION), type=Description)
+        names = set(archive.namelist())
     if said.format != FORMAT or CONTENT.get(said.origin.kind) not in names:
         raise BadBackup(f"{path} was made by another version, {said.version}, in a format that this one does not read.")
     return said
@@ -113,12 +111,13 @@ def describe(path: Path) -> Description:
 def extract(path: Path, said: Description, target: IO[bytes]) -> None:
     """Write the content to `target`. Raises BadBackup where it is not what was written; OSError."""
     content = _Counted(target)
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(CONTENT[said.origin.kind]) as source:
-            while chunk := source.read(CHUNK_BYTES):
-                content.write(chunk)
-    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
-        raise BadBackup(f"{path} is damaged: {error}") from None
+    with (
+        _named(f"{path} is damaged"),
+        zipfile.ZipFile(path) as archive,
+        archive.open(CONTENT[said.origin.kind]) as source,
+    ):
+        while chunk := source.read(CHUNK_BYTES):
+            content.write(chunk)
     if (content.bytes, content.sha256) != (said.bytes, said.sha256):
         raise BadBackup(f"{path} is damaged: its content is not what was written.")
 
@@ -127,6 +126,18 @@ def verify(path: Path, said: Description) -> None:
     """Read all of it. Raises BadBackup, OSError."""
     with Path(os.devnull).open("wb") as nowhere:
         extract(path, said, nowhere)
+
+
+@contextmanager
+def _named(trouble: str) -> Iterator[None]:
+    """What reading a damaged zip raises becomes a BadBackup: that can be anything, from KeyError to what zlib says, and
+    OSError where it is to be read from before its beginning. Another OSError is not the file's fault."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        raise BadBackup(f"{trouble}: {error}") from None
 
 
 def version() -> str:
