@@ -27,6 +27,7 @@ from process.signals import stop_loop_on_signals
 from process.supervision import keep_thread_running
 from router.memory.router import MemoryRouter
 from store import meta
+from store.engines.sqlite_files import served_alone
 from store.errors import StoreError, WrongPartitions
 
 log = structlog.get_logger()
@@ -88,7 +89,8 @@ def main() -> int:
     )
     try:
         keep_for_us_only(settings.var)
-        asyncio.run(_serve(settings, ports))
+        with served_alone(settings.var / settings.store.path):
+            asyncio.run(_serve(settings, ports))
     except (WrongPartitions, StoreError) as wrong:
         print(f"standalone: {wrong}", file=sys.stderr)
         return 2

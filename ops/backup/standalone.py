@@ -41,17 +41,20 @@ def back_up(settings: Settings, path: Path) -> Description:
 
 @contextlib.contextmanager
 def exclusive(settings: Settings) -> Iterator[None]:
-    """While the store is ours alone. Raises ProcessFailed where standalone runs, or any process has the file open."""
+    """While the store is ours alone: a standalone that is started meanwhile ends with a sentence. Raises ProcessFailed
+    where one runs, or any process has the file open."""
     process = standalone_process(settings)
     if process.pid is not None:
         raise ProcessFailed(f"standalone runs (pid {process.pid}): scripts/standalone.sh stop first.")
     store = _store(settings)
-    try:
-        if store.exists():
-            sqlite_files.fold(store)
-    except Contention as error:
-        raise ProcessFailed(f"{error}: stop it first.") from None
-    yield
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(sqlite_files.served_alone(store))
+            if store.exists():
+                sqlite_files.fold(store)
+        except Contention as error:
+            raise ProcessFailed(f"{error}: stop it first.") from None
+        yield
 
 
 def restore(settings: Settings, path: Path, said: Description, aside: str, *, end_sessions: bool) -> str:

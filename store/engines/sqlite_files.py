@@ -1,15 +1,30 @@
-"""SQLite files as a whole: a snapshot of one that is in use, and the last words of one that is not.
+"""SQLite files as a whole: who serves one, a snapshot of one that is in use, and the last words of one that is not.
 
 Law: a file that these functions leave behind is complete by itself, without a write-ahead log beside it.
 """
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from store.errors import Contention, StoreError
+
+
+@contextmanager
+def served_alone(path: Path) -> Iterator[None]:
+    """While nobody else serves the file, or puts another in its place: each of them holds the lock on `path`.lock,
+    which the system lets go of when the process ends. Raises Contention where one does."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with path.with_name(f"{path.name}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Contention(f"another process serves {path}, or puts a backup in its place") from None
+        yield
 
 
 def snapshot(source: Path, target: Path) -> None:

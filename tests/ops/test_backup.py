@@ -15,9 +15,10 @@ import msgspec
 import pytest
 
 from logic.app import open_store
-from ops.backup import archive
+from ops.backup import archive, standalone
 from store import meta
 from store.database import Database
+from store.engines import sqlite_files
 from store.tables import messages, sessions
 from tests.deployments import StandaloneDeployment
 from tests.private_servers import ROOT
@@ -73,12 +74,16 @@ class Keeper:
         assert done.returncode == 0, done.stdout + done.stderr
         return self.file
 
+    def beside(self) -> set[str]:
+        """What lies in the directory of the store, but for its lock."""
+        return {path.name for path in self.path.parent.iterdir()} - {f"{self.path.name}.lock"}
+
     def refused(self, *words: str | Path) -> str:
         """What a restore says that fails; the store is what it was."""
-        before = (self.epoch(), self.read(), sorted(path.name for path in self.path.parent.iterdir()))
+        before = (self.epoch(), self.read(), self.beside())
         done = self.run("restore", *words)
         assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stdout + done.stderr
-        assert (self.epoch(), self.read(), sorted(path.name for path in self.path.parent.iterdir())) == before
+        assert (self.epoch(), self.read(), self.beside()) == before
         return done.stderr
 
     def rewrite(self, **changes: Any) -> Path:
@@ -200,6 +205,25 @@ def test_what_is_damaged_is_refused_before_anything_is_touched(keeper: Keeper) -
     assert "No such file" in keeper.refused(keeper.var / "nowhere.zip")
 
 
+def test_any_bit_that_is_not_what_it_was_is_named_or_harmless(tmp_path: Path) -> None:
+    """Nothing but BadBackup is raised, whatever zlib, bz2 or the zip's own tables say."""
+    path = tmp_path / "whole.zip"
+    content = bytes(range(256))
+    archive.write(path, archive.Origin("sqlite", 5, "an epoch", 4), lambda target: target.write(content) and None)
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        try:
+            archive.verify(path, archive.describe(path))
+        except archive.BadBackup as bad:
+            assert str(path) in str(bad)
+            refused += 1
+    assert refused > len(content)
+
+
 def test_what_does_not_fit_is_refused_with_a_sentence(keeper: Keeper) -> None:
     keeper.backed_up()
     assert "set partitions = 3" in keeper.refused(keeper.rewrite(origin={"partitions": 3}))
@@ -216,6 +240,24 @@ def test_nothing_is_put_back_under_a_system_that_runs(keeper: Keeper) -> None:
     assert "standalone runs" in keeper.refused("--renew-epoch")
     keeper.deployment.stop()
     assert keeper.run("restore", file).returncode == 0
+
+
+def test_nothing_is_started_while_a_backup_is_put_back(keeper: Keeper) -> None:
+    """Its writes would go into the file that is being replaced, and its write-ahead log into the next one."""
+    words = [sys.executable, str(ROOT / "standalone.py"), "--config", str(keeper.deployment.config)]
+    with standalone.exclusive(keeper.settings):
+        done = subprocess.run(words, check=False, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2
+    assert [line for line in done.stderr.splitlines() if not line.startswith("{")] == [
+        f"standalone: another process serves {keeper.path}, or puts a backup in its place"
+    ]
+
+
+def test_a_store_that_a_process_without_a_pid_file_serves_is_left_alone(keeper: Keeper) -> None:
+    file = keeper.backed_up()
+    with sqlite_files.served_alone(keeper.path):
+        done = keeper.run("restore", file)
+    assert (done.returncode, "another process serves" in done.stderr) == (1, True)
 
 
 def test_a_store_that_another_process_has_open_is_left_alone(keeper: Keeper) -> None:
