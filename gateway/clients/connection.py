@@ -13,7 +13,7 @@ from typing import Protocol
 from gateway.clients.rate import Meter
 from gateway.clients.session import Session
 from protocol.errors import Close
-from protocol.frames import Frame, write_frame
+from protocol.frames import write_frame
 from protocol.models import UserInfo
 from router.interface import Route
 
@@ -126,7 +126,7 @@ class Connection:
         self.heard_at = now
         self.pinged_at = 0.0
         self.outbox: list[bytes] = []
-        self.early: list[Frame] | None = None
+        self.early: list[str] | None = None
         self.transient_bytes = 0
         self.address = address
         self.meter = Meter()

@@ -58,9 +58,11 @@ class Login(NamedTuple):
 
 
 class Early(NamedTuple):
-    """Keep this frame until the login is answered, then give it to `handle`."""
+    """Keep this frame until the login is answered, then give its text to `receive`. Where there is no room for it,
+    refuse it under `id`."""
 
-    frame: Frame
+    text: str  # read, a frame may take 25 times as much memory
+    id: str | None
 
 
 class Reply(NamedTuple):
@@ -115,14 +117,9 @@ class Session:
             frame = read_frame(text)
         except ImError as refusal:
             return self._unreadable(refusal, now)
-        return self.handle(frame, now)
-
-    def handle(self, frame: Frame, now: float) -> list[Effect]:
-        """What a frame makes us do that was read already."""
-        if self.state is CLOSED:
-            return []
         steps = STEPS[self.state]
-        return steps.get(frame.op, steps[OTHERS])(self, frame, now)
+        step = steps.get(frame.op) or steps.get(OTHERS)
+        return [Early(text, frame.id)] if step is None else step(self, frame, now)
 
     def over_rate(self, text: str, now: float, retry_after_s: int) -> list[Effect]:
         """What a frame makes us do that came too soon after others."""
@@ -149,9 +146,6 @@ class Session:
     def _end_unknown(self, frame: Frame, now: float) -> list[Effect]:
         self.move(CLOSED)
         return [Reply(write_error(unauthenticated(), frame.id)), end(Close.NOT_LOGGED_IN)]
-
-    def _wait(self, frame: Frame, now: float) -> list[Effect]:
-        return [Early(frame)]
 
     def _beat(self, frame: Frame, now: float) -> list[Effect]:
         return [Reply(heartbeat_frame(frame.id))]
@@ -203,10 +197,10 @@ def _refused_alone(refusal: ImError, frame_id: str | None) -> list[Effect]:
 
 OTHERS = ""
 
-# What a frame makes us do, by the session's state and the frame's op.
+# What a frame makes us do, by the session's state and the frame's op; it waits where neither says anything.
 STEPS: dict[State, dict[str, Callable[[Session, Frame, float], list[Effect]]]] = {
     CONNECTED: {"login": Session._log_in, OTHERS: Session._end_unknown},
-    OPENING: {"login": Session._refuse_login, "heartbeat": Session._beat, OTHERS: Session._wait},
+    OPENING: {"login": Session._refuse_login, "heartbeat": Session._beat},
     OPEN: {"login": Session._refuse_login, "heartbeat": Session._beat, OTHERS: Session._command},
 }
 

@@ -21,7 +21,7 @@ from gateway.road.road import Road
 from gateway.sessions.login_queue import LoginQueue
 from protocol.client_command import ClientCommand
 from protocol.errors import Close, ImError, bad_field, busy
-from protocol.frames import Frame, write_error
+from protocol.frames import write_error
 from protocol.ops import BYTES_OF_A_COMMAND
 from router.interface import Registrar
 
@@ -148,16 +148,16 @@ class Attendant:
             elif type(effect) is Login:
                 self._logins.enter(connection, effect, self._logged_in)
             elif type(effect) is Early:
-                self._keep(connection, effect.frame)
+                self._keep(connection, effect)
             elif type(effect) is End:
                 close(connection, effect.code, effect.reason)
         return is_forwarded
 
-    def _keep(self, connection: Connection, frame: Frame) -> None:
+    def _keep(self, connection: Connection, frame: Early) -> None:
         """It waits for the login, and so does all that was not read yet: little comes together, whoever sends it."""
         early = connection.early = connection.early or []
         if len(early) < self._limits.max_pending_per_connection:
-            early.append(frame)
+            early.append(frame.text)
             connection.adjust_reading()
         elif frame.id is not None:
             connection.reply(write_error(busy(), frame.id))
@@ -167,8 +167,8 @@ class Attendant:
         early, connection.early = connection.early, None
         if early:
             now = time.monotonic()
-            for frame in early:
-                self._carry_out(connection, connection.session.handle(frame, now), connection)
+            for text in early:
+                self._carry_out(connection, connection.session.receive(text, now), connection)
             connection.adjust_reading()
 
     def _forward(self, connection: Connection, command: ClientCommand, answers: FrameReplyTo) -> bool:

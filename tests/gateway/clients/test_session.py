@@ -135,9 +135,9 @@ def test_what_comes_right_behind_the_login_waits_for_it() -> None:
     session = Session()
     session.receive(LOGIN, 0)
     (early,) = session.receive(SYNC, 0)
-    assert isinstance(early, Early)
+    assert early == Early(SYNC, "2")  # its text, which is small
     session.move(State.OPEN)
-    (effect,) = session.handle(early.frame, 1)
+    (effect,) = session.receive(early.text, 1)
     assert isinstance(effect, ClientCommand)
     assert (effect.op.name, effect.id) == ("sync", "2")
 
@@ -148,7 +148,7 @@ def test_what_waited_for_a_login_that_was_refused_has_no_effect() -> None:
     (early,) = session.receive(SYNC, 0)
     assert isinstance(early, Early)
     session.move(State.CLOSED)
-    assert session.handle(early.frame, 1) == []
+    assert session.receive(early.text, 1) == []
 
 
 def test_an_op_of_a_client_goes_up_the_road() -> None:
