@@ -1,8 +1,9 @@
 """Writes a process's log to a file descriptor: never raises, never blocks, and counts what it could not write.
 
-Laws: a thread of its own writes, so a pipe whose reader stands still holds up nobody else. At most 1 MiB waits for it;
-what comes then is dropped, as is what the system refuses (a closed pipe or terminal, a full disk). Once a line can be
-written again, `when_back` is told how many were dropped, and why.
+Laws: a thread of its own writes, so a pipe whose reader stands still holds up nobody else; if it dies of anything it is
+started again, and what it was about to write is lost. At most 1 MiB waits for it; what comes then is dropped, as is
+what the system refuses (a closed pipe or terminal, a full disk). Once a line can be written again, `when_back` is told
+how many were dropped, and why.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections import deque
 from collections.abc import Callable
 
 from prometheus_client import Counter
+
+from process.supervision import keep_thread_running
 
 MAX_WAITING = 1024 * 1024  # characters
 MAX_LINE = 64 * 1024
@@ -37,7 +40,7 @@ class LogWriter:
         self._dropped = 0
         self._why = ""
         self._is_torn = False
-        threading.Thread(target=self._work, name="log-writer", daemon=True).start()
+        keep_thread_running("log-writer", self._work, threading.Event())
 
     def __repr__(self) -> str:
         return f"LogWriter({self._descriptor}, {len(self._waiting)} waiting, {self._dropped} dropped)"

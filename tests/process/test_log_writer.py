@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from process import supervision
 from process.log_writer import DROPPED, MAX_WAITING, LogStream, LogWriter
 from tests.small_disk import small_disk
 
@@ -118,3 +119,20 @@ def test_a_line_that_was_torn_does_not_spoil_the_next(log: Log, tmp_path: Path) 
         log.leads_to(os.open(os.devnull, os.O_WRONLY))
     assert lines[-1] == "whole"
     assert len(lines) - 1 in (30 - log.dropped, 31 - log.dropped), "the torn line is one that was dropped"
+
+
+def test_a_writer_that_died_of_anything_writes_on(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "RESTART_S", 0.01)
+    monkeypatch.setattr(supervision, "_failed_at", {})
+    write = os.write
+
+    def fails_once(descriptor: int, data: bytes) -> int:
+        monkeypatch.setattr(os, "write", write)
+        raise MemoryError
+
+    monkeypatch.setattr(os, "write", fails_once)
+    log.writer.write("lost")
+    log.writer.flush(WAIT_S)
+    log.writer.write("written")
+    assert os.read(log.reader, 100) == b"written\n"
+    assert supervision.recent_failures() == ["log-writer"]
