@@ -38,7 +38,7 @@ def back_up(settings: Settings, path: Path) -> Description:
 @contextlib.contextmanager
 def exclusive(deployment: Deployment) -> Iterator[None]:
     """With MariaDB and RabbitMQ up, and nothing of ours; no other command changes the cluster meanwhile. The commands
-    that waited are gone. Raises ProcessFailed where a gateway or a worker runs, here or elsewhere."""
+    that waited are gone. Raises ProcessFailed where a gateway or a worker runs here, or a worker elsewhere."""
     with deployment.locked():
         running = [name for name in deployment.running() if name != LOG_ROTATION]
         if running:

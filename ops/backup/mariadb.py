@@ -20,6 +20,7 @@ from ops.servers.mariadb import administer, client_configuration, create_databas
 from ops.templates import write_private
 
 CHUNK_BYTES = 1024 * 1024
+TABLES_FREE_WITHIN_S = 20  # less than `administer` waits, so that its answer is the last word
 # --quick: rows go out as they are read. Our user has no right to look at tablespaces, and needs none.
 DUMP = ("--single-transaction", "--skip-lock-tables", "--skip-add-locks", "--skip-disable-keys", "--quick")
 DUMP_TEXT = ("--hex-blob", "--no-tablespaces", "--skip-triggers", "--default-character-set=utf8mb4")
@@ -76,12 +77,12 @@ def make_room(settings: StoreSettings, var: Path) -> None:
 
 def exchange(settings: StoreSettings, var: Path, fresh: str, aside: str) -> None:
     """Put the tables of the database `fresh` in place of ours, which go to the new database `aside`: by one statement,
-    so that all have gone or none. `fresh` is gone then. Raises ProcessFailed."""
+    so that all have gone or none. `fresh` is gone then. Raises ProcessFailed, also while a backup reads our tables."""
     ours = settings.database
     create_database(settings, var, aside)
     moves = [f"`{ours}`.`{table}` TO `{aside}`.`{table}`" for table in _tables(var, ours)]
     moves += [f"`{fresh}`.`{table}` TO `{ours}`.`{table}`" for table in _tables(var, fresh)]
-    administer(var, f"RENAME TABLE {', '.join(moves)};\n")
+    administer(var, f"SET lock_wait_timeout = {TABLES_FREE_WITHIN_S};\nRENAME TABLE {', '.join(moves)};\n")
     drop_database(settings, var, fresh)
 
 

@@ -19,6 +19,7 @@ from ops.programs import find_program, plain_environment
 from ops.servers.flavour import Flavour, installed
 from ops.templates import fill_template, write_private
 
+ANSWER_S = 60
 SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 107 bytes, on macOS 103
 PRIVILEGES = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP, REFERENCES"
 
@@ -59,12 +60,16 @@ def socket_path(var: Path) -> Path:
 
 
 def administer(var: Path, sql: str) -> str:
-    """Run `sql` as the administrator of the private server. Raises ProcessFailed."""
+    """Run `sql` as the administrator of the private server. Raises ProcessFailed; then also, what takes longer than
+    ANSWER_S may still come to pass."""
     argv = [find_program("mariadb", "mysql"), f"--defaults-file={_administrator_file(var)}"]
     argv += ["--batch", "--skip-column-names"]
-    done = subprocess.run(
-        argv, check=False, input=sql, env=plain_environment(), capture_output=True, text=True, timeout=60
-    )
+    try:
+        done = subprocess.run(
+            argv, check=False, input=sql, env=plain_environment(), capture_output=True, text=True, timeout=ANSWER_S
+        )
+    except subprocess.TimeoutExpired:
+        raise ProcessFailed(f"the store's server has not answered within {ANSWER_S} s") from None
     if done.returncode != 0:
         raise ProcessFailed(f"the store's server refused: {done.stderr.strip()}")
     return done.stdout.strip()
