@@ -1,10 +1,13 @@
-"""The names of gateways and their connections, for queues, routes and logs; and how a socket's place is written. Pure.
+"""The names of gateways and their connections, for queues, routes and logs; how a socket's place is written; whose IP
+addresses are one client's. Pure.
 
 The epoch is new with each start of a gateway: it tells entries of this life from those of a former one. An id may hold
 dots, an epoch may not.
 """
 
 from __future__ import annotations
+
+import ipaddress
 
 
 def gateway_address(gateway: str, epoch: str) -> str:
@@ -20,3 +23,15 @@ def connection_name(address: str, number: int) -> str:
 def socket_place(host: str, port: int) -> str:
     """`host:port`, for URLs, configurations and logs; an IPv6 address stands in brackets (RFC 3986 section 3.2.2)."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def network_of(address: str) -> str:
+    """Whose addresses are one client's: an IPv4 address, or the /64 of an IPv6 address; "" where it is not known."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    if isinstance(found, ipaddress.IPv4Address) or found.is_loopback:
+        return str(found)
+    mapped = found.ipv4_mapped
+    return str(mapped) if mapped else str(ipaddress.ip_network((int(found), 64), strict=False))

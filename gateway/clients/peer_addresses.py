@@ -1,7 +1,8 @@
 """How many connections come from one client address, as far as that is known.
 
 Laws: what a client says of its address counts only where it comes from a proxy that we trust, and then the proxy's own
-address does not. This machine's own addresses are not counted: its proxies and tools have them in common.
+address does not. Of IPv6 a /64 counts as one address: every home has all of one. This machine's own addresses are not
+counted: its proxies and tools have them in common.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from tornado.httputil import HTTPServerRequest
+
+from protocol.addresses import network_of
 
 UNKNOWN = ""
 MAPPED = "::ffff:"  # begins an IPv4 address that an IPv6 socket names
@@ -44,17 +47,18 @@ class PeerAddresses:
 
     def is_full(self, address: str) -> bool:
         """Whether one more connection from this address would be too many."""
-        return self._counts[address] >= self._at_most
+        return self._counts[network_of(address)] >= self._at_most
 
     def enter(self, address: str) -> None:
         if _is_counted(address):
-            self._counts[address] += 1
+            self._counts[network_of(address)] += 1
 
     def leave(self, address: str) -> None:
         if _is_counted(address):
-            self._counts[address] -= 1
-            if not self._counts[address]:
-                del self._counts[address]
+            network = network_of(address)
+            self._counts[network] -= 1
+            if not self._counts[network]:
+                del self._counts[network]
 
 
 def _is_counted(address: str) -> bool:

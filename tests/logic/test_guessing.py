@@ -13,9 +13,10 @@ from argon2 import PasswordHasher
 
 from logic import passwords
 from logic.handlers.people import accounts, guessing
-from logic.handlers.people.guessing import LIMITS, network_of
+from logic.handlers.people.guessing import LIMITS
 from logic.handlers.table import HANDLERS
 from logic.outcome import Outcome
+from protocol.addresses import network_of
 from store.errors import Contention
 from tests.logic.road import Road, code, reply, work
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import socket
 import time
 from pathlib import Path
 
 import pytest
 
+from ops.servers import nginx
 from ops.servers.nginx import directory_of
 from tests.http_calls import Answer
 from tests.nginx.conftest import NewGateways
@@ -238,3 +240,28 @@ async def test_limits_are_by_address(tmp_path: Path, limit: str) -> None:
             assert gateway.paths["/api/user.get"] == len(answers) - len(refused)
         assert "limiting" not in door.nginx.log.read_text()
         assert (directory_of(door.settings.var) / "access.log").exists()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "status"),
+    [
+        ("192.0.2.7", "192.0.2.8", 503),
+        ("2001:db8:1:2::7", "2001:db8:1:2:ffff::8", 429),
+        ("2001:db8:1:2::7", "2001:db8:1:3::7", 503),
+        ("2001:db8:a0a:a0a::7", "2001:db8:a0a:a0a:a0a::8", 429),  # its bytes are line breaks
+    ],
+)
+async def test_a_network_of_ipv6_is_one_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, second: str, status: int
+) -> None:
+    """Our nginx, with a header that says where a request comes from."""
+    source = shutil.copytree(nginx.SOURCE, tmp_path / "source")
+    text = (source / "nginx.conf").read_text()
+    told = "set_real_ip_from 127.0.0.1; real_ip_header X-From;"
+    (source / "nginx.conf").write_text(text.replace("http {", f"http {{ {told}", 1))
+    monkeypatch.setattr(nginx, "SOURCE", source)
+    with open_door(tmp_path, unlimited=("::1",), requests_per_s=1, requests_burst=1) as door:
+        for _ in range(4):
+            await door.post("/api/user.get", **{"X-From": first})
+        assert (await door.post("/api/user.get", **{"X-From": first})).status == 429
+        assert (await door.post("/api/user.get", **{"X-From": second})).status == status

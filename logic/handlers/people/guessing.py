@@ -17,6 +17,7 @@ from typing import NamedTuple
 from logic.services import Services
 from logic.work import Work
 from protocol import ids
+from protocol.addresses import network_of
 from protocol.errors import rate_limited
 from protocol.usernames import username_key
 from store.tables import guesses
@@ -121,18 +122,6 @@ def was_right(tx: Transaction, admitted: Admitted) -> None:
     guesses.lower(tx, counted[1:], ONE)  # in the order in which `admit` locks them
     guesses.remember(tx, [GuessRow(place, 0, True, 0, now + KNOWN_MS) for place in guess.places])
     guesses.put(tx, [GuessRow(place, 0, True, now, now + KNOWN_MS) for place in counted[:1]])
-
-
-def network_of(address: str) -> str:
-    """Whose addresses are one guesser's: an IPv4 address, or the /64 of an IPv6 address; "" where it is not known."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return ""
-    if isinstance(found, ipaddress.IPv4Address) or found.is_loopback:
-        return str(found)
-    mapped = found.ipv4_mapped
-    return str(mapped) if mapped else str(ipaddress.ip_network((int(found), 64), strict=False))
 
 
 def _is_shared(network: str, shared: Iterable[str]) -> bool:
