@@ -6,6 +6,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -143,6 +144,9 @@ def _moment(said: Description) -> str:
 
 def main(words: list[str]) -> int:
     options = parse(words)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # of a timer, of a terminal: what is unfinished goes, as by Ctrl-C
+        if signal.getsignal(number) is not signal.SIG_IGN:  # by nohup
+            signal.signal(number, signal.default_int_handler)
     return exit_code(PROGRAMS[options.verb], lambda: run(options))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -132,6 +133,23 @@ def test_a_backup_is_one_private_file_that_says_what_it_is_of(keeper: Keeper) ->
     assert not [path for path in keeper.var.iterdir() if path.name.startswith(".backup") or path.suffix == ".part"]
     again = keeper.run("backup", file)
     assert (again.returncode, "there is a" in again.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_backup_that_is_stopped_leaves_nothing(keeper: Keeper, number: signal.Signals) -> None:
+    program = (
+        "import sys, time; from ops.backup import __main__ as backup, archive\n"
+        "archive.version = lambda: print('writing', flush=True) or time.sleep(100)\n"
+        "sys.exit(backup.main(sys.argv[1:]))"
+    )
+    words = [sys.executable, "-c", program, "--config", str(keeper.deployment.config), "backup"]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == "writing\n"
+        assert len(list((keeper.var / "backups").iterdir())) == 2
+        process.send_signal(number)
+        assert (process.wait(30), "interrupted" in process.stderr.read()) == (1, True)
+    assert not list((keeper.var / "backups").iterdir())
 
 
 def test_without_a_name_it_goes_to_var(keeper: Keeper) -> None:
