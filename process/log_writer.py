@@ -12,6 +12,7 @@ import io
 import os
 import select
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -22,6 +23,7 @@ from process.supervision import keep_thread_running
 MAX_WAITING = 1024 * 1024  # characters
 MAX_LINE = 64 * 1024
 STANDS_STILL = "its reader stands still"
+COLLECT_S = 0.02  # what comes meanwhile is written with the first: waking a thread costs more than a line
 LOOK_S = 0.5  # at a descriptor that takes nothing now and does not block either
 
 DROPPED = Counter("hongyan_log_lines_dropped", "Log lines that could not be written")
@@ -54,7 +56,8 @@ class LogWriter:
                 return
             self._waiting.append(line)
             self._size += len(line)
-            self._changed.notify_all()
+            if len(self._waiting) == 1:
+                self._changed.notify_all()
 
     def flush(self, within_s: float) -> None:
         """Return when nothing waits any more, or after so long."""
@@ -73,6 +76,8 @@ class LogWriter:
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._waiting)
                 self._is_writing = True
+            time.sleep(COLLECT_S)
+            with self._changed:
                 lines = self._take()
             self._put_out(lines)
 

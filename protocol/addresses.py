@@ -8,6 +8,9 @@ dots, an epoch may not.
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
+
+REMEMBERED = 4096  # reading an address takes as long as some dozen other steps of a login
 
 
 def gateway_address(gateway: str, epoch: str) -> str:
@@ -25,6 +28,7 @@ def socket_place(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+@lru_cache(REMEMBERED)
 def network_of(address: str) -> str:
     """Whose addresses are one client's: an IPv4 address, or the /64 of an IPv6 address; "" where it is not known."""
     try:
