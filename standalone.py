@@ -14,7 +14,8 @@ from pathlib import Path
 import structlog
 
 from bus.memory.bus import MemoryBus
-from conf.settings import BadSettings, Settings, load
+from conf.mistakes import BadSettings
+from conf.settings import Settings, load
 from gateway.app import Gateway
 from gateway.doors.server import Ports
 from logic import app as logic

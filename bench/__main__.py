@@ -24,7 +24,8 @@ from bench.private_cluster import RUNS, private_cluster
 from bench.profile import profile, profile_storm
 from bench.report import disturbance, table, write
 from bench.run import Run
-from conf.settings import PREFIX, BadSettings
+from conf.mistakes import BadSettings
+from conf.settings import PREFIX
 from ops.processes import ProcessFailed
 from ops.programs import MissingServer
 

@@ -15,6 +15,10 @@ _PLACE = re.compile(r" - at `\$\.?(?P<section>\w+)(?:\.(?P<key>\w+))?[^`]*`\Z")
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>.*?)`(?: - at `\$\.(?P<section>\w+)`)?\Z", re.DOTALL)
 
 
+class BadSettings(Exception):
+    """The configuration cannot be used; the message says what to write instead."""
+
+
 def sentence(
     error: msgspec.ValidationError, shape: type[msgspec.Struct], tree: Mapping[str, Any], variables: Mapping[str, str]
 ) -> str:

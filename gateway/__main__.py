@@ -11,7 +11,8 @@ from pathlib import Path
 
 from bus.rabbit.gateway import RabbitGatewayBus
 from bus.rabbit.topology import RabbitAddress
-from conf.settings import BadSettings, Settings, load
+from conf.mistakes import BadSettings
+from conf.settings import Settings, load
 from gateway.app import Gateway
 from gateway.doors.server import Ports
 from process.gc_tuning import tune_garbage_collector

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import structlog
 
-from conf.settings import BadSettings, Settings, load
+from conf.mistakes import BadSettings
+from conf.settings import Settings, load
 from logic import app
 from logic.health import serve_health
 from logic.workers.kinds import KINDS, WorkerKind

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from bus.interface import WorkerBus
 from bus.rabbit.topology import RabbitAddress
 from bus.rabbit.worker import RabbitWorkerBus
-from conf.settings import Settings, tls_context
+from conf.settings import Settings
+from conf.tls import tls_context
 from logic.delivery.emitter import Emitter
 from logic.delivery.fanout import FanOut
 from logic.delivery.gateways import Gateways

@@ -1,4 +1,4 @@
-"""Decisions of a deployment that handlers go by, from conf/settings.py."""
+"""Decisions of a deployment that handlers go by, from conf/sections.py."""
 
 from __future__ import annotations
 

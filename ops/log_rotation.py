@@ -20,7 +20,8 @@ from pathlib import Path
 
 import structlog
 
-from conf.settings import BadSettings, Settings, load
+from conf.mistakes import BadSettings
+from conf.settings import Settings, load
 from process.logs import configure_logs
 from process.private_files import write_for_us_only
 from process.signals import stop_thread_on_signals

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from conf.settings import BadSettings, Settings, load
+from conf.mistakes import BadSettings
+from conf.settings import Settings, load
 from ops.ports import LOOPBACK, Port, check
 from ops.probes import answers_http, reachable
 from ops.processes import DEAD, DOWN, UP, Process, ProcessFailed

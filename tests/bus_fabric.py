@@ -17,7 +17,7 @@ from bus.memory.bus import MemoryBus
 from bus.rabbit.gateway import RabbitGatewayBus
 from bus.rabbit.topology import DEAD_LETTER_S, RabbitAddress
 from bus.rabbit.worker import RabbitWorkerBus
-from conf.settings import BusSettings
+from conf.sections import BusSettings
 
 PARTITIONS = 4
 DEADLINE_S = 30.0

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 import redis
 
-from conf.settings import BusSettings, RouterSettings, Settings, StoreSettings, load
+from conf.sections import BusSettings, RouterSettings, StoreSettings
+from conf.settings import Settings, load
 from ops import run_directory
 from ops.processes import Process
 from ops.servers.mariadb import create_database

@@ -33,7 +33,7 @@ class BadBackup(Exception):
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """What a backup is of: `kind` of the store (conf/settings.py), number of the last schema file that it has, its
+    """What a backup is of: `kind` of the store (conf/sections.py), number of the last schema file that it has, its
     epoch, its number of partitions."""
 
     kind: str

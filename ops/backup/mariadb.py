@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
-from conf.settings import StoreSettings
+from conf.sections import StoreSettings
 from ops.processes import ProcessFailed
 from ops.programs import find_program, plain_environment
 from ops.servers.mariadb import administer, client_configuration, create_database, drop_database

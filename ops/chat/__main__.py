@@ -19,7 +19,8 @@ from typing import Any
 
 from hongyan import DOORS, Device, Lost, address
 
-from conf.settings import BadSettings, Settings
+from conf.mistakes import BadSettings
+from conf.settings import Settings
 from conf.values import MAX_PORT
 from logic.app import open_store
 from ops.chat import lines

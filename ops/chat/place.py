@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from conf.settings import FILE_VARIABLE, BadSettings, Settings, load
+from conf.mistakes import BadSettings
+from conf.settings import FILE_VARIABLE, Settings, load
 from ops.probes import accepts, reachable
 from ops.run_environment import load_as_started
 from ops.standalone import load_running

@@ -12,8 +12,9 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+from conf.mistakes import BadSettings
 from conf.secrets import BadSecret, generate
-from conf.settings import BadSettings, load
+from conf.settings import load
 from ops.cluster.deployment import SYSTEM, Deployment, UnknownComponent
 from ops.processes import ProcessFailed
 from ops.programs import MissingServer

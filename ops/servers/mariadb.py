@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from conf.settings import StoreSettings
+from conf.sections import StoreSettings
 from ops.processes import Process, ProcessFailed
 from ops.programs import find_program, plain_environment
 from ops.servers.flavour import Flavour, installed

@@ -16,7 +16,8 @@ import subprocess
 from pathlib import Path
 from string import Template
 
-from conf.settings import NginxSettings, Settings
+from conf.sections import NginxSettings
+from conf.settings import Settings
 from ops.probes import answers_http, reachable
 from ops.processes import Process, ProcessFailed
 from ops.programs import MissingServer, beside, find_program, plain_environment

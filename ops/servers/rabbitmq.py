@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bus.rabbit import probe
 from bus.rabbit.topology import RabbitAddress
-from conf.settings import BusSettings
+from conf.sections import BusSettings
 from conf.values import MAX_PORT
 from ops.ports import ephemeral_ports
 from ops.probes import accepts

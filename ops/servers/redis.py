@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conf.settings import RouterSettings
+from conf.sections import RouterSettings
 from ops.processes import Process, ProcessFailed
 from ops.programs import find_program, plain_environment
 from ops.templates import fill_template

@@ -24,7 +24,8 @@ from pathlib import Path
 
 import structlog
 
-from conf.settings import BadSettings, Settings, load
+from conf.mistakes import BadSettings
+from conf.settings import Settings, load
 from ops.processes import ProcessFailed
 from ops.programs import MissingServer, plain_environment
 from ops.servers.nginx import directory_of, nginx_command

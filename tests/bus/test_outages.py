@@ -21,7 +21,7 @@ from bus.queues import DEAD, ordered
 from bus.rabbit import gateway as rabbit_gateway
 from bus.rabbit import link as rabbit_link
 from bus.rabbit import worker as rabbit_worker
-from conf.settings import BusSettings
+from conf.sections import BusSettings
 from ops.servers.rabbitmq import evaluate
 from tests.bus_fabric import PARTITIONS, Fabric, Gateway, Worker, numbered, on_channel, rabbit_address
 from tests.private_servers import PrivateServers

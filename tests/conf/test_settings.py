@@ -7,8 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from conf.mistakes import BadSettings
 from conf.secrets import generate
-from conf.settings import BadSettings, GatewaySettings, Settings, load
+from conf.sections import GatewaySettings
+from conf.settings import Settings, load
 from conf.values import describe, fields_of, from_text
 
 SHIPPED = Path(__file__).resolve().parents[2] / "conf"

@@ -13,7 +13,8 @@ import asyncio
 from pathlib import Path
 
 from bus.memory.bus import MemoryBus
-from conf.settings import GatewaySettings, Settings, TokenSettings
+from conf.sections import GatewaySettings, TokenSettings
+from conf.settings import Settings
 from gateway.app import Gateway
 from gateway.clients.connection import Connection
 from gateway.doors import websocket, ws_frames

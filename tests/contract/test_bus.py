@@ -13,7 +13,7 @@ import pytest
 from bus.interface import BusLost, Delivery, Put
 from bus.queues import DEAD, gateway, ordered
 from bus.rabbit.topology import durable_queues
-from conf.settings import BusSettings
+from conf.sections import BusSettings
 from protocol.ops import PARALLEL
 from tests.bus_fabric import PARTITIONS, Fabric, Gateway, Worker, numbered, on_channel
 from tests.private_servers import PrivateServers

@@ -17,7 +17,8 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from bus.memory.bus import MemoryBus
-from conf.settings import GatewaySettings, Settings, TokenSettings
+from conf.sections import GatewaySettings, TokenSettings
+from conf.settings import Settings
 from gateway.app import Gateway
 from gateway.doors.long_poll.sessions import PollSessions
 from gateway.doors.server import Ports

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from conf.settings import StoreSettings
+from conf.sections import StoreSettings
 from logic.caches import Caches
 from logic.rules import Rules
 from logic.workers.batch import BatchRunner, Held, Result

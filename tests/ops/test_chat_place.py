@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from conf.mistakes import BadSettings
 from conf.secrets import generate
-from conf.settings import BadSettings, GatewaySettings, load
+from conf.sections import GatewaySettings
+from conf.settings import load
 from ops import run_environment
 from ops.chat.place import find_place
 from ops.probes import is_port_free

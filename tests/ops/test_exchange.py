@@ -8,7 +8,7 @@ from typing import Any
 import pymysql
 import pytest
 
-from conf.settings import StoreSettings
+from conf.sections import StoreSettings
 from ops.backup import mariadb
 from ops.processes import ProcessFailed
 from ops.servers import mariadb as server

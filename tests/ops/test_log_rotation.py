@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from conf.settings import LogSettings, Settings
+from conf.sections import LogSettings
+from conf.settings import Settings
 from ops import log_rotation
 from ops.log_rotation import keep_rotating, rotate, rotate_too_large
 

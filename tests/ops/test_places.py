@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from conf.settings import BadSettings, load
+from conf.mistakes import BadSettings
+from conf.settings import load
 from tests.ops.test_scripts import VERBS, bare_clone
 from tests.private_servers import ROOT
 

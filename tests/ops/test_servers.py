@@ -12,7 +12,7 @@ import pytest
 import redis
 from msgspec.structs import replace
 
-from conf.settings import BusSettings, StoreSettings
+from conf.sections import BusSettings, StoreSettings
 from ops.processes import ProcessFailed
 from ops.servers.mariadb import socket_path
 from ops.servers.rabbitmq import evaluate, internal_ports, rabbitmq_serves

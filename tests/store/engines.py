@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from conf.settings import StoreSettings, tls_context
+from conf.sections import StoreSettings
+from conf.tls import tls_context
 from store import meta
 from store.database import Database, open_mysql, open_sqlite
 from store.engines.dialect import CONSTRAINTS

@@ -10,7 +10,7 @@ import pymysql
 import pytest
 from structlog.testing import capture_logs
 
-from conf.settings import StoreSettings
+from conf.sections import StoreSettings
 from ops.servers.flavour import installed
 from ops.servers.mariadb import administer, mariadb_process
 from store import meta

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from conf.settings import StoreSettings
+from conf.sections import StoreSettings
 from store import meta
 from store.database import Database
 from store.errors import StoreAway

@@ -11,7 +11,7 @@ import pymysql
 import pytest
 from dbutils.pooled_db import PooledDB
 
-from conf.settings import StoreSettings
+from conf.sections import StoreSettings
 from store import meta
 from store.database import Database
 from store.errors import CommitUnknown, Contention, StoreAway, StoreError

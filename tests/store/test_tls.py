@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from conf.settings import BadSettings, StoreSettings, load, tls_context
+from conf.mistakes import BadSettings
+from conf.sections import StoreSettings
+from conf.settings import load
+from conf.tls import tls_context
 from ops.servers.mariadb import mariadb_process
 from store.database import Database
 from store.engines.mysql_connection import OverlappingConnection

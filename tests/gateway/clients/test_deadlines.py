@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from conf.settings import GatewaySettings
+from conf.sections import GatewaySettings
 from gateway.clients.connection import Connection
 from gateway.clients.deadlines import Deadlines
 from gateway.clients.session import State
