@@ -20,10 +20,10 @@ from logic.rules import Rules
 from logic.services import Services
 from logic.workers.handover import Handover
 from logic.workers.kinds import WorkerKind
-from logic.workers.lanes import LaneSize
 from logic.workers.ordered import BatchSize, OrderedWorker
 from logic.workers.outbox_watch import OutboxWatch
-from logic.workers.pool import PoolWorker
+from logic.workers.pool.lanes import LaneSize
+from logic.workers.pool.worker import PoolWorker
 from logic.workers.purge import PurgeJob
 from protocol.ops import OPS
 from protocol.tokens import TokenSigner

@@ -8,8 +8,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logic.workers.fair_line import FairLine
-from logic.workers.lanes import Lane, LaneSize
+from logic.workers.pool.fair_line import FairLine
+from logic.workers.pool.lanes import Lane, LaneSize
 
 SHARES = st.tuples(st.sampled_from("abc"), st.sampled_from("123"))
 

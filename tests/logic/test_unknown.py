@@ -12,7 +12,7 @@ import pytest
 from bus.interface import BusLost
 from bus.memory.bus import MemoryWorkerBus
 from logic.workers.ordered import BUSY_COMMANDS
-from logic.workers.pending import HeldWorks
+from logic.workers.pool.pending import HeldWorks
 from protocol.models import Answer, Push, Revocation, read_downward
 from protocol.ops import PARALLEL
 from store.database import Database

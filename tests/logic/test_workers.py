@@ -27,10 +27,10 @@ from logic.rules import Rules
 from logic.services import Services
 from logic.work import Work
 from logic.workers.handover import Handover
-from logic.workers.lanes import LaneSize
 from logic.workers.ordered import BUSY_COMMANDS, BatchSize, OrderedWorker
 from logic.workers.outbox_watch import OutboxWatch
-from logic.workers.pool import PoolWorker
+from logic.workers.pool.lanes import LaneSize
+from logic.workers.pool.worker import PoolWorker
 from logic.workers.purge import PurgeJob
 from process import supervision
 from process.supervision import keep_thread_running

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from logic.workers.fair_line import NOBODYS, FairLine, Share
+from logic.workers.pool.fair_line import NOBODYS, FairLine, Share
 from process.supervision import note_failure
 
 Call = Callable[[], None]
