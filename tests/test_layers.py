@@ -45,6 +45,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "handlers/groups": {"", "handlers"},
         "handlers/conversations": {"", "handlers"},
         "workers": {"", "delivery", "handlers"},
+        "workers/pool": {"", "delivery", "handlers", "workers"},
     },
     "bus": {"": set(), "memory": {""}, "rabbit": {""}},
     "router": {"": set(), "memory": {""}, "redis": {""}},
