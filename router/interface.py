@@ -109,7 +109,8 @@ class Registrar(Protocol):
     async def register(self, route: Route, at_most: int = 0) -> int:
         """Returns, when the router has the route, the login that it has there: its own, or one above the highest of
         that user. Raises RouterAway, and the route is then registered later; TooManyConnections, where `at_most` is
-        not 0 and the user has that many at living gateways, besides those whose slot this one takes."""
+        not 0 and the user has that many at living gateways, besides those whose slot this one takes; of each other
+        slot one counts."""
 
     def unregister(self, route: Route) -> None:
         """Queue the removal; nobody waits for it."""

@@ -30,7 +30,7 @@ from store.database import Database
 from tests.private_servers import ROOT, PrivateServers, free_ports
 
 READY_S = 45.0
-IMPATIENT = {"HONGYAN_GATEWAY__LOGIN_TIMEOUT_S": "1", "HONGYAN_GATEWAY__HEARTBEAT_S": "1"}
+IMPATIENT = {"login_timeout_s": "1", "heartbeat_s": "1"}
 
 # Most tests are not about how fast one connection may send.
 UNLIMITED = tuple((rf"^# {name} = .*$", f"{name} = 1000000") for name in ("messages_per_s", "message_burst"))
@@ -48,10 +48,11 @@ class User(NamedTuple):
 
 
 class ImpatientGateway(NamedTuple):
-    """A gateway that waits 1 s for a login and whose heartbeat is 1 s, and where its doors are."""
+    """A gateway that waits 1 s for a login, with a heartbeat of 1 s; where its doors are, and who may log in there."""
 
     process: Process
     urls: dict[str, str]
+    new_user: Callable[[str], User]
 
 
 class Deployment(ABC):
@@ -168,13 +169,6 @@ def _process(
     return Process(name, lambda: command, var, ready, env={**our_environment(), **environment}, cwd=ROOT, port=port)
 
 
-def _impatient(
-    var: Path, name: str, words: list[str], port: int, tcp_port: int, operations_port: int | None = None
-) -> ImpatientGateway:
-    process = _process(var, name, words, port, tcp_port, IMPATIENT, operations_port)
-    return ImpatientGateway(process, {door: _addresses(door, [port], [tcp_port])[0] for door in DOORS})
-
-
 def _configuration(name: str, var: Path, *changes: tuple[str, str]) -> Path:
     """A file of conf/ with another var and other values, written into that var."""
     text = (ROOT / "conf" / name).read_text()
@@ -205,10 +199,11 @@ class StandaloneDeployment(Deployment):
         return [self.operations_port]
 
     def impatient_gateway(self) -> ImpatientGateway:
-        free = free_ports()
-        operations = free["operations"]
-        words = ["standalone.py", "--config", str(self.config), "--operations-port", str(operations)]
-        return _impatient(self.settings.var, "impatient", words, free["gateway"], free["tcp"], operations)
+        """Of a system of its own: no other process may serve this store."""
+        var = self.settings.var / f"impatient-{next(_numbers)}"
+        var.mkdir()
+        other = StandaloneDeployment(var, "\n".join(f"{name} = {value}" for name, value in IMPATIENT.items()))
+        return ImpatientGateway(other.processes[0], {door: other.url(door) for door in DOORS}, other.new_user)
 
 
 class ClusterDeployment(Deployment):
@@ -254,4 +249,7 @@ class ClusterDeployment(Deployment):
 
     def impatient_gateway(self) -> ImpatientGateway:
         words = ["-m", "gateway", "--config", str(self.config), "--name", "g9"]
-        return _impatient(self.settings.var, "g9", words, self.ports[1] + 7, self.tcp_ports[1] + 7)
+        port, tcp_port = self.ports[1] + 7, self.tcp_ports[1] + 7
+        environment = {f"HONGYAN_GATEWAY__{name.upper()}": value for name, value in IMPATIENT.items()}
+        process = _process(self.settings.var, "g9", words, port, tcp_port, environment)
+        return ImpatientGateway(process, {d: _addresses(d, [port], [tcp_port])[0] for d in DOORS}, self.new_user)

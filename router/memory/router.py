@@ -75,8 +75,13 @@ class MemoryRouter:
                 for other in others.values()
                 if (at, other.connection) != (address, route.connection)
             ]
-            others = [at for at, other in known if not route.slot or other.slot != route.slot]
-            if at_most and sum(at == address or self._lives(at) for at in others) >= at_most:
+            # Of a slot the last one stays: those before it have lost, and perhaps not heard of it yet.
+            others = {
+                other.slot or (at, other.connection)
+                for at, other in known
+                if (not route.slot or other.slot != route.slot) and (at == address or self._lives(at))
+            }
+            if at_most and len(others) >= at_most:
                 raise TooManyConnections(f"{route.user} has {at_most} connections")
             login = max([route.login, *(other.login + 1 for _, other in known)])
             self.register(address, dataclasses.replace(route, login=login))

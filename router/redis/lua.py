@@ -76,13 +76,18 @@ for i = 1, #connections, 2 do
   if connections[i] ~= field then
     local known = cjson.decode(connections[i + 1])
     route.login = math.max(route.login, known.login + 1)
-    if route.slot == '' or known.slot ~= route.slot then others[#others + 1] = connections[i] end
+    if route.slot == '' or known.slot ~= route.slot then others[#others + 1] = {connections[i], known.slot or ''} end
   end
 end
+-- Of a slot the last one stays: those before it have lost, and perhaps not heard of it yet.
 if at_most > 0 and #others >= at_most then
-  local living = 0
+  local living, counted = 0, {}
   for _, other in ipairs(others) do
-    if starts(other, address .. '#') or is_alive(other) then living = living + 1 end
+    local name, slot = other[1], other[2]
+    if not counted[slot] and (starts(name, address .. '#') or is_alive(name)) then
+      living = living + 1
+      if slot ~= '' then counted[slot] = true end
+    end
   end
   if living >= at_most then return -1 end
 end

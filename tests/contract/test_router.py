@@ -413,6 +413,16 @@ async def test_a_login_too_many_is_refused_and_leaves_nothing(router: Router) ->
     assert await second.registrar.register(Route("alice", 9, "web", "", "s", 1, "a"), 3) > 1, "it takes a slot"
 
 
+async def test_those_that_a_later_login_has_replaced_count_once(router: Router) -> None:
+    """Their gateways may not have heard of it yet."""
+    first, second = await router.gateway("g1"), await router.gateway("g2")
+    for number in range(1, 6):
+        await (first if number % 2 else second).registrar.register(Route("alice", number, "web", "", "s", 1, "web"), 2)
+    await first.registrar.register(Route("alice", 9, "app", "", "s", 1, "app"), 2)
+    with pytest.raises(TooManyConnections):
+        await second.registrar.register(Route("alice", 9, "pc", "", "s", 1, "pc"), 2)
+
+
 async def test_what_a_dead_gateway_left_is_no_connection_too_many_and_no_rival(router: Router) -> None:
     living = await router.gateway("g2")
     with loop_thread() as thread:

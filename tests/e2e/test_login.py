@@ -208,14 +208,14 @@ def impatient(deployment: Deployment) -> Iterator[ImpatientGateway]:
 
 @pytest.mark.direct("the gateway is one more, which nginx need not choose")
 @pytest.mark.slow
-async def test_silence_ends_a_connection_and_life_keeps_it(impatient: ImpatientGateway, new_user: NewUser) -> None:
+async def test_silence_ends_a_connection_and_life_keeps_it(impatient: ImpatientGateway) -> None:
     """Who polls is never silent, and a WebSocket's client answers our ping by itself, as the browser of a hidden tab
     does; by TCP nothing does."""
     urls = impatient.urls
     async with AsyncExitStack() as stack:
 
         async def logged_in(door: str) -> Socket:
-            return await stack.enter_async_context(await Socket.logged_in(urls[door], new_user(door).token))
+            return await stack.enter_async_context(await Socket.logged_in(urls[door], impatient.new_user(door).token))
 
         begun = time.monotonic()
         mute = [await stack.enter_async_context(await Socket.open(urls[door])) for door in ("ws", "tcp")]
