@@ -12,6 +12,9 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
+import msgspec
+from msgspec import Raw
+
 from protocol.frames import MAX_SERVER_FRAME_BYTES
 from tests.fuzz import attacks, framings
 from tests.fuzz.answers import (
@@ -32,6 +35,16 @@ GLANCE_S = 0.15  # for what need not be answered
 MARKER = "marker"
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class _Frames(msgspec.Struct):
+    """The frames of an answer as they came: a number that Python has read is longer when it is written again."""
+
+    frames: list[Raw] = []
+
+    @classmethod
+    def of(cls, body: bytes) -> Iterator[bytes]:
+        return map(bytes, msgspec.json.decode(body, type=cls).frames)
 
 
 class Ended(Exception):
@@ -207,8 +220,8 @@ class Lane:
             return
         if "error" in answer:
             self._tally.refusal(self._where, answer["error"])
-        for frame in answer.get("frames", ()):
-            self._tally.frame(self._where, json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode())
+        for frame in _Frames.of(body):
+            self._tally.frame(self._where, frame)
 
     async def _wait(self, session: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """A poll, left before or after its answer."""
