@@ -16,7 +16,7 @@ from typing import NamedTuple
 import structlog
 
 from bus import queues
-from bus.interface import BusLost, WorkerBus
+from bus.interface import WorkerBus
 from logic.caches import Caches
 from logic.delivery.emitter import Emitter
 from logic.delivery.fanout import FanOut
@@ -30,13 +30,13 @@ from logic.workers.handover import Handover
 from logic.workers.inbox import Inbox, Taken
 from logic.workers.overlap import OverlappedWork
 from logic.workers.poison import GIVEN_UP, bury, poisoned, without_unreadable
+from logic.workers.serving import Serving
 from logic.workers.store_watch import StoreWatch
 from protocol.errors import busy
 from store.database import Database
 from store.errors import StoreError
 
 IDLE_S = 0.25
-RESTART_S = 1.0  # after a fault of ours
 PROBE_S = 0.5
 SLOW_BATCH_S = 1.0
 BUSY_COMMANDS = 64  # that wait: then a batch is published while the store writes the next
@@ -89,7 +89,7 @@ class OrderedWorker:
         self._held: list[Taken] = []
         self._watch = StoreWatch(database)
         self._probed_at = float("-inf")
-        self._is_connected = False
+        self._serving = Serving(bus, stopping, self._serve, self._forget_everything)
 
     def __repr__(self) -> str:
         return f"OrderedWorker({self._inbox}, {len(self._held)} held, {self._handover}, {self._runner})"
@@ -97,26 +97,13 @@ class OrderedWorker:
     @property
     def is_ready(self) -> bool:
         """Whether it can serve: it has a broker, and its store answers."""
-        return self._is_connected and not self._is_away and not self._watch.is_away
+        return self._serving.is_connected and not self._is_away and not self._watch.is_away
 
     def run(self) -> None:
         """Serve until `stopping` is set, over as many broker connections as it takes; then finish what was taken, close
         everything and return. May be called again when it has died of anything."""
-        self._forget_everything()
         self._watch.start()
-        while not self._stopping.is_set():
-            try:
-                self._bus.connect()
-                self._is_connected = True
-                self._serve()
-                self._finish_taken()
-            except BusLost as lost:
-                log.warning("bus_lost", reason=str(lost))
-                self._forget_everything()
-            except Exception as error:  # whatever it is, others must be served
-                log.error("worker_failed", exc_info=error)
-                self._forget_everything()
-                self._stopping.wait(RESTART_S)
+        self._serving.run()
         self._stop()
 
     def _finish_taken(self) -> None:
@@ -135,7 +122,6 @@ class OrderedWorker:
         self._database.close()
 
     def _forget_everything(self) -> None:
-        self._is_connected = False
         self._inbox.clear()
         self._held.clear()
         self._decided = None
@@ -144,6 +130,7 @@ class OrderedWorker:
         self._handover.lost()
 
     def _serve(self) -> None:
+        """Over one connection, to the end. Raises BusLost."""
         while not self._stopping.is_set():
             self._pull(0 if len(self._inbox) else IDLE_S)  # often enough for beacons (1 s) and heartbeats
             batch = self._inbox.next_batch(self._size.commands, self._size.bytes)
@@ -155,6 +142,7 @@ class OrderedWorker:
             self._fan_out.beacon()
             self._handover.step()
             self._hand_over()
+        self._finish_taken()
 
     def _pull(self, wait_s: float) -> None:
         for queue in self._inbox.pull(wait_s):

@@ -12,9 +12,7 @@ import queue
 import threading
 from collections.abc import Mapping
 
-import structlog
-
-from bus.interface import BusLost, WorkerBus
+from bus.interface import WorkerBus
 from logic.delivery.emitter import Emitter
 from logic.delivery.fanout import FanOut
 from logic.handlers.table import Handler
@@ -28,13 +26,11 @@ from logic.workers.pool.execution import Execution
 from logic.workers.pool.lanes import Lane, LaneSize
 from logic.workers.pool.pending import Finished, HeldWorks, Pending, put_off
 from logic.workers.purge import PurgeJob
+from logic.workers.serving import Serving
 from logic.workers.store_watch import StoreWatch
 from store.tables.outbox import OutboxRow
 
 IDLE_S = 0.25
-RESTART_S = 1.0  # after a fault of ours
-
-log = structlog.get_logger()
 
 
 class PoolWorker:
@@ -72,7 +68,7 @@ class PoolWorker:
         self._held = HeldWorks()
         self._watch = StoreWatch(services.database)
         self._execution = Execution(services, self._watch, self._under_way.__contains__, self._hand_back)
-        self._is_connected = False
+        self._serving = Serving(bus, stopping, self._serve, self._forget_everything)
 
     def __repr__(self) -> str:
         return f"PoolWorker({len(self._under_way)} deliveries under way, {self._held}, {self._inbox})"
@@ -80,32 +76,17 @@ class PoolWorker:
     @property
     def is_ready(self) -> bool:
         """Whether it can serve: it has a broker, and its store answers."""
-        return self._is_connected and not self._watch.is_away
+        return self._serving.is_connected and not self._watch.is_away
 
     def run(self) -> None:
         """Serve until `stopping` is set, over as many broker connections as it takes; then answer what is under way,
         close everything and return. May be called again when it has died of anything."""
-        self._forget_everything()
         self._watch.start()
         self._purge_job.start()
-        while not self._stopping.is_set():
-            try:
-                self._bus.connect()
-                self._is_connected = True
-                self._serve()
-                self._drain()
-            except BusLost as lost:
-                log.warning("bus_lost", reason=str(lost))
-                self._forget_everything()
-            except Exception as error:  # whatever it is, others must be served
-                log.error("worker_failed", exc_info=error)
-                self._forget_everything()
-                self._stopping.wait(RESTART_S)
+        self._serving.run()
         self._stop()
 
     def _forget_everything(self) -> None:
-        """Begin anew: what this worker has taken goes to others, or comes back."""
-        self._is_connected = False
         self._inbox.clear()
         self._under_way.clear()
         self._held.clear()
@@ -121,6 +102,7 @@ class PoolWorker:
         self._services.database.close()
 
     def _serve(self) -> None:
+        """Over one connection, to the end. Raises BusLost."""
         while not self._stopping.is_set():
             self._inbox.pull(IDLE_S)
             # everything: the prefetch bounds what is here, and lanes bound what waits
@@ -131,6 +113,7 @@ class PoolWorker:
             self._send_again()
             self._fan_out.is_ready = self.is_ready
             self._fan_out.beacon()
+        self._drain()
 
     def _drain(self) -> None:
         """Stopping: answer what is under way. Deliveries are taken only for the sake of heartbeats; unacked, they go to
