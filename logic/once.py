@@ -50,13 +50,12 @@ def once(work: Work, scope: Scope, decide: Callable[[], Left], answer: Answer = 
     `decide` is called unless the cid was used before; it refuses by raising ImError, before it changes anything.
     `answer` is called each time. Raises what `decide` raises; ImError conflict; StoreError.
     """
-    row = scope.earlier(work)
+    write = _write(work)
+    row = _row_of(scope.tx, write)
     is_repeated = row is not None
-    if row is not None:
-        _require_same(row, _write(work))
-    else:
+    if row is None:
         try:
-            row = _left(_write(work), work, scope, decide())
+            row = _left(write, work, scope, decide())
         except ImError:
             scope.drop_emitted()
             raise
@@ -108,15 +107,12 @@ def _write(work: Work) -> Write:
 
 
 def _row_of(tx: Transaction, write: Write) -> MessageRow | None:
+    """The row that this write left when it was carried out before, by any worker; None where it was not. Raises ImError
+    conflict where something else left it."""
     row = messages.by_cids(tx, [write[:2]]).get(write[:2])
-    if row is not None:
-        _require_same(row, write)
-    return row
-
-
-def _require_same(row: MessageRow, write: Write) -> None:
-    if row.digest != write.digest:
+    if row is not None and row.digest != write.digest:
         raise conflict()
+    return row
 
 
 def _left(write: Write, work: Work, scope: WriteScope, left: Left) -> MessageRow:

@@ -7,7 +7,7 @@ from logic.emitting import Emission, row_of
 from logic.rules import Rules
 from logic.timeline import Timeline
 from logic.work import Work
-from store.tables import messages, outbox
+from store.tables import outbox
 from store.tables.messages import MessageRow
 from store.tables.outbox import OutboxRow
 from store.transaction import Transaction
@@ -70,7 +70,3 @@ class Scope(WriteScope):
         row = self.timeline.append(tail, user, cid, type_, body, work.digest())
         self.timeline.flush()
         return row
-
-    def earlier(self, work: Work) -> MessageRow | None:
-        """The row that this command left when it was carried out before, by any worker; None where it was not."""
-        return messages.by_cids(self.tx, [work.pair]).get(work.pair)
