@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from logic.handlers.conversations import positions
 from protocol import args, ids
 from store.tables import conversations, cursors, groups
 from store.tables.conversations import ViewRow
-from store.tables.cursors import HOUR_MS, Active
+from store.tables.cursors import HOUR_MS
 from store.transaction import Transaction
 
 LOOKED_AT = 500
@@ -35,7 +36,7 @@ class Candidates(NamedTuple):
 def named(tx: Transaction, user: str, asked: args.Sync) -> list[Candidate]:
     """The conversations of `asked.cursors` that are the user's or were, and unless it asks only for these, the user's
     groups; by name, from behind `asked.after` on."""
-    if _noted(asked.after) is not None:
+    if positions.read(asked.after or "") is not None:  # else it is a name, or made up
         return []
     names = set(asked.cursors)
     if not asked.only:
@@ -48,20 +49,8 @@ def active(tx: Transaction, user: str, asked: args.Sync, since_ms: int) -> Candi
     """The other conversations in which something was said since `since_ms`, less an hour: clocks differ, and a message
     may be committed a while after its time."""
     first = max(1, (since_ms - HOUR_MS) // HOUR_MS * HOUR_MS)
-    noted = cursors.active(tx, user, first, _noted(asked.after), LOOKED_AT + 1)
+    noted = cursors.active(tx, user, first, positions.read(asked.after or ""), LOOKED_AT + 1)
     looked_at = [one for one in noted[:LOOKED_AT] if one.conversation not in asked.cursors]
     views = conversations.views(tx, user, [one.conversation for one in looked_at])
-    found = [Candidate(views[one.conversation], _after(one)) for one in looked_at if one.conversation in views]
-    return Candidates(found, _after(noted[LOOKED_AT - 1]) if len(noted) > LOOKED_AT else None)
-
-
-def _after(one: Active) -> str:
-    return f"{one.time}:{one.conversation}"
-
-
-def _noted(after: str | None) -> Active | None:
-    """The place among noted times that `after` names; None where it is a name, or a made-up one."""
-    time, _, conversation = (after or "").partition(":")
-    if not (time.isascii() and time.isdigit()) or len(time) > 16 or ids.parse_conversation(conversation) is None:
-        return None
-    return Active(int(time), conversation)
+    found = [Candidate(views[one.conversation], positions.write(one)) for one in looked_at if one.conversation in views]
+    return Candidates(found, positions.write(noted[LOOKED_AT - 1]) if len(noted) > LOOKED_AT else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from logic.handlers.conversations import positions
 from logic.handlers.conversations.sync import MAX_UNREAD
 from logic.handlers.sizes import fit, lean_bytes
 from logic.outcome import Outcome, message_of, replied
@@ -11,6 +12,7 @@ from protocol import ids, replies
 from protocol.errors import bad_field
 from store.tables import conversations, cursors, mentions, messages, recent
 from store.tables.conversations import ViewRow
+from store.tables.cursors import Active
 from store.tables.messages import LeanRow, MessageRow
 from store.tables.recent import Place
 from store.transaction import Transaction
@@ -24,15 +26,16 @@ def _place(after: str | None) -> Place | None:
     bad_field."""
     if after is None:
         return None
-    time, _, conversation = after.removeprefix(_NOTED).partition(":")
-    if not (time.isascii() and time.isdigit()) or len(time) > 16 or ids.parse_conversation(conversation) is None:
+    found = positions.read(after.removeprefix(_NOTED))
+    if found is None:
         raise bad_field("after", "the `next` of an earlier answer")
-    return Place(int(time), conversation, not after.startswith(_NOTED))
+    return Place(*found, not after.startswith(_NOTED))
 
 
 def _after(place: Place) -> str:
     """The `next` of a page that ends at `place`; `_place` reads it."""
-    return f"{'' if place.is_exact else _NOTED}{place.time}:{place.conversation}"
+    written = positions.write(Active(place.time, place.conversation))
+    return written if place.is_exact else _NOTED + written
 
 
 def _shown_bytes(last: LeanRow) -> int:
