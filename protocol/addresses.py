@@ -7,8 +7,8 @@ dots, an epoch may not.
 
 from __future__ import annotations
 
-import ipaddress
 from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 REMEMBERED = 4096  # reading an address takes as long as some dozen other steps of a login
 
@@ -29,13 +29,21 @@ def socket_place(host: str, port: int) -> str:
 
 
 @lru_cache(REMEMBERED)
+def ip_of(address: str) -> IPv4Address | IPv6Address | None:
+    """The address that the text names, an IPv4 one also where it is written as IPv6; None for what is none."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return None
+    return (found.ipv4_mapped if isinstance(found, IPv6Address) else None) or found
+
+
+@lru_cache(REMEMBERED)
 def network_of(address: str) -> str:
     """Whose addresses are one client's: an IPv4 address, or the /64 of an IPv6 address; "" where it is not known."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
+    found = ip_of(address)
+    if found is None:
         return ""
-    if isinstance(found, ipaddress.IPv4Address) or found.is_loopback:
+    if isinstance(found, IPv4Address) or found.is_loopback:
         return str(found)
-    mapped = found.ipv4_mapped
-    return str(mapped) if mapped else str(ipaddress.ip_network((int(found), 64), strict=False))
+    return str(ip_network((int(found), 64), strict=False))

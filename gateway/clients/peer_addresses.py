@@ -7,14 +7,12 @@ counted: its proxies and tools have them in common.
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Iterable
-from functools import lru_cache
 
 from tornado.httputil import HTTPServerRequest
 
-from protocol.addresses import REMEMBERED, network_of
+from protocol.addresses import ip_of, network_of
 
 UNKNOWN = ""
 MAPPED = "::ffff:"  # begins an IPv4 address that an IPv6 socket names
@@ -37,7 +35,8 @@ class PeerAddresses:
 
     def of(self, peer: str, real_ip: str = "") -> str:
         """The client's address, by the socket's peer and what a proxy says; UNKNOWN where neither tells."""
-        return _as_written(real_ip if peer.removeprefix(MAPPED) in self._trusted else peer)
+        found = ip_of(real_ip if peer.removeprefix(MAPPED) in self._trusted else peer)
+        return UNKNOWN if found is None else str(found)
 
     def is_full(self, address: str) -> bool:
         """Whether one more connection from this address would be too many."""
@@ -55,18 +54,6 @@ class PeerAddresses:
                 del self._counts[network]
 
 
-@lru_cache(REMEMBERED)
-def _as_written(claimed: str) -> str:
-    """The address, written as all write it; UNKNOWN for what is none."""
-    try:
-        address = ipaddress.ip_address(claimed)
-    except ValueError:
-        return UNKNOWN
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped  # of a socket that takes both
-    return str(address)
-
-
-@lru_cache(REMEMBERED)
 def _is_counted(address: str) -> bool:
-    return address != UNKNOWN and not ipaddress.ip_address(address).is_loopback
+    found = ip_of(address)
+    return found is not None and not found.is_loopback
