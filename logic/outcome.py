@@ -5,7 +5,9 @@ Law: every reply is made by `replied`, which keeps a page to 96 KiB (protocol.md
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from msgspec import Raw
 
@@ -16,6 +18,8 @@ from protocol.frames import MAX_LIST_BYTES, write_frame
 from protocol.models import Answer, Effect
 from store.tables.messages import MessageRow
 from store.tables.outbox import OutboxRow
+
+Entry = TypeVar("Entry")
 
 
 @dataclass(slots=True)
@@ -50,13 +54,22 @@ def replied(reply: replies.Reply, *effects: Effect) -> Outcome:
 
 
 def _fitting(page: replies.Page) -> replies.Page:
-    """The first entries of a page that take 96 KiB; at least one, so that a reader always gets on."""
-    room = MAX_LIST_BYTES
-    for count, entry in enumerate(page.entries):
-        room -= len(codec.write_struct(entry)) + 1
-        if room < 0:
-            return page.first(max(count, 1))
-    return page
+    entries = page.entries
+    kept = len(fit(entries, lambda entry: len(codec.write_struct(entry)) + 1))
+    return page if kept == len(entries) else page.first(kept)
+
+
+def fit(entries: Iterable[Entry], size_of: Callable[[Entry], int]) -> list[Entry]:
+    """The first entries that fit into 96 KiB, where `size_of` gives the bytes of each; at least one, so that a reader
+    always gets on."""
+    budget = MAX_LIST_BYTES
+    kept: list[Entry] = []
+    for entry in entries:
+        budget -= size_of(entry)
+        if budget < 0 and kept:
+            break
+        kept.append(entry)
+    return kept
 
 
 def message_of(row: MessageRow) -> replies.Message:

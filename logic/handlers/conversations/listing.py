@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from logic.handlers.conversations import positions
 from logic.handlers.conversations.sync import MAX_UNREAD
-from logic.handlers.sizes import fit, lean_bytes
-from logic.outcome import Outcome, message_of, replied
+from logic.handlers.sizes import lean_bytes
+from logic.outcome import Outcome, fit, message_of, replied
 from logic.services import Services
 from logic.work import Work
 from protocol import ids, replies

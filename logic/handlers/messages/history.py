@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from logic.handlers.access import Readable, readable
-from logic.handlers.sizes import fit, lean_bytes
-from logic.outcome import Outcome, message_of, replied
+from logic.handlers.sizes import lean_bytes
+from logic.outcome import Outcome, fit, message_of, replied
 from logic.services import Services
 from logic.work import Work
 from protocol import args, replies
