@@ -92,7 +92,7 @@ def write(path: Path, origin: Origin, put_content: Callable[[_Counted], None]) -
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
-        sync_directory(path.parent)
+        sync(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
     return said
@@ -145,9 +145,9 @@ def version() -> str:
     return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
 
 
-def sync_directory(directory: Path) -> None:
-    """A name that was given to a file outlives a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """What a file holds, or of a directory the names that were given in it, outlives a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -69,12 +69,12 @@ def restore(settings: Settings, path: Path, said: Description, aside: str, *, en
         sqlite_files.check(fresh)
         make_current(_elsewhere(settings, fresh), end_sessions=end_sessions)
         sqlite_files.fold(fresh)
-        _sync(fresh)
+        archive.sync(fresh)
         kept = store.with_name(f"{store.name}.{aside}")
         if store.exists():
             _keep(store, kept)
         fresh.replace(store)
-        archive.sync_directory(store.parent)
+        archive.sync(store.parent)
     finally:
         for leftover in (fresh, Path(f"{fresh}-wal"), Path(f"{fresh}-shm")):
             leftover.unlink(missing_ok=True)
@@ -103,8 +103,3 @@ def _keep(store: Path, kept: Path) -> None:
         os.link(store, kept)
     except OSError:  # this file system has no hard links
         shutil.copy2(store, kept)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
