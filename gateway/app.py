@@ -44,7 +44,7 @@ from gateway.sessions.refresh import Refresher
 from gateway.sessions.revoker import Revoker
 from gateway.sessions.session_ends import SessionEnds
 from gateway.sessions.terminals import Terminals
-from process.supervision import recent_failures
+from process.supervision import recent_failures, start_task
 from protocol.models import Answer, Membership, Push, Revocation, Takeover
 from protocol.ops import WORKERS
 from protocol.tokens import TokenSigner
@@ -204,7 +204,7 @@ class Gateway:
         if is_connected:
             self._downlink.forget()
             if self._registrar.connected:  # workers still send to the queue of the former connection
-                self._renewing = asyncio.get_running_loop().create_task(self._renew_lease())
+                self._renewing = start_task("lease-renewal", self._renew_lease())
             self._revoker.may_have_missed()
             if self._hub.connections:
                 self._refresher.request("broker connection is new")
