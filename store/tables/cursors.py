@@ -71,9 +71,8 @@ def active(tx: Transaction, user: str, since_ms: int, before: Active | None, lim
     if before is None:
         rows = tx.rows(f"{select} active >= %s {order}", (user, since_ms, limit))
         return [Active(*row) for row in rows]
-    if (
-        before.conversation and before.time >= since_ms
-    ):  # two ranges of one index; with OR the optimizer may sort all that a user has
+    # Two ranges of one index: with OR the optimizer may sort all that a user has.
+    if before.conversation and before.time >= since_ms:
         rows = tx.rows(f"{select} active = %s AND conversation < %s {order}", (user, *before, limit))
         found = [Active(*row) for row in rows]
     if len(found) < limit:
