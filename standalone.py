@@ -14,8 +14,7 @@ from pathlib import Path
 import structlog
 
 from bus.memory.bus import MemoryBus
-from conf.mistakes import BadSettings
-from conf.settings import Settings, load
+from conf.settings import Settings, load_or_exit
 from gateway.app import Gateway
 from gateway.doors.server import Ports
 from logic import app as logic
@@ -76,11 +75,7 @@ def main() -> int:
     )
     parser.add_argument("--pid-file", type=Path, help="removed at an orderly end")
     arguments = parser.parse_args()
-    try:
-        settings = load(arguments.config)
-    except BadSettings as bad:
-        print(f"standalone: {bad}", file=sys.stderr)
-        return 2
+    settings = load_or_exit("standalone", arguments.config)
     configure_logs("standalone")
     ports = Ports(
         settings.gateway.host,

@@ -7,6 +7,7 @@ what to write instead, before anything is started. `HONGYAN_STORE__PORT=3310` ov
 from __future__ import annotations
 
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,6 +80,15 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
         raise BadSettings(sentence(error, Settings, tree, variables)) from None
     except BadSecret as error:
         raise BadSettings(str(error)) from None
+
+
+def load_or_exit(program: str, path: Path) -> Settings:
+    """The same for the start of a process: a configuration that cannot be used ends it with the sentence and code 2."""
+    try:
+        return load(path)
+    except BadSettings as bad:
+        print(f"{program}: {bad}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 def _read(path: Path) -> dict[str, Any]:

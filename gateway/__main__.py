@@ -11,8 +11,7 @@ from pathlib import Path
 
 from bus.rabbit.gateway import RabbitGatewayBus
 from bus.rabbit.topology import RabbitAddress
-from conf.mistakes import BadSettings
-from conf.settings import Settings, load
+from conf.settings import Settings, load_or_exit
 from gateway.app import Gateway
 from gateway.doors.server import Ports
 from process.gc_tuning import tune_garbage_collector
@@ -76,11 +75,7 @@ async def _serve(settings: Settings, name: str, port: int, tcp_port: int) -> Non
 def main() -> int:
     write_for_us_only()
     arguments = _arguments()
-    try:
-        settings = load(arguments.config)
-    except BadSettings as bad:
-        print(f"gateway: {bad}", file=sys.stderr)
-        return 2
+    settings = load_or_exit("gateway", arguments.config)
     configure_logs(arguments.name)
     port, tcp_port = arguments.port or settings.gateway.port, arguments.tcp_port or settings.gateway.tcp_port
     try:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from conf.mistakes import BadSettings
-from conf.settings import Settings, load
+from conf.settings import Settings, load_or_exit
 from logic import app
 from logic.health import serve_health
 from logic.workers.kinds import KINDS, WorkerKind
@@ -66,11 +65,7 @@ def main() -> int:
     configuration is wrong."""
     write_for_us_only()
     arguments = _arguments()
-    try:
-        settings = load(arguments.config)
-    except BadSettings as bad:
-        print(f"logic: {bad}", file=sys.stderr)
-        return 2
+    settings = load_or_exit("logic", arguments.config)
     configure_logs(arguments.name)
     stopping = stop_thread_on_signals()
     try:

@@ -20,8 +20,7 @@ from pathlib import Path
 
 import structlog
 
-from conf.mistakes import BadSettings
-from conf.settings import Settings, load
+from conf.settings import Settings, load_or_exit
 from process.logs import configure_logs
 from process.private_files import write_for_us_only
 from process.signals import stop_thread_on_signals
@@ -99,11 +98,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--config", type=Path, required=True)
     options = parser.parse_args(words)
     stopping = stop_thread_on_signals()
-    try:
-        settings = load(options.config)
-    except BadSettings as error:
-        print(f"ops.log_rotation: {error}", file=sys.stderr)
-        return 2
+    settings = load_or_exit("ops.log_rotation", options.config)
     configure_logs("log-rotation")
     keep_rotating(settings, stopping)
     return 0
