@@ -144,7 +144,13 @@ async def until(condition: Callable[[], Any], within_s: float = 10.0) -> float:
 @contextmanager
 def open_door(var: Path, **nginx: Any) -> Iterator[Door]:
     """A door with these settings, up, and its Redis."""
-    door = Door(var, **nginx)
+    with opened(Door(var, **nginx)) as door:
+        yield door
+
+
+@contextmanager
+def opened(door: Door) -> Iterator[Door]:
+    """That door, up, and its Redis."""
     try:
         door.start_redis()
         door.start()

@@ -11,7 +11,7 @@ import pytest
 
 from ops.servers.nginx import nginx_process
 from tests.http_calls import Answer
-from tests.nginx.door import Door
+from tests.nginx.door import Door, opened
 from tests.nginx.stub_gateway import StubGateway
 from tests.nginx.test_refusals import assert_refused
 
@@ -40,13 +40,8 @@ ADDRESSES = [
 @pytest.fixture(scope="module")
 def listing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     """A door that knows of no gateway."""
-    door = _listing(tmp_path_factory.mktemp("door"))
-    try:
-        door.start_redis()
-        door.start()
+    with opened(_listing(tmp_path_factory.mktemp("door"))) as door:
         yield door
-    finally:
-        door.stop()
 
 
 def _listing(var: Path) -> Door:
