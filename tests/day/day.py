@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import itertools
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.day.town import Pace, Town, let_go_of_the_past
+from tests.day.town import Pace, Town
 from tests.day.troubles import TROUBLES, Trouble
 from tests.day.vitals import Vitals
 from tests.faults.cluster import FaultCluster
@@ -71,16 +73,15 @@ class Day:
 
     async def _trouble(self) -> None:
         begins = time.monotonic()
-        for number in range(self._count):
+        for trouble in itertools.islice(self._drawn(), self._count):
             await asyncio.sleep(max(0.0, begins - time.monotonic()))
             begins = max(begins, time.monotonic()) + self._every_s
-            let_go_of_the_past()
-            await self._strike(self._next(number))
+            gc.freeze()  # what is recorded for the oracle is not collected, and pauses would grow with the day
+            await self._strike(trouble)
 
-    def _next(self, number: int) -> Trouble:
-        if number % len(self._troubles) == 0:
-            self._order = self._random.sample(self._troubles, len(self._troubles))
-        return self._order[number % len(self._troubles)]
+    def _drawn(self) -> Iterator[Trouble]:
+        while True:
+            yield from self._random.sample(self._troubles, len(self._troubles))
 
     async def _strike(self, trouble: Trouble) -> None:
         await asyncio.to_thread(trouble.strike, self._cluster)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
 import random
 import time
@@ -78,7 +77,8 @@ class Town:
         self._ways = itertools.cycle([cluster.through_door.urls(door) for door in WAYS])
         self._evening = asyncio.Event()
         self._events: list[Event] = []
-        self._clients: list[Client] = []
+        self._of: dict[str, Resident] = {}
+        self._devices: dict[str, str] = {}  # whose each is
         self._retired: set[str] = set()
         self._former: defaultdict[str, list[Circle]] = defaultdict(list)
         self._untold: set[tuple[str, str]] = set()
@@ -127,12 +127,11 @@ class Town:
         """A new device, by one of the ways. It is never told of groups that its user has left before."""
         made = Client(next(self._ways), user, token, self._events, recorder=Memory)
         self._untold |= {(made.device, circle.conversation) for circle in self._former[user]}
-        self._clients.append(made)
+        self._devices[made.device] = user
         return made
 
     def retire(self, client: Client) -> None:
         """A device that will not come back."""
-        self._clients.remove(client)
         self._retired.add(client.device)
 
     def anybody(self, chance: random.Random) -> str:
@@ -140,8 +139,8 @@ class Town:
 
     def found(self, circle: Circle) -> None:
         self.circles[circle.conversation] = circle
-        for user in circle.members:
-            self._of[user].circles.append(circle)
+        for user in list(circle.members):
+            self.enter(circle, user)
 
     def enter(self, circle: Circle, user: str) -> None:
         circle.members.add(user)
@@ -206,9 +205,8 @@ class Town:
         ends = await asyncio.to_thread(self._ledger.ends)
         rows, members = await asyncio.to_thread(self._ledger.rows), await asyncio.to_thread(self._ledger.members, ends)
         self.done["stored"] = len(rows)
-        devices = {c.device: c.seen.user for c in self._clients} | {d: d.rpartition("-")[0] for d in self._retired}
         began = [Began(device, conversation, ends.get(conversation, 0)) for device, conversation in self._untold]
-        history = History([*self._events, *began], rows, members, devices, frozenset(self._retired))
+        history = History([*self._events, *began], rows, members, self._devices, frozenset(self._retired))
         violations = await asyncio.to_thread(judge, history)
         wrong = _notices_missed(self.requests, await asyncio.to_thread(self._ledger.notices))
         return [*self.findings, *map(str, violations), *wrong]
@@ -218,14 +216,12 @@ class Town:
         for life in self._lives:
             life.cancel()
         await asyncio.gather(*self._lives, return_exceptions=True)
-        await asyncio.gather(*(client.stop() for client in self._clients))
+        await asyncio.gather(*(resident.client.stop() for resident in self.residents))
 
     async def _lacking(self) -> list[str]:
         ends = await asyncio.to_thread(self._ledger.ends)
         members = await asyncio.to_thread(self._ledger.members, ends)
-        clients: defaultdict[str, list[Client]] = defaultdict(list)
-        for client in self._clients:
-            clients[client.seen.user].append(client)
+        clients = {resident.user: [resident.client] for resident in self.residents}
         told = (span for span in members if (self._of[span.user].client.device, span.conversation) not in self._untold)
         return list(itertools.islice(behind(clients, ends, told), 100))
 
@@ -246,11 +242,6 @@ class Town:
         self.done["acknowledged"] += 1
         partition = partition_of(conversation, self._cluster.settings.partitions)
         self._acknowledged[partition] = max(self._acknowledged[partition], sent_at)
-
-
-def let_go_of_the_past() -> None:
-    """What happened so far is not looked at again by the garbage collector, whose pauses would grow with the day."""
-    gc.freeze()
 
 
 def _notices_missed(requests: Iterable[tuple[str, str]], notices: Iterable[Notice]) -> Iterator[str]:
