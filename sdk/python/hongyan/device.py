@@ -15,11 +15,9 @@ from hongyan.connection import Connection, Frame, Lost, Refused, retry_pause
 from hongyan.outbox import Outbox, SendObserver
 from hongyan.session import Session
 from hongyan.state import Apply, Conversations, Event, Gap, Message, Restored, Started
+from hongyan.sync import Sync
 from hongyan.wire import LOGIN_REFUSED
 
-HISTORY_LIMIT = 200
-LIST_LIMIT = 200
-HOUR_MS = 3_600_000
 MANY_AT_ONCE = 1_000_000
 
 Reason = Literal["gap", "resync", "reconnect", "login"]
@@ -82,7 +80,6 @@ class Device:
         self._wanted: Reason | None = None
         self._wake = asyncio.Event()
         self._after_ms: int | None = None
-        self._has_learned = False
         self.user = ""
         self.state = Conversations()
         self.in_step = asyncio.Event()
@@ -154,7 +151,7 @@ class Device:
         self.user = connection.login["user"]["id"]
         self._observer.connected(connection.login)
         self._handle(self.state.enter(connection.login["epoch"]))
-        self._want("reconnect" if self._has_learned else "login")
+        self._want("login" if self.state.is_new else "reconnect")
         keeper = asyncio.create_task(self._keep_in_step(connection))
         try:
             lost = await connection.lost()
@@ -198,7 +195,6 @@ class Device:
                 case Gap():
                     self._want("gap")
                 case Restored():
-                    self._has_learned = False
                     self._observer.restored()
 
     def _stored(self, data: dict[str, Any], reply: dict[str, Any]) -> None:
@@ -207,100 +203,26 @@ class Device:
         self._handle(self.state.receive(own))
 
     async def _keep_in_step(self, connection: Connection) -> None:
+        sync = Sync(connection, self.state, self._handle)
         try:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                await self._sync_as_wanted(connection)
+                await self._sync_as_wanted(connection, sync)
         except Lost:
             return
         except Refused:
             await connection.close()
             raise
 
-    async def _sync_as_wanted(self, connection: Connection) -> None:
+    async def _sync_as_wanted(self, connection: Connection, sync: Sync) -> None:
         while self._wanted is not None:
             reason, self._wanted = self._wanted, None
-            await self._sync(connection)
+            if not await sync.run():
+                self._want("resync")
             self._observer.synced(reason)
             if self._wanted is None:
                 self._handle(self.state.settle())
         if not self.in_step.is_set():
             self.in_step.set()
             self._outbox.open(connection)
-
-    async def _learn(self, connection: Connection) -> None:
-        """A new device goes on from where its user has read."""
-        request: dict[str, Any] = {"limit": LIST_LIMIT}
-        while True:
-            reply = await self._patiently(connection, "conversation.list", request)
-            self._handle(self.state.learn(reply["conversations"]))
-            if "next" not in reply:
-                return
-            request = {**request, "after": reply["next"]}
-
-    async def _sync(self, connection: Connection) -> None:
-        """One sync: all calls and pages that it takes."""
-        if not self._has_learned:
-            await self._learn(connection)
-            self._has_learned = True
-        since = self.state.unnamed_since
-        active = None if since is None else await self._active(connection, since)
-        requests = self.state.requests(active)
-        while requests:
-            for request in requests:
-                await self._pages(connection, request)
-                if not self._has_learned:  # restored meanwhile
-                    self._want("resync")
-                    return
-            requests = self.state.rest()
-
-    async def _pages(self, connection: Connection, request: dict[str, Any]) -> None:
-        """All pages of one call of a sync; of another epoch, the first."""
-        while True:
-            reply = await self._patiently(connection, "sync", request)
-            self._handle(self.state.synced(request, reply))
-            if not self._has_learned:
-                return
-            newest = {entry["conversation"]: entry["max_seq"] for entry in reply["conversations"]}
-            for conversation in reply["more"]:
-                await self._fetch(connection, conversation, newest[conversation])
-            if "next" not in reply:
-                return
-            request = {**request, "after": reply["next"]}
-
-    async def _active(self, connection: Connection, since: int) -> set[str]:
-        """The conversations in which something was said since `since` (ms), and some more. The list goes by hours."""
-        found: set[str] = set()
-        request: dict[str, Any] = {"limit": LIST_LIMIT}
-        while True:
-            reply = await self._patiently(connection, "conversation.list", request)
-            found.update(view["conversation"] for view in reply["conversations"])
-            oldest = min((view["last"]["time"] for view in reply["conversations"] if "last" in view), default=0)
-            if "next" not in reply or oldest < since - 2 * HOUR_MS:
-                return found
-            request = {**request, "after": reply["next"]}
-
-    async def _fetch(self, connection: Connection, conversation: str, up_to: int) -> None:
-        """Page on to `up_to`, or to where the user was put out of the conversation meanwhile."""
-        while (last := self.state.last(conversation)) < up_to:
-            request = {"conversation": conversation, "after": last, "limit": HISTORY_LIMIT}
-            try:
-                reply = await self._patiently(connection, "message.history", request)
-            except Refused:
-                return
-            self._handle(self.state.page(reply["messages"]))
-            if self.state.last(conversation) == last:
-                return
-
-    async def _patiently(self, connection: Connection, op: str, data: dict[str, Any]) -> dict[str, Any]:
-        """Again as long as the answer is that later may be better. Raises Refused, Lost."""
-        for tries in itertools.count(1):
-            try:
-                return await connection.call(op, data)
-            except Refused as refused:
-                if not refused.retry:
-                    raise
-                pause = retry_pause(tries, refused.error.get("retry_after", 0))
-            await asyncio.sleep(pause)
-        raise AssertionError

@@ -44,9 +44,11 @@ Event = Started | Apply | Gap | Restored
 
 
 class Conversations:
-    """All conversations of one device. It is born stale: a login is followed by a sync."""
+    """All conversations of one device. It is born stale: a login is followed by a sync. `is_new`: it has not learned
+    yet how far its user has read."""
 
     def __init__(self) -> None:
+        self.is_new = True
         self._epoch: str | None = None
         self._since: int | None = None
         self._began: int | None = None
@@ -82,7 +84,7 @@ class Conversations:
         for known_of_it in (self._last, self._left, self._gone, self._ends, self._unfinished, self._waiting):
             known_of_it.clear()
         self._since = self._began = None
-        self._is_stale = True
+        self._is_stale = self.is_new = True
         return [Restored(epoch)]
 
     def distrust(self) -> None:
@@ -104,6 +106,10 @@ class Conversations:
                 self._last[view["conversation"]] = view["read_seq"]
                 started.append(Started(view["conversation"], view["read_seq"]))
         return started
+
+    def learned(self) -> None:
+        """That was the last page of conversation.list."""
+        self.is_new = False
 
     @property
     def unnamed_since(self) -> int | None:
