@@ -56,6 +56,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "cluster": {"", "servers"},
         "chat": {"", "servers", "cluster"},
         "backup": {"", "servers", "cluster"},
+        "documents": {""},
     },
 }
 # outside library -> the only package that uses it

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from ops import file_map, op_table
-from ops.generated import replaced
+from ops.documents import file_map, op_table
+from ops.documents.generated import replaced
 
 
 def test_the_protocol_lists_the_ops_of_the_registry() -> None:
     text = op_table.DOCUMENT.read_text()
-    assert op_table.with_table(text) == text, "run: var/venv/bin/python -m ops.op_table"
+    assert op_table.with_table(text) == text, "run: var/venv/bin/python -m ops.documents.op_table"
 
 
 def test_the_architecture_lists_every_file() -> None:
     text = file_map.DOCUMENT.read_text()
-    assert file_map.with_map(text) == text, "run: var/venv/bin/python -m ops.file_map"
+    assert file_map.with_map(text) == text, "run: var/venv/bin/python -m ops.documents.file_map"
 
 
 def test_every_file_says_what_it_is() -> None:

@@ -1,4 +1,4 @@
-"""The list of all files in docs/architecture.md, from what each says of itself; `python -m ops.file_map` writes it."""
+"""The list of all files in docs/architecture.md, from what each says of itself: `python -m ops.documents.file_map`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ops.generated import replaced
+from ops.documents.generated import replaced
 from ops.templates import ROOT
 
 DOCUMENT = ROOT / "docs" / "architecture.md"
-SECTION = "files: made by python -m ops.file_map"
+SECTION = "files: made by python -m ops.documents.file_map"
 PACKAGES = (
     "protocol",
     "process",

@@ -1,4 +1,4 @@
-"""The table of ops in docs/protocol.md, made from the registry: `python -m ops.op_table` writes it anew."""
+"""The table of ops in docs/protocol.md, made from the registry: `python -m ops.documents.op_table` writes it anew."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from ops.generated import replaced
+from ops.documents.generated import replaced
 from ops.templates import ROOT
 from protocol.ops import CLIENTS, OPS, ORDERED, Caller, Op
 
 DOCUMENT = ROOT / "docs" / "protocol.md"
-SECTION = "ops: made by python -m ops.op_table"
+SECTION = "ops: made by python -m ops.documents.op_table"
 HEAD = "| op | arguments | cost | where it runs |\n|---|---|---|---|\n"
 
 
