@@ -59,10 +59,8 @@ def _logged_in(
             # Its change ended every session: one that began with the old password must not survive it.
             raise Contention("the password was changed meanwhile: it is to be verified anew")
         guessing.was_right(scope.tx, admitted)
-        now, session = scope.now_ms, session_at(scope.now_ms)
-        first, ends = hashed(services.refresh_tokens.first(session)), now + services.refresh_s * 1000
-        row = SessionRow(session, user.id, terminal, device, first, None, None, now, ends)
-        sessions.insert(scope.tx, row)
+        session = session_at(scope.now_ms)
+        sessions.insert(scope.tx, _session_row(services, session, user.id, terminal, device, scope.now_ms))
         return replies.OneUser(user_reply(user))
 
     def answer(row: MessageRow, is_repeated: bool) -> Outcome:
@@ -77,6 +75,11 @@ def _logged_in(
         return replied(replies.LoggedIn(then, token, services.refresh_tokens.first(session), expires))
 
     return once_in_pool(work, services, decide, answer, Write(user.id, cid, work.digest()))
+
+
+def _session_row(services: Services, session: str, user: str, terminal: str, device: str, now: int) -> SessionRow:
+    first, ends = hashed(services.refresh_tokens.first(session)), now + services.refresh_s * 1000
+    return SessionRow(session, user, terminal, device, first, None, None, now, ends)
 
 
 def _require_standing(services: Services, session: str) -> None:
