@@ -7,6 +7,7 @@ came: fields that a type does not know are stored with it.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -145,10 +146,11 @@ def _holds_only_text(body: dict[str, Any]) -> bool:
 
 def _checked_structure(kind: type[msgspec.Struct], body: dict[str, Any]) -> msgspec.Struct:
     """The body as its type has it. Raises msgspec.ValidationError; ImError bad_field where it is nested too deep."""
-    encoded = msgspec.json.encode(body)
-    if codec.is_deeper(encoded.decode(), MAX_BODY_DEPTH):
+    text = msgspec.json.encode(body).decode()
+    if codec.is_deeper(text, MAX_BODY_DEPTH):
         raise bad_field("body", f"nested at most {MAX_BODY_DEPTH} deep")
-    return codec.convert(body, kind)
+    decode: Callable[[str], msgspec.Struct] = codec.decoder_of(kind)
+    return decode(text)
 
 
 def _holds_wide_integer(value: Any) -> bool:
